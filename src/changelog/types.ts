@@ -1,0 +1,100 @@
+/**
+ * A recorded change log, line by line, as the capture side sees it: row changes and DDLs in commitTs order.
+ * The lines are Canal-JSON with the TiDB extension, as TiCDC writes them.
+ */
+import type { InfluenceType } from "../protocol/messages.ts";
+
+/** Where a thing stands in a log: shown in every error. */
+export interface LogPosition {
+  readonly file: string;
+  readonly line: number;
+}
+
+/** One column value: Canal-JSON writes every value as text, or null. */
+export type CanalRow = Readonly<Record<string, string | null>>;
+
+/** One Canal-JSON object as it stands in the log and in the data files of a storage sink. */
+export interface CanalMessage {
+  readonly id: number;
+  readonly database: string;
+  readonly table: string;
+  readonly pkNames: readonly string[] | null;
+  readonly isDdl: boolean;
+  readonly type: string;
+  readonly es: number;
+  readonly ts: number;
+  readonly sql: string;
+  readonly sqlType: Readonly<Record<string, number>> | null;
+  readonly mysqlType: Readonly<Record<string, string>> | null;
+  readonly data: readonly CanalRow[] | null;
+  readonly old: readonly CanalRow[] | null;
+  readonly _tidb: { readonly commitTs: bigint };
+}
+
+/** A change of rows: INSERT, UPDATE or DELETE. `message` is written to the sink as it is. */
+export interface RowChange {
+  readonly kind: "row";
+  readonly at: LogPosition;
+  readonly commitTs: bigint;
+  readonly schema: string;
+  readonly table: string;
+  readonly type: "INSERT" | "UPDATE" | "DELETE";
+  /** The physical table that held the name at this commitTs. */
+  readonly tableId: bigint;
+  /** The commitTs of the DDL that gave the table its present definition: the folder its rows belong to. */
+  readonly tableVersion: bigint;
+  /** The primary key of the (first) row, as text: what decides the span. For an UPDATE the new row's. */
+  readonly key: string;
+  readonly message: CanalMessage;
+}
+
+/** InfluencedTables of protocol.md, as plain data. */
+export interface Influence {
+  readonly type: InfluenceType;
+  /** Normal only. Holds 0n when the table trigger takes part. */
+  readonly tableIds: readonly bigint[];
+  /** DB only. */
+  readonly schemaId: bigint;
+}
+
+/** A table as it is after a DDL: what a schema file says. */
+export interface TableDefinition {
+  readonly schema: string;
+  readonly table: string;
+  readonly tableId: bigint;
+  readonly schemaId: bigint;
+  /** commitTs of the DDL that made it so. */
+  readonly version: bigint;
+  readonly columns: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly isPrimaryKey: boolean;
+  }[];
+}
+
+/** A DDL with what it does to tables (the table in ticdc.md, section 1.5). */
+export interface DdlChange {
+  readonly kind: "ddl";
+  readonly at: LogPosition;
+  readonly commitTs: bigint;
+  /** The database the message names, and the table (empty for a database's own DDL). */
+  readonly schema: string;
+  readonly table: string;
+  readonly query: string;
+  /** CREATE, ALTER, RENAME, TRUNCATE, ERASE, CINDEX, DINDEX or QUERY, as the log says. */
+  readonly type: string;
+  /** What must stop: BlockTables. */
+  readonly blockTables: Influence;
+  readonly needDroppedTables: Influence | undefined;
+  readonly needAddedTables: readonly { readonly tableId: bigint; readonly schemaId: bigint }[];
+  readonly updatedSchemas: readonly {
+    readonly tableId: bigint;
+    readonly oldSchemaId: bigint;
+    readonly newSchemaId: bigint;
+  }[];
+  /** The tables whose schema file the writer of this DDL writes; for a database's own DDL there is none. */
+  readonly definitions: readonly TableDefinition[];
+  readonly message: CanalMessage;
+}
+
+export type Change = RowChange | DdlChange;
