@@ -1,0 +1,65 @@
+import type { RosterDraft } from "./draft.ts";
+import type { BlockEvent } from "./event.ts";
+import { TRIGGER_TABLE } from "./event.ts";
+import type { Life, NodeEntry, TableEntry } from "./roster.ts";
+
+/** What applying an event did, beside the draft: whom somebody has to tell. */
+export interface Applied {
+  /** Lives of dropped tables: their dispatchers have nothing left to do. */
+  readonly removed: readonly Life[];
+  /** Tables that now need dispatchers. */
+  readonly added: readonly TableEntry[];
+}
+
+/**
+ * Applies the roster changes of a written event: drops, then adds, then schema changes (protocol.md M10). The caller
+ * has seen to the order of events. Applying it to a roster that already has the change does nothing.
+ */
+export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
+  const since = event.key.commitTs;
+  const removed: Life[] = [];
+  const { drop } = event;
+  if (drop) {
+    const dropped = new Set<bigint>();
+    for (const table of [...draft.tables()])
+      if (drop.type === "DB" ? table.schemaId === drop.schemaId : drop.tableIds.has(table.tableId))
+        dropped.add(table.tableId);
+    const gone = (life: Life) =>
+      life.tableId !== TRIGGER_TABLE &&
+      (drop.type === "DB"
+        ? life.schemaId === drop.schemaId
+        : drop.tableIds.has(life.tableId) || dropped.has(life.tableId));
+    for (const life of [...draft.lives()].filter(gone)) {
+      draft.endLife(life.id, life.life);
+      removed.push(life);
+    }
+    for (const tableId of dropped) draft.dropTable(tableId);
+  }
+
+  const added: TableEntry[] = [];
+  for (const { tableId, schemaId } of event.add) {
+    if (draft.table(tableId)) continue;
+    const node = placeOn(draft, added);
+    const table: TableEntry = { tableId, schemaId, since, ...(node && { scheduledOn: node.id }) };
+    draft.putTable(table);
+    added.push(table);
+  }
+
+  for (const { tableId, newSchemaId } of event.schemaChanges) draft.moveTable(tableId, newSchemaId, since);
+  return { removed, added };
+}
+
+/** The node that gets the next dispatcher: the one with the fewest, of those that can be told; ties go by name. */
+function placeOn(draft: RosterDraft, added: readonly TableEntry[]): NodeEntry | undefined {
+  const load = new Map<string, number>();
+  for (const node of draft.nodes()) if (node.nodeQueue !== "") load.set(node.id, 0);
+  if (load.size === 0) return undefined;
+  for (const life of draft.lives()) if (load.has(life.node)) load.set(life.node, load.get(life.node)! + 1);
+  for (const { scheduledOn } of added)
+    if (scheduledOn !== undefined && load.has(scheduledOn)) load.set(scheduledOn, load.get(scheduledOn)! + 1);
+  let best: string | undefined;
+  for (const [node, count] of load)
+    if (best === undefined || count < load.get(best)! || (count === load.get(best) && node < best))
+      best = node;
+  return draft.node(best!);
+}

@@ -1,0 +1,185 @@
+import type { BlockEvent } from "./event.ts";
+import { involvesTrigger, isPast, TRIGGER_TABLE, touches } from "./event.ts";
+import type { DispatcherChunk, Life, Place, Roster } from "./roster.ts";
+
+/**
+ * Says that every life which the event needed from a chunk, in that version of the chunk, has reported: `17.3`. Lives
+ * that the chunk got later are not spoken for (design.md, section 4).
+ */
+export type CompleteMark = string;
+
+export function completeMark(chunk: Pick<DispatcherChunk, "id" | "version">): CompleteMark {
+  return `${chunk.id}.${chunk.version}`;
+}
+
+/** The versions of a chunk that are marked complete. */
+export function completeVersions(marks: ReadonlySet<CompleteMark>, chunkId: number): number[] {
+  const prefix = `${chunkId}.`;
+  const versions: number[] = [];
+  for (const mark of marks) if (mark.startsWith(prefix)) versions.push(Number(mark.slice(prefix.length)));
+  return versions;
+}
+
+/** The lives of a chunk that an event touches and that do not have it behind them (protocol.md M4, R10). */
+export function requiredLives(chunk: DispatcherChunk, event: BlockEvent): Life[] {
+  return chunk.lives.filter((life) => touches(event.influence, life) && !isPast(life.since, event.key));
+}
+
+/** Whether an older complete version of its chunk speaks for a life: it stood there then, and was touched then. */
+function spokenFor(life: Life, versions: readonly number[], event: BlockEvent): boolean {
+  const from = event.influence.type === "DB" ? Math.max(life.addedAt, life.schemaAt) : life.addedAt;
+  return versions.some((version) => from <= version);
+}
+
+/** The required lives of a chunk of which nothing proves that they reported. Empty: the chunk is complete. */
+export function missingLives(
+  required: readonly Life[],
+  event: BlockEvent,
+  reported: ReadonlySet<number>,
+  versions: readonly number[],
+): Life[] {
+  return required.filter((life) => !reported.has(life.slot) && !spokenFor(life, versions, event));
+}
+
+/** What a barrier in phase waiting still lacks, or that it lacks nothing, or that it was written long ago. */
+export type Coverage =
+  | { readonly verdict: "covered"; readonly lives: number }
+  /** Somebody whom the event touches is past it, so it was written (protocol.md M15). */
+  | { readonly verdict: "past"; readonly witness: Life }
+  | {
+      readonly verdict: "missing";
+      /** Chunks with required lives and no complete mark for their present version. */
+      readonly chunks: readonly DispatcherChunk[];
+      /** Tables that no set of spans covers (protocol.md R8, R9). */
+      readonly tables: readonly bigint[];
+      /** The table trigger takes part and has no current life (protocol.md M5). */
+      readonly triggerGone: boolean;
+      /** The opening has not come whole (protocol.md R1). */
+      readonly unopened: boolean;
+    };
+
+/**
+ * Judges a barrier in phase waiting on one roster (design.md I1; protocol.md M4, M5, R8 to R10).
+ * @param marks the complete marks of phase waiting
+ * @param lateTablesHold whether a listed table that the changefeed never had holds the barrier: true if an old node
+ *   opened it, because its table may only be late (protocol.md R8)
+ */
+export function judgeWaiting(
+  roster: Roster,
+  event: BlockEvent,
+  marks: ReadonlySet<CompleteMark>,
+  lateTablesHold: boolean,
+): Coverage {
+  const chunks: DispatcherChunk[] = [];
+  let lives = 0;
+  for (const chunk of roster.dispatchers) {
+    let required = 0;
+    for (const life of chunk.lives) {
+      if (!touches(event.influence, life)) continue;
+      if (isPast(life.since, event.key)) {
+        // A table that was added or renamed later, or a life that started later, was past the event already.
+        if (life.since > event.key.commitTs && roster.opened) return { verdict: "past", witness: life };
+        continue;
+      }
+      required++;
+    }
+    lives += required;
+    if (required > 0 && !marks.has(completeMark(chunk))) chunks.push(chunk);
+  }
+  const tables = uncoveredTables(roster, event, lateTablesHold);
+  const trigger = involvesTrigger(event.influence) ? roster.trigger() : undefined;
+  const triggerGone = involvesTrigger(event.influence) && trigger === undefined;
+  const unopened = !roster.opened;
+  if (chunks.length > 0 || tables.length > 0 || triggerGone || unopened)
+    return { verdict: "missing", chunks, tables, triggerGone, unopened };
+  return { verdict: "covered", lives };
+}
+
+/** The tables of an event that are expected and that no set of spans covers (protocol.md R8, R9, R10). */
+function uncoveredTables(roster: Roster, event: BlockEvent, lateTablesHold: boolean): bigint[] {
+  const { influence, key } = event;
+  const uncovered: bigint[] = [];
+  if (influence.type === "Normal") {
+    for (const tableId of influence.tableIds) {
+      if (tableId === TRIGGER_TABLE) continue;
+      const known = roster.tables.get(tableId);
+      if (known && isPast(known.since, key)) continue;
+      if (known || roster.ofTable(tableId).length > 0) {
+        if (roster.untiled().has(tableId)) uncovered.push(tableId);
+      } else if (lateTablesHold && !roster.dropped.has(tableId)) uncovered.push(tableId);
+    }
+    return uncovered;
+  }
+  for (const tableId of roster.untiled()) {
+    const known = roster.tables.get(tableId);
+    if (known && isPast(known.since, key)) continue;
+    const schemaId = known?.schemaId ?? roster.ofTable(tableId)[0]!.schemaId;
+    if (influence.type === "All" || influence.schemaId === schemaId) uncovered.push(tableId);
+  }
+  return uncovered;
+}
+
+/**
+ * The chunks that hold a barrier in phase passing: with a required life, other than the writer, and no complete mark
+ * (design.md I5). Gaps between spans hold nothing here: who comes later is told Pass by the tombstone (M17a).
+ */
+export function judgePassing(
+  roster: Roster,
+  event: BlockEvent,
+  marks: ReadonlySet<CompleteMark>,
+  writer: { readonly chunk: number; readonly slot: number } | undefined,
+): DispatcherChunk[] {
+  return roster.dispatchers.filter(
+    (chunk) => !marks.has(completeMark(chunk)) && requiredToPass(chunk, event, writer).length > 0,
+  );
+}
+
+/** The required lives of a chunk without the writer, who is done with its own DONE (protocol.md M8). */
+export function requiredToPass(
+  chunk: DispatcherChunk,
+  event: BlockEvent,
+  writer: { readonly chunk: number; readonly slot: number } | undefined,
+): Life[] {
+  const required = requiredLives(chunk, event);
+  return writer?.chunk === chunk.id ? required.filter((life) => life.slot !== writer.slot) : required;
+}
+
+/**
+ * The writer of a covered barrier (protocol.md M6): the table trigger where it takes part, otherwise `preferred` (the
+ * last that reported) if it is one of the required lives, otherwise the first of them.
+ */
+export function chooseWriter(
+  roster: Roster,
+  event: BlockEvent,
+  preferred: Place | undefined,
+): Place | undefined {
+  const isCandidate = (life: Life) => touches(event.influence, life) && !isPast(life.since, event.key);
+  if (involvesTrigger(event.influence)) {
+    const trigger = roster.trigger();
+    return trigger && isCandidate(trigger.life) ? trigger : undefined;
+  }
+  if (preferred) {
+    const now = roster.find(preferred.life.id);
+    if (now && now.life.life === preferred.life.life && isCandidate(now.life)) return now;
+  }
+  for (const chunk of roster.dispatchers) {
+    const life = chunk.lives.find(isCandidate);
+    if (life) return { chunk, life };
+  }
+  return undefined;
+}
+
+/**
+ * Whether the lives that an event touches are still those of a grant that was judged on roster version
+ * `grantedOn` over `lives` of them (protocol.md M6a): none is newer, and none left.
+ */
+export function sameLives(roster: Roster, event: BlockEvent, grantedOn: number, lives: number): boolean {
+  if (roster.version === grantedOn) return true;
+  let count = 0;
+  for (const chunk of roster.dispatchers)
+    for (const life of requiredLives(chunk, event)) {
+      if (!spokenFor(life, [grantedOn], event)) return false;
+      count++;
+    }
+  return count === lives;
+}

@@ -1,0 +1,222 @@
+import { ComponentState } from "../protocol/messages.ts";
+import type { DispatcherKey } from "./dispatcherid.ts";
+import type { RosterDraft } from "./draft.ts";
+import type { Life, NodeEntry } from "./roster.ts";
+
+/** Who sent a message, as its attributes and the queue say. */
+export interface Sender {
+  readonly node: string;
+  /** 0 for an old node, which sends none (protocol.md section 1). */
+  readonly start: bigint;
+  /** Empty where the queue names no sender. */
+  readonly principal: string;
+  /** Milliseconds since 1970, from the queue (or the attribute `sentAt` of a replayed message). */
+  readonly sentAt: number;
+}
+
+/** One part of an opening (protocol.md R1). */
+export interface Opening {
+  readonly kind: "opening";
+  readonly sender: Sender;
+  readonly part: number;
+  readonly parts: number;
+  readonly trigger: DispatcherKey | undefined;
+  readonly tables: readonly { readonly tableId: bigint; readonly schemaId: bigint }[];
+  readonly answersEpochZero: boolean;
+}
+
+/** One dispatcher in a registration (protocol.md R2). `life` is 0 if it names none. */
+export interface RegisteredSpan {
+  readonly id: DispatcherKey;
+  readonly life: bigint;
+  readonly tableId: bigint;
+  readonly schemaId: bigint;
+  readonly start: Uint8Array;
+  readonly end: Uint8Array;
+  readonly state: ComponentState;
+  readonly checkpointTs: bigint;
+}
+
+export interface Registration {
+  readonly kind: "registration";
+  readonly sender: Sender;
+  readonly replyQueue: string;
+  readonly nodeQueue: string;
+  readonly encoding: NodeEntry["encoding"];
+  readonly spans: readonly RegisteredSpan[];
+}
+
+/** Component states of dispatchers, from a `HeartBeatRequest` (protocol.md R2, R5). */
+export interface StatusChange {
+  readonly kind: "status";
+  readonly sender: Sender;
+  readonly statuses: readonly {
+    readonly id: DispatcherKey;
+    readonly life: bigint;
+    readonly state: ComponentState;
+  }[];
+}
+
+export type MembershipChange = Opening | Registration | StatusChange;
+
+/** What became of a change, one outcome for its message. */
+export interface Outcome {
+  readonly accepted: { readonly id: DispatcherKey; readonly life: bigint }[];
+  readonly refused: {
+    readonly id: DispatcherKey;
+    readonly life: bigint;
+    readonly knownLife: bigint;
+    readonly reason: string;
+  }[];
+  /** Statuses of lives that are not known yet: kept until their registration comes (protocol.md R6). */
+  readonly early: StatusChange["statuses"][number][];
+  /** Parts that came too late to mean anything. */
+  stale: number;
+  /** The whole message is refused: what is wrong and what to do. Nothing of it was applied. */
+  rejected: string | undefined;
+}
+
+/** Applies one change to a draft. A change that was applied before changes nothing (protocol.md R4, R5). */
+export function applyMembership(draft: RosterDraft, change: MembershipChange): Outcome {
+  const outcome: Outcome = { accepted: [], refused: [], early: [], stale: 0, rejected: undefined };
+  const { sender } = change;
+  const node = draft.node(sender.node);
+  const wrong = senderMismatch(node, sender);
+  if (wrong !== undefined) outcome.rejected = wrong;
+  else if (node && sender.start < node.start) outcome.stale++;
+  else if (change.kind === "opening") applyOpening(draft, change, outcome);
+  else if (change.kind === "registration") applyRegistration(draft, change, node, outcome);
+  else applyStatus(draft, change, outcome);
+  return outcome;
+}
+
+/** Why a sender may not speak as this node; undefined: it may (protocol.md R7). */
+export function senderMismatch(node: NodeEntry | undefined, sender: Sender): string | undefined {
+  if (!node?.principal || !sender.principal || node.principal === sender.principal) return undefined;
+  return (
+    `sender ${sender.principal} may not speak as node "${sender.node}", which ${node.principal} registered: ` +
+    "use another node id, or the credentials of the registration"
+  );
+}
+
+function applyOpening(draft: RosterDraft, change: Opening, outcome: Outcome): void {
+  const { meta } = draft;
+  const { sender } = change;
+  if (meta.partsExpected !== 0 && meta.partsExpected !== change.parts) {
+    outcome.rejected = `the opening has ${change.parts} parts here and ${meta.partsExpected} in a part that came before: send the same parts, or a higher maintainer_epoch`;
+    return;
+  }
+  if (!meta.parts.includes(change.part)) {
+    for (const table of change.tables)
+      if (!draft.table(table.tableId)) draft.putTable({ ...table, since: 0n });
+    draft.setMeta({
+      parts: [...meta.parts, change.part].sort((a, b) => a - b),
+      partsExpected: change.parts,
+      ...(meta.partsExpected === 0 && {
+        openedBy: sender.node,
+        openedByStart: sender.start,
+        answersEpochZero: change.answersEpochZero,
+      }),
+      ...(meta.trigger === undefined && change.trigger !== undefined && { trigger: change.trigger }),
+    });
+  } else if (sender.node === meta.openedBy && sender.start > meta.openedByStart) {
+    draft.setMeta({
+      openedByStart: sender.start,
+      ...(change.trigger !== undefined && { trigger: change.trigger }),
+    });
+  }
+}
+
+function applyRegistration(
+  draft: RosterDraft,
+  change: Registration,
+  node: NodeEntry | undefined,
+  outcome: Outcome,
+): void {
+  const { sender } = change;
+  const restarted = node !== undefined && sender.start > node.start;
+  if (restarted)
+    for (const life of [...draft.lives()].filter((one) => one.node === sender.node))
+      draft.endLife(life.id, life.life);
+  const nodeQueue = change.nodeQueue || (change.spans.length === 1 ? "" : change.replyQueue);
+  if (node === undefined || restarted)
+    draft.putNode({
+      id: sender.node,
+      start: sender.start,
+      nodeQueue,
+      encoding: change.encoding,
+      principal: node?.principal || sender.principal,
+    });
+  else if (node.nodeQueue === "" && nodeQueue !== "") draft.putNode({ ...node, nodeQueue });
+
+  for (const span of change.spans) {
+    const life = sender.start > 0n ? span.life : BigInt(sender.sentAt);
+    const refusal = refuse(draft, span, life, sender);
+    if (refusal) {
+      outcome.refused.push({ id: span.id, life, ...refusal });
+      continue;
+    }
+    outcome.accepted.push({ id: span.id, life });
+    if (draft.find(span.id)?.life.life === life) continue;
+    const table = draft.table(span.tableId);
+    draft.addLife({
+      id: span.id,
+      life,
+      node: sender.node,
+      queue: change.replyQueue,
+      tableId: span.tableId,
+      schemaId: table?.schemaId ?? span.schemaId,
+      start: span.start,
+      end: span.end,
+      state: span.state,
+      stateAt: sender.sentAt,
+      since: table && table.since > span.checkpointTs ? table.since : span.checkpointTs,
+    });
+  }
+}
+
+function refuse(
+  draft: RosterDraft,
+  span: RegisteredSpan,
+  life: bigint,
+  sender: Sender,
+): { knownLife: bigint; reason: string } | undefined {
+  const known = draft.find(span.id)?.life;
+  const ended = draft.ended(span.id);
+  const knownLife = known?.life ?? ended?.life ?? 0n;
+  if (life === 0n)
+    return { knownLife, reason: "life is absent: give each life of a dispatcher a higher number" };
+  if (known && life < known.life) return { knownLife, reason: "a higher life is registered" };
+  if (known && life === known.life && known.node !== sender.node)
+    return { knownLife, reason: `this life is registered on node "${known.node}"` };
+  if (ended && life <= ended.life) return { knownLife, reason: "this life is over" };
+  if (!draft.table(span.tableId) && draft.base.dropped.has(span.tableId))
+    return { knownLife, reason: `table ${span.tableId} was dropped` };
+  return undefined;
+}
+
+function applyStatus(draft: RosterDraft, change: StatusChange, outcome: Outcome): void {
+  const { sender } = change;
+  for (const status of change.statuses) {
+    const life = sender.start > 0n ? status.life : BigInt(sender.sentAt);
+    const ends = status.state === ComponentState.Stopped || status.state === ComponentState.Removed;
+    const known = draft.find(status.id)?.life;
+    if (known && known.node !== sender.node && (sender.start === 0n || life <= known.life)) outcome.stale++;
+    else if (known && life < known.life) outcome.stale++;
+    else if (known && isOf(known, life, sender)) {
+      if (ends) draft.endLife(status.id, life);
+      else if (known.state !== status.state && sender.sentAt >= known.stateAt)
+        draft.setState(status.id, status.state, sender.sentAt);
+    } else if (ends) {
+      if (known) draft.endLife(status.id, life);
+      else if (life > (draft.ended(status.id)?.life ?? 0n))
+        draft.rememberEnded({ id: status.id, life, node: sender.node, queue: "" });
+    } else if (life <= (draft.ended(status.id)?.life ?? 0n)) outcome.stale++;
+    else outcome.early.push({ ...status, life });
+  }
+}
+
+/** Whether a status is of this life: it names it, or comes from an old node at or after it (protocol.md R6). */
+function isOf(known: Life, life: bigint, sender: Sender): boolean {
+  return sender.start > 0n ? life === known.life : life >= known.life;
+}

@@ -1,0 +1,233 @@
+import { ComponentState } from "../protocol/messages.ts";
+import type { KeyRange } from "../protocol/span.ts";
+import type { DispatcherKey } from "./dispatcherid.ts";
+import { TRIGGER_TABLE } from "./event.ts";
+import { tiles } from "./tiling.ts";
+
+/**
+ * One existence of a dispatcher on one node (protocol.md R4). It stays in the chunk in which it was registered, under
+ * a slot that no other life of that chunk ever had: the slot alone names it in a tally.
+ */
+export interface Life extends KeyRange {
+  readonly slot: number;
+  readonly id: DispatcherKey;
+  readonly life: bigint;
+  readonly node: string;
+  /** Name of the queue that gets its actions. */
+  readonly queue: string;
+  readonly tableId: bigint;
+  readonly schemaId: bigint;
+  readonly state: ComponentState;
+  /** When the status that says so was sent, in ms since 1970: an older one that comes later changes nothing. */
+  readonly stateAt: number;
+  /** A commitTs: for keys at or below it this life is done and need not report (protocol.md R10). */
+  readonly since: bigint;
+  /** Roster version in which this life first stood. */
+  readonly addedAt: number;
+  /** Roster version in which its schema last changed; `addedAt` if never. */
+  readonly schemaAt: number;
+}
+
+/** A life that is over and that no newer one replaced: remembered so that a late copy revives nobody (R5). */
+export interface EndedLife {
+  readonly id: DispatcherKey;
+  readonly life: bigint;
+  readonly node: string;
+  readonly queue: string;
+  /** Milliseconds since 1970, by the coordinator's clock. */
+  readonly endedAt: number;
+}
+
+export interface DispatcherChunk {
+  readonly kind: "dispatchers";
+  readonly id: number;
+  /** All its lives are of one node, so that the folded report of a node completes whole chunks. */
+  readonly node: string;
+  /** The roster version that brought this content. */
+  readonly version: number;
+  readonly nextSlot: number;
+  readonly lives: readonly Life[];
+  readonly ended: readonly EndedLife[];
+}
+
+/** A table of the changefeed: expected to have dispatchers, whether it has any or not (protocol.md R8). */
+export interface TableEntry {
+  readonly tableId: bigint;
+  readonly schemaId: bigint;
+  /** commitTs of the event that added or last renamed it; 0 if it came with the opening (protocol.md R10). */
+  readonly since: bigint;
+  /** The node that was told to create its dispatcher; absent for tables of the opening. */
+  readonly scheduledOn?: string;
+}
+
+export interface DroppedTable {
+  readonly tableId: bigint;
+  readonly droppedAt: number;
+}
+
+export interface TableChunk {
+  readonly kind: "tables";
+  readonly id: number;
+  readonly version: number;
+  readonly tables: readonly TableEntry[];
+  readonly dropped: readonly DroppedTable[];
+}
+
+/** A capture node as its registrations describe it. */
+export interface NodeEntry {
+  readonly id: string;
+  /** Grows with every start of the node; 0 for an old node, which sends none (protocol.md section 1). */
+  readonly start: bigint;
+  /** Queue for `ScheduleDispatcherRequest` and for answers that no dispatcher's queue is known for; may be empty. */
+  readonly nodeQueue: string;
+  readonly encoding: "json" | "protobuf";
+  /** Who may speak as this node (protocol.md R7); empty where the queue names no sender. */
+  readonly principal: string;
+}
+
+export interface NodeChunk {
+  readonly kind: "nodes";
+  readonly id: number;
+  readonly version: number;
+  readonly nodes: readonly NodeEntry[];
+}
+
+export type Chunk = DispatcherChunk | TableChunk | NodeChunk;
+
+/** Names one stored version of one chunk. `name` is unique to the attempt that wrote it. */
+export interface ChunkPointer {
+  readonly kind: Chunk["kind"];
+  readonly id: number;
+  readonly version: number;
+  readonly name: string;
+}
+
+/** What the root says about the roster, beside its chunks. */
+export interface RosterMeta {
+  /** The table trigger, as the opening named it. */
+  readonly trigger: DispatcherKey | undefined;
+  /** The node that opened the changefeed, and its `start`. */
+  readonly openedBy: string;
+  readonly openedByStart: bigint;
+  /** An old node that opened with epoch 0 gets epoch 0 back (protocol.md R9a). */
+  readonly answersEpochZero: boolean;
+  /** The parts of the opening that have come; all of 1..partsExpected means that the changefeed is open (R1). */
+  readonly parts: readonly number[];
+  readonly partsExpected: number;
+  readonly nextChunk: number;
+}
+
+export const EMPTY_META: RosterMeta = {
+  trigger: undefined,
+  openedBy: "",
+  openedByStart: 0n,
+  answersEpochZero: false,
+  parts: [],
+  partsExpected: 0,
+  nextChunk: 1,
+};
+
+/** Whether a dispatcher replicates, so that its WAITING counts (protocol.md R2, R3, M1). */
+export function isReplicating(life: Pick<Life, "tableId" | "state">): boolean {
+  return life.tableId === TRIGGER_TABLE || life.state === ComponentState.Working;
+}
+
+/** Where a dispatcher's current life stands. */
+export interface Place {
+  readonly chunk: DispatcherChunk;
+  readonly life: Life;
+}
+
+/** The dispatchers, tables and nodes of a changefeed in one version: a value, made from its chunks. */
+export class Roster {
+  readonly version: number;
+  readonly meta: RosterMeta;
+  readonly chunks: ReadonlyMap<number, Chunk>;
+  readonly dispatchers: readonly DispatcherChunk[];
+  readonly tables = new Map<bigint, TableEntry>();
+  readonly dropped = new Map<bigint, DroppedTable>();
+  readonly nodes = new Map<string, NodeEntry>();
+  readonly #places = new Map<DispatcherKey, Place>();
+  readonly #ended = new Map<DispatcherKey, EndedLife>();
+  #ofTable: Map<bigint, Life[]> | undefined;
+  #untiled: ReadonlySet<bigint> | undefined;
+
+  constructor(version: number, meta: RosterMeta, chunks: Iterable<Chunk>) {
+    this.version = version;
+    this.meta = meta;
+    const all = new Map<number, Chunk>();
+    const dispatchers: DispatcherChunk[] = [];
+    for (const chunk of chunks) {
+      all.set(chunk.id, chunk);
+      if (chunk.kind === "dispatchers") {
+        dispatchers.push(chunk);
+        for (const life of chunk.lives) this.#places.set(life.id, { chunk, life });
+        for (const ended of chunk.ended) this.#ended.set(ended.id, ended);
+      } else if (chunk.kind === "tables") {
+        for (const table of chunk.tables) this.tables.set(table.tableId, table);
+        for (const table of chunk.dropped) this.dropped.set(table.tableId, table);
+      } else {
+        for (const node of chunk.nodes) this.nodes.set(node.id, node);
+      }
+    }
+    this.chunks = all;
+    this.dispatchers = dispatchers;
+  }
+
+  /** Whether every part of the opening has come (protocol.md R1). */
+  get opened(): boolean {
+    return this.meta.partsExpected > 0 && this.meta.parts.length === this.meta.partsExpected;
+  }
+
+  find(id: DispatcherKey): Place | undefined {
+    return this.#places.get(id);
+  }
+
+  /** The highest life of a dispatcher that is over, if it has no current one. */
+  ended(id: DispatcherKey): EndedLife | undefined {
+    return this.#ended.get(id);
+  }
+
+  /** The table trigger's current life: the one that the opening named, or the one that carries table 0. */
+  trigger(): Place | undefined {
+    if (this.meta.trigger !== undefined) return this.find(this.meta.trigger);
+    const life = this.ofTable(TRIGGER_TABLE)[0];
+    return life && this.find(life.id);
+  }
+
+  ofTable(tableId: bigint): readonly Life[] {
+    return this.#tableIndex().get(tableId) ?? [];
+  }
+
+  #tableIndex(): ReadonlyMap<bigint, Life[]> {
+    if (this.#ofTable === undefined) {
+      const index = new Map<bigint, Life[]>();
+      for (const chunk of this.dispatchers)
+        for (const life of chunk.lives) {
+          const lives = index.get(life.tableId);
+          if (lives) lives.push(life);
+          else index.set(life.tableId, [life]);
+        }
+      this.#ofTable = index;
+    }
+    return this.#ofTable;
+  }
+
+  /**
+   * Tables whose dispatchers' spans leave a gap (protocol.md R9), among those of the changefeed and those that have a
+   * dispatcher: a property of the roster alone, so computed once for all barriers.
+   */
+  untiled(): ReadonlySet<bigint> {
+    if (this.#untiled === undefined) {
+      const untiled = new Set<bigint>();
+      const index = this.#tableIndex();
+      for (const tableId of this.tables.keys())
+        if (!tiles(tableId, this.ofTable(tableId))) untiled.add(tableId);
+      for (const tableId of index.keys())
+        if (tableId !== TRIGGER_TABLE && !this.tables.has(tableId) && !tiles(tableId, this.ofTable(tableId)))
+          untiled.add(tableId);
+      this.#untiled = untiled;
+    }
+    return this.#untiled;
+  }
+}

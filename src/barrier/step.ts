@@ -1,0 +1,103 @@
+import type { DispatcherKey } from "./dispatcherid.ts";
+
+/**
+ * Where a barrier stands:
+ *
+ *     waiting --coverage, grant--> writing --DONE of Write--> passing --all done--> closed
+ *        |                            |                          ^
+ *        |                            +--not its turn--> written-+   (an earlier event still changes the roster, M10)
+ *        +-----------somebody is past it (M15)-------------------+
+ *
+ * A step to the next phase is one conditional write of the root, so it has one winner.
+ */
+export type Phase = "waiting" | "writing" | "written" | "passing" | "closed";
+
+/** A permission to write, given to one life (protocol.md M6a). `chunk` and `slot` are where that life stood. */
+export interface Grant {
+  readonly id: DispatcherKey;
+  readonly life: bigint;
+  readonly chunk: number;
+  readonly slot: number;
+}
+
+/** What the root holds of an open barrier. It changes only together with `phase` or the number of grants. */
+export interface Step {
+  readonly phase: Phase;
+  /** `eventBytes`, if short; otherwise it is in the barrier's own item only. */
+  readonly event: Uint8Array | undefined;
+  /** Digest of `eventBytes`: what reports of the same key are compared by (protocol.md M3). */
+  readonly digest: string;
+  /** Whether the event changes the roster (protocol.md M10). */
+  readonly changesRoster: boolean;
+  /** Whether a listed table that nobody knows holds the barrier (protocol.md R8). */
+  readonly lateTablesHold: boolean;
+  /** The roster version when the barrier was opened. */
+  readonly openedOn: number;
+  /** Milliseconds since 1970 at which the barrier was opened, granted, written, and its phase began. */
+  readonly openedAt: number;
+  readonly grantedAt: number;
+  readonly writtenAt: number;
+  readonly phaseAt: number;
+  /** Everybody who was ever granted Write; the last one is the writer (design.md I2). */
+  readonly grants: readonly Grant[];
+  /** The roster version on which the last grant was judged, and how many lives the event touched there. */
+  readonly grantedOn: number;
+  readonly grantedLives: number;
+  /** Which of the grants wrote; -1 while none did, or if it was written before Weir saw it (protocol.md M15). */
+  readonly wroteBy: number;
+}
+
+export function openedStep(
+  from: Pick<Step, "event" | "digest" | "changesRoster" | "lateTablesHold" | "openedOn">,
+  now: number,
+): Step {
+  return {
+    ...from,
+    phase: "waiting",
+    openedAt: now,
+    grantedAt: 0,
+    writtenAt: 0,
+    phaseAt: now,
+    grants: [],
+    grantedOn: 0,
+    grantedLives: 0,
+    wroteBy: -1,
+  };
+}
+
+/** Grants Write (protocol.md M6a), first or again. */
+export function grantedStep(step: Step, grant: Grant, grantedOn: number, lives: number, now: number): Step {
+  return {
+    ...step,
+    phase: "writing",
+    grants: [...step.grants, grant],
+    grantedOn,
+    grantedLives: lives,
+    grantedAt: step.grantedAt || now,
+    phaseAt: now,
+  };
+}
+
+/** The DONE of Write is here (protocol.md M8); `wroteBy` -1: somebody is past the event (protocol.md M15). */
+export function writtenStep(step: Step, phase: "written" | "passing", wroteBy: number, now: number): Step {
+  return { ...step, phase, wroteBy, writtenAt: step.writtenAt || now, phaseAt: now };
+}
+
+/** A written barrier whose turn has come. */
+export function passingStep(step: Step, now: number): Step {
+  return { ...step, phase: "passing", phaseAt: now };
+}
+
+export function closedStep(step: Step, now: number): Step {
+  return { ...step, phase: "closed", phaseAt: now };
+}
+
+/** The life that holds the last grant. */
+export function writerOf(step: Step): Grant | undefined {
+  return step.wroteBy >= 0 ? step.grants[step.wroteBy] : step.grants.at(-1);
+}
+
+/** Which grant a life holds or held; -1: never any (protocol.md M8). */
+export function grantIndex(step: Step, id: DispatcherKey, life: bigint): number {
+  return step.grants.findIndex((grant) => grant.id === id && grant.life === life);
+}

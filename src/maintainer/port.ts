@@ -1,0 +1,197 @@
+/**
+ * What the maintainer needs from outside: a store and queues. The maintainer itself is a program that asks for these
+ * operations and is given their results (program.ts), so that the same code runs on DynamoDB and SQS, on the
+ * in-memory store, and under a checker that tries every interleaving.
+ */
+import type { CompleteMark } from "../barrier/coverage.ts";
+import type { Chunk, ChunkPointer, RosterMeta } from "../barrier/roster.ts";
+import type { Phase, Step } from "../barrier/step.ts";
+import type { Encoding } from "../protocol/codec.ts";
+import type { Space } from "./space.ts";
+
+/** The one item through which everything exclusive of a space goes (design.md, section 4). */
+export interface Root {
+  readonly epoch: bigint;
+  readonly rosterVersion: number;
+  readonly meta: RosterMeta;
+  readonly pointers: readonly ChunkPointer[];
+  /** How many barriers were closed in this epoch: a sleeper that did not see a closing cannot open (I9). */
+  readonly closedCount: number;
+  /** Keys of events that still must change the roster, as `keyText` (protocol.md M9, M10). */
+  readonly pending: readonly string[];
+  /** Open barriers by `keyText`. */
+  readonly steps: ReadonlyMap<string, Step>;
+}
+
+/** The clauses of a conditional write of the root. Each name says what it protects. */
+export interface RootConditions {
+  /** The changefeed was not opened again meanwhile: fences invocations of an earlier life (protocol.md R1). */
+  readonly sameEpoch?: bigint;
+  /** There is no root yet, or one of a lower epoch: the first of an epoch wins. */
+  readonly epochIsNew?: bigint;
+  /** The roster that was judged is still the roster: nobody wins on a stale one (design.md I1). */
+  readonly sameRoster?: number;
+  /** The barrier has not moved: a step has one winner (design.md I2). */
+  readonly sameStep?: { readonly key: string; readonly phase: Phase; readonly grants: number };
+  /** The barrier is not open: an event that changes the roster is put in line once. */
+  readonly notOpenYet?: string;
+  /** Nothing was closed since the root was read: what is closed is not opened again (design.md I9). */
+  readonly nothingClosedSince?: number;
+  /** No event came or went that still must change the roster (protocol.md M9, M10). */
+  readonly samePending?: readonly string[];
+}
+
+export interface RootChanges {
+  /** Starts an epoch with an empty root; the other changes apply to it. */
+  readonly startEpoch?: bigint;
+  readonly roster?: {
+    readonly version: number;
+    readonly meta: RosterMeta;
+    readonly pointers: readonly ChunkPointer[];
+  };
+  readonly step?: { readonly key: string; readonly step: Step };
+  /** Opens a barrier, unless it is open: two who open the same one at a time both succeed. */
+  readonly open?: { readonly key: string; readonly step: Step };
+  readonly addPending?: string;
+  readonly removePending?: string;
+  readonly countClosed?: boolean;
+  /** The barrier has its tombstone and leaves the root. */
+  readonly remove?: string;
+}
+
+/** The root after the write, or, if a clause failed, as it is (undefined: there is none). */
+export type RootResult =
+  | { readonly committed: true; readonly root: Root }
+  | { readonly committed: false; readonly root: Root | undefined };
+
+/** What is known of a barrier beside its step: what it is about, and who reported. Kept as its tombstone. */
+export interface BarrierItem {
+  readonly event: Uint8Array;
+  readonly openedAt: number;
+  /** Roster versions that it was stamped with (design.md, "No lost wake-up"). */
+  readonly stamp: number;
+  readonly waiting: ReadonlySet<CompleteMark>;
+  readonly passed: ReadonlySet<CompleteMark>;
+  /** When the outstanding action was sent last, in ms since 1970; 0: with its phase. */
+  readonly sentAt: number;
+  /** Queues that do not exist any more (protocol.md R9b). */
+  readonly unreachable: ReadonlySet<string>;
+  readonly tombstone: Tombstone | undefined;
+}
+
+/** What stays of a closed barrier until TTL: the history that operators read. */
+export interface Tombstone {
+  readonly closedAt: number;
+  readonly grantedAt: number;
+  readonly writtenAt: number;
+  readonly writer: string;
+  readonly lives: number;
+}
+
+export interface BarrierConditions {
+  /** The barrier is not closed: no write brings a closed one back (design.md I9). */
+  readonly notClosed?: true;
+  /** Nobody repeated the outstanding action since: a repeat has one winner (design.md, section 6). */
+  readonly notSentSince?: number;
+}
+
+export interface BarrierChanges {
+  /** Written only where the item has none: the first report stands (protocol.md M3). */
+  readonly create?: { readonly event: Uint8Array; readonly openedAt: number };
+  readonly stamp?: number;
+  readonly addWaiting?: readonly CompleteMark[];
+  readonly addPassed?: readonly CompleteMark[];
+  readonly addUnreachable?: readonly string[];
+  readonly sentAt?: number;
+  readonly tombstone?: Tombstone;
+}
+
+/** The item after the write, or, if a clause failed, as it is. */
+export type BarrierResult =
+  | { readonly done: true; readonly item: BarrierItem }
+  | { readonly done: false; readonly item: BarrierItem | undefined };
+
+/** Which reports a tally or a mark counts: WAITING, or the DONE of Pass. */
+export type Count = "waiting" | "passed";
+
+/** Names one barrier. */
+export interface BarrierName {
+  readonly space: Space;
+  readonly epoch: bigint;
+  /** `keyText`. */
+  readonly key: string;
+}
+
+export interface Tally {
+  readonly chunk: number;
+  readonly reported: ReadonlySet<number>;
+  readonly stamp: number;
+}
+
+/** A message that names lives which are not known yet (protocol.md R6). */
+export interface Kept {
+  /** The same for the same content of the same node, so that a repeat takes no second place. */
+  readonly id: string;
+  readonly type: "BlockStatusRequest" | "HeartBeatRequest";
+  /** Base64 protobuf. */
+  readonly body: string;
+  readonly node: string;
+  readonly start: bigint;
+  readonly principal: string;
+  readonly sentAt: number;
+}
+
+/** A message to an action queue. */
+export interface ActionMessage {
+  readonly queue: string;
+  readonly type: "HeartBeatResponse" | "ScheduleDispatcherRequest" | "RegistrationResult";
+  readonly encoding: Encoding;
+  readonly body: string;
+}
+
+/** What became of an action: in its queue, or its queue is gone for good, or it may work later. */
+export type SendResult = "sent" | "no-such-queue" | "failed";
+
+/** A message as it came, with why it is not understood. */
+export interface DeadLetter {
+  readonly body: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly reason: string;
+}
+
+/** The operations, each atomic. All reads are consistent. Each may throw: then it is unknown whether it took effect. */
+export interface Port {
+  readRoot(space: Space): Promise<Root | undefined>;
+  commitRoot(space: Space, conditions: RootConditions, changes: RootChanges): Promise<RootResult>;
+  /** Chunks in the order of the pointers; undefined for one that is gone: the root has moved on. */
+  readChunks(space: Space, pointers: readonly ChunkPointer[]): Promise<(Chunk | undefined)[]>;
+  /** Writes chunks under their names, before the root points to them. */
+  putChunks(space: Space, chunks: readonly { pointer: ChunkPointer; chunk: Chunk }[]): Promise<void>;
+  /** Lets stored chunk versions expire that no root points to any more. */
+  expireChunks(space: Space, pointers: readonly ChunkPointer[]): Promise<void>;
+  readBarrier(name: BarrierName): Promise<BarrierItem | undefined>;
+  touchBarrier(
+    name: BarrierName,
+    conditions: BarrierConditions,
+    changes: BarrierChanges,
+  ): Promise<BarrierResult>;
+  /** Adds to the set of lives that reported, and gives the whole set (design.md: sets are commutative). */
+  touchTally(
+    name: BarrierName,
+    count: Count,
+    chunk: number,
+    changes: { readonly add?: readonly number[]; readonly stamp?: number },
+  ): Promise<Tally>;
+  readTallies(name: BarrierName, count: Count): Promise<Tally[]>;
+  keep(space: Space, kept: Kept): Promise<void>;
+  readKept(space: Space): Promise<Kept[]>;
+  dropKept(space: Space, ids: readonly string[]): Promise<void>;
+  /** Makes a space known to the sweeper. */
+  registerSpace(space: Space): Promise<void>;
+  listSpaces(): Promise<Space[]>;
+  /** One result for each message, in order. */
+  send(messages: readonly ActionMessage[]): Promise<SendResult[]>;
+  deadLetter(letter: DeadLetter): Promise<void>;
+  /** Waits before attempt `attempt` (1, 2, ...) of a write that lost a race. */
+  pause(attempt: number): Promise<void>;
+}
