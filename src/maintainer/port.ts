@@ -147,6 +147,8 @@ export interface ActionMessage {
   readonly type: "HeartBeatResponse" | "ScheduleDispatcherRequest" | "RegistrationResult";
   readonly encoding: Encoding;
   readonly body: string;
+  /** The barriers (`keyText`) that it carries actions of. */
+  readonly about: readonly string[];
 }
 
 /** What became of an action: in its queue, or its queue is gone for good, or it may work later. */

@@ -1,0 +1,231 @@
+import { chooseWriter, judgePassing, judgeWaiting, sameLives } from "../barrier/coverage.ts";
+import { type BlockEvent, involvesTrigger } from "../barrier/event.ts";
+import type { Place, Roster } from "../barrier/roster.ts";
+import { closedStep, grantedStep, type Step, writerOf, writtenStep } from "../barrier/step.ts";
+import { applyInTurn } from "./applying.ts";
+import type { RootChanges, RootConditions } from "./port.ts";
+import { ask, type Program } from "./program.ts";
+import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import { passToAll } from "./tell.ts";
+
+/** The condition that a barrier has not moved since this step of it was read. */
+export function sameStep(key: string, step: Step): NonNullable<RootConditions["sameStep"]> {
+  return { key, phase: step.phase, grants: step.grants.length };
+}
+
+/** One conditional write of the root. The root that comes back is adopted; false: a clause failed. */
+export function* commit(
+  session: Session,
+  conditions: RootConditions,
+  changes: RootChanges,
+): Program<boolean> {
+  const result = yield* ask("commitRoot", session.space, conditions, changes);
+  session.adopt(result.root);
+  return result.committed;
+}
+
+/**
+ * Moves a barrier as far as what is recorded allows: grants Write when it is covered, applies what waits for its turn,
+ * closes it when all are done. What `session` knows of the barrier's marks must hold all that its caller relies on.
+ * @param preferred the last that reported: the writer where any may be (protocol.md M6)
+ */
+export function* judge(session: Session, key: string, preferred?: Place): Program<void> {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const step = session.step(key);
+    if (step === undefined) return;
+    const event = yield* session.event(key);
+    const roster = yield* session.roster();
+    switch (step.phase) {
+      case "waiting":
+        if (yield* judgeOpen(session, key, step, event, roster, preferred)) return;
+        break;
+      case "writing":
+        if (yield* judgeGrant(session, key, step, event, roster, preferred)) return;
+        break;
+      case "written":
+        yield* applyInTurn(session, key);
+        return;
+      case "passing":
+        if (yield* judgePassed(session, key, step, event, roster)) return;
+        break;
+      case "closed":
+        yield* buryClosed(session, key);
+        return;
+    }
+    yield* ask("pause", attempt);
+  }
+  throw new Error(`barrier ${key} of ${session.space.text}: lost ${MAX_ATTEMPTS} races in a row`);
+}
+
+/** Phase waiting. True: nothing more to do; false: a race was lost, look again. */
+function* judgeOpen(
+  session: Session,
+  key: string,
+  step: Step,
+  event: BlockEvent,
+  roster: Roster,
+  preferred: Place | undefined,
+): Program<boolean> {
+  const root = session.root!;
+  // An earlier event still has to change the roster, which is not yet the one to judge on (protocol.md M9).
+  if (root.pending.some((other) => other < key)) return true;
+  const marks = session.barrier(key).waiting.marks;
+  const coverage = judgeWaiting(roster, event, marks, step.lateTablesHold);
+  if (coverage.verdict === "missing") return true;
+  if (coverage.verdict === "past") return yield* markWritten(session, key, -1, true);
+  return yield* grant(session, key, step, roster, chooseWriter(roster, event, preferred), coverage.lives);
+}
+
+/**
+ * Phase writing: a grant holds while the lives that it was judged on are the current ones. Afterwards coverage is
+ * judged again, and the writer stays the same dispatcher unless that has left (protocol.md M6a, M16).
+ */
+function* judgeGrant(
+  session: Session,
+  key: string,
+  step: Step,
+  event: BlockEvent,
+  roster: Roster,
+  preferred: Place | undefined,
+): Program<boolean> {
+  if (sameLives(roster, event, step.grantedOn, step.grantedLives)) return true;
+  const marks = session.barrier(key).waiting.marks;
+  const coverage = judgeWaiting(roster, event, marks, step.lateTablesHold);
+  if (coverage.verdict === "missing") return true;
+  if (coverage.verdict === "past") return yield* markWritten(session, key, -1, true);
+  const before = roster.find(writerOf(step)!.id);
+  const writer = involvesTrigger(event.influence)
+    ? chooseWriter(roster, event, undefined)
+    : chooseWriter(roster, event, before ?? preferred);
+  // The former writer is still here but no longer touched: it is past the event, or its table was renamed away.
+  return yield* grant(session, key, step, roster, writer, coverage.lives);
+}
+
+function* grant(
+  session: Session,
+  key: string,
+  step: Step,
+  roster: Roster,
+  writer: Place | undefined,
+  lives: number,
+): Program<boolean> {
+  if (writer === undefined) return true;
+  const root = session.root!;
+  const { id, life, slot } = writer.life;
+  const next = grantedStep(
+    step,
+    { id, life, chunk: writer.chunk.id, slot },
+    roster.version,
+    lives,
+    session.now,
+  );
+  const granted = yield* commit(
+    session,
+    {
+      sameEpoch: root.epoch,
+      sameRoster: roster.version,
+      sameStep: sameStep(key, step),
+      samePending: root.pending,
+    },
+    { step: { key, step: next } },
+  );
+  if (!granted) return false;
+  session.outbox.write(key, writer.life);
+  session.observer.note({
+    what: "write-granted",
+    space: session.space.text,
+    key,
+    node: writer.life.node,
+    count: lives,
+    ms: session.now - step.openedAt,
+  });
+  return true;
+}
+
+/**
+ * The event is written: by the grant `wroteBy`, or before Weir saw it (-1). Pass goes out, unless it changes the
+ * roster: then in its turn (protocol.md M8, M10).
+ */
+export function* markWritten(
+  session: Session,
+  key: string,
+  wroteBy: number,
+  judged = false,
+): Program<boolean> {
+  const step = session.step(key);
+  if (step === undefined || (step.phase !== "waiting" && step.phase !== "writing")) return true;
+  const root = session.root!;
+  const next = writtenStep(step, step.changesRoster ? "written" : "passing", wroteBy, session.now);
+  if (step.changesRoster) {
+    yield* applyInTurn(session, key, next);
+    return true;
+  }
+  const conditions = {
+    sameEpoch: root.epoch,
+    sameStep: sameStep(key, step),
+    ...(judged && { sameRoster: root.rosterVersion }),
+  };
+  if (!(yield* commit(session, conditions, { step: { key, step: next } }))) return false;
+  yield* announceWritten(session, key, next);
+  yield* judge(session, key);
+  return true;
+}
+
+/** Pass to all whom a barrier touches, after the commit that made it passing (design.md I3). */
+export function* announceWritten(session: Session, key: string, step: Step): Program<void> {
+  session.observer.note({
+    what: "barrier-written",
+    space: session.space.text,
+    key,
+    ms: session.now - (step.grantedAt || step.openedAt),
+  });
+  yield* passToAll(session, key);
+}
+
+/** Phase passing: closes the barrier when every life that it touches is done (design.md I5). */
+function* judgePassed(
+  session: Session,
+  key: string,
+  step: Step,
+  event: BlockEvent,
+  roster: Roster,
+): Program<boolean> {
+  const writer = step.wroteBy >= 0 ? writerOf(step) : undefined;
+  if (judgePassing(roster, event, session.barrier(key).passed.marks, writer).length > 0) return true;
+  const closed = yield* commit(
+    session,
+    { sameEpoch: session.root!.epoch, sameRoster: roster.version, sameStep: sameStep(key, step) },
+    { step: { key, step: closedStep(step, session.now) }, countClosed: true },
+  );
+  if (!closed) return false;
+  session.observer.note({
+    what: "barrier-closed",
+    space: session.space.text,
+    key,
+    ms: session.now - step.openedAt,
+  });
+  yield* buryClosed(session, key);
+  return true;
+}
+
+/** Gives a closed barrier its tombstone, then takes it out of the root (design.md, order of writes). */
+export function* buryClosed(session: Session, key: string): Program<void> {
+  const step = session.step(key);
+  if (step?.phase !== "closed") return;
+  const { grantedAt, writtenAt, phaseAt } = step;
+  yield* ask(
+    "touchBarrier",
+    session.name(key),
+    {},
+    {
+      tombstone: {
+        closedAt: phaseAt,
+        grantedAt,
+        writtenAt,
+        writer: writerOf(step)?.id ?? "",
+        lives: step.grantedLives,
+      },
+    },
+  );
+  yield* commit(session, { sameEpoch: session.root!.epoch }, { remove: key });
+}

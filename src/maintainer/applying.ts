@@ -1,0 +1,150 @@
+import { createHash } from "node:crypto";
+import { type Applied, applyEvent } from "../barrier/apply.ts";
+import { RosterDraft } from "../barrier/draft.ts";
+import type { ChunkPointer, Roster, TableEntry } from "../barrier/roster.ts";
+import { closedStep, passingStep, type Step } from "../barrier/step.ts";
+import { parseKeyText } from "../protocol/eventkey.ts";
+import { announceWritten, buryClosed, commit, sameStep } from "./advance.ts";
+import { evaluate } from "./evaluate.ts";
+import type { RootChanges } from "./port.ts";
+import { ask, type Program } from "./program.ts";
+import { MAX_ATTEMPTS, type Session } from "./session.ts";
+
+/**
+ * Applies the roster changes of a written event if no earlier one has still to be applied, otherwise leaves it in
+ * phase written; whoever applies the one before goes on with it (protocol.md M10).
+ * @param written the step that says so, if the root does not yet
+ */
+export function* applyInTurn(session: Session, key: string, written?: Step): Program<void> {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const root = session.root;
+    const present = session.step(key);
+    if (root === undefined || present === undefined) return;
+    // Somebody else has brought it on while this one lost a race.
+    if (present.phase === "passing" || present.phase === "closed") return;
+    const step = present.phase === "written" ? present : written;
+    if (step === undefined) return;
+    const inTurn = !root.pending.some((other) => other < key);
+    const roster = yield* session.roster();
+    if (!inTurn || !roster.opened) {
+      if (present.phase === "written") return;
+      const changes = { step: { key, step: { ...step, phase: "written" as const } } };
+      if (yield* commit(session, { sameEpoch: root.epoch, sameStep: sameStep(key, present) }, changes))
+        return;
+    } else if (yield* applyFirst(session, key, present, step, roster)) {
+      return;
+    }
+    yield* ask("pause", attempt);
+  }
+  throw new Error(`barrier ${key} of ${session.space.text}: lost ${MAX_ATTEMPTS} races in a row`);
+}
+
+function* applyFirst(
+  session: Session,
+  key: string,
+  present: Step,
+  step: Step,
+  roster: Roster,
+): Program<boolean> {
+  const root = session.root!;
+  const event = yield* session.event(key);
+  const draft = new RosterDraft(roster, session.now, session.settings.rememberFor);
+  const applied = applyEvent(draft, event);
+  const next = event.blocking ? passingStep(step, session.now) : closedStep(step, session.now);
+  const { changes, replaced, touched } = yield* putDraft(session, draft);
+  const done = yield* commit(
+    session,
+    {
+      sameEpoch: root.epoch,
+      sameRoster: roster.version,
+      sameStep: sameStep(key, present),
+      samePending: root.pending,
+    },
+    {
+      roster: changes,
+      step: { key, step: next },
+      removePending: key,
+      ...(!event.blocking && { countClosed: true }),
+    },
+  );
+  yield* ask(
+    "expireChunks",
+    session.space,
+    done ? replaced : changes.pointers.filter((one) => touched.has(one.id)),
+  );
+  if (!done) return false;
+
+  yield* session.roster();
+  session.observer.note({ what: "roster-changed", space: session.space.text, key });
+  if (event.blocking) {
+    session.outbox.pass(key, applied.removed);
+    yield* announceWritten(session, key, next);
+  } else {
+    const trigger = (yield* session.roster()).trigger();
+    if (trigger) session.outbox.ack(key, [trigger.life]);
+  }
+  yield* tellScheduler(session, key, applied);
+  if (!event.blocking) yield* buryClosed(session, key);
+  // The roster changed: barriers that waited for that, this one too, are judged on the new one (M9, M10).
+  yield* evaluate(session, [...touched]);
+  return true;
+}
+
+/** Writes a draft's chunks under new names. Nothing has changed until the root points to them. */
+export function* putDraft(
+  session: Session,
+  draft: RosterDraft,
+): Program<{
+  changes: NonNullable<RootChanges["roster"]>;
+  replaced: ChunkPointer[];
+  touched: Set<number>;
+}> {
+  const root = session.root;
+  const chunks = draft.finish().map((chunk) => ({
+    chunk,
+    pointer: { kind: chunk.kind, id: chunk.id, version: chunk.version, name: session.chunkName() },
+  }));
+  if (chunks.length > 0) yield* ask("putChunks", session.space, chunks);
+  for (const { chunk, pointer } of chunks) session.memory.chunks.set(pointer.name, chunk);
+  const touched = new Set(chunks.map(({ chunk }) => chunk.id));
+  const old = draft.base.version === 0 ? [] : (root?.pointers ?? []);
+  const pointers = [
+    ...old.filter((pointer) => !touched.has(pointer.id)),
+    ...chunks.map(({ pointer }) => pointer),
+  ].sort((a, b) => a.id - b.id);
+  return {
+    changes: { version: draft.version, meta: draft.meta, pointers },
+    replaced: old.filter((pointer) => touched.has(pointer.id)),
+    touched,
+  };
+}
+
+/** Tells those who schedule what an applied event needs of them (protocol.md M10). */
+export function* tellScheduler(session: Session, key: string, applied: Applied): Program<void> {
+  const roster = yield* session.roster();
+  for (const life of applied.removed) {
+    const node = roster.nodes.get(life.node);
+    if (node && node.nodeQueue !== "") session.outbox.removeDispatcher(node.nodeQueue, node.encoding, life);
+  }
+  for (const table of applied.added) tellCreate(session, roster, table, parseKeyText(key).commitTs);
+}
+
+/** Asks the node that a table was given to for its dispatcher. Asking again names the same dispatcher. */
+export function tellCreate(session: Session, roster: Roster, table: TableEntry, startTs: bigint): void {
+  const node = table.scheduledOn === undefined ? undefined : roster.nodes.get(table.scheduledOn);
+  if (!node || node.nodeQueue === "") return;
+  const epoch = session.root!.epoch;
+  const id = createHash("sha256")
+    .update(`${session.space.text} ${epoch} ${table.tableId}`)
+    .digest("hex")
+    .slice(0, 32);
+  session.outbox.createDispatcher(node.nodeQueue, node.encoding, {
+    node: node.id,
+    id,
+    tableId: table.tableId,
+    schemaId: table.schemaId,
+    start: new Uint8Array(),
+    end: new Uint8Array(),
+    startTs,
+  });
+}

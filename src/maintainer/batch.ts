@@ -1,0 +1,249 @@
+import type { SpaceInput, StatusMessage } from "./intake.ts";
+import { type Report, takeIn } from "./intake.ts";
+import { readKept } from "./kept.ts";
+import { handleMembership } from "./membershipturn.ts";
+import { Observer } from "./observe.ts";
+import { Outbox } from "./outbox.ts";
+import type { ActionMessage } from "./port.ts";
+import { ask, type Program, together } from "./program.ts";
+import { handleReports } from "./reports.ts";
+import {
+  EpochChanged,
+  emptyMemory,
+  MAX_ATTEMPTS,
+  Session,
+  type Settings,
+  type SpaceMemory,
+} from "./session.ts";
+import type { Space } from "./space.ts";
+
+/** What one execution environment keeps between invocations. */
+export interface Memory {
+  readonly spaces: Map<string, SpaceMemory>;
+}
+
+/** How many changefeeds an environment remembers; the one not used for longest is forgotten. */
+const MAX_SPACES = 64;
+
+export function newMemory(): Memory {
+  return { spaces: new Map() };
+}
+
+/** One invocation: its time and a name that no other invocation has. */
+export interface Invocation {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly nonce: string;
+  readonly settings: Settings;
+  readonly memory: Memory;
+}
+
+export interface BatchResult {
+  /** Messages that must be delivered again. All others are dealt with for good. */
+  readonly failed: readonly { readonly messageId: string; readonly reason: string }[];
+  readonly observer: Observer;
+}
+
+/**
+ * Handles a batch of the status queue: takes it apart, folds what belongs to one changefeed, commits, and sends what
+ * follows from that. A message is done with only when all that it must cause is durable (design.md I7); what cannot be
+ * understood is put aside with the reason and holds up nobody (I10).
+ */
+export function* handleBatch(
+  messages: readonly StatusMessage[],
+  invocation: Invocation,
+): Program<BatchResult> {
+  const observer = new Observer();
+  const failed = new Map<string, string>();
+  const faults = new Map<StatusMessage, string[]>();
+  const fault = (message: StatusMessage, reason: string) => {
+    const reasons = faults.get(message) ?? [];
+    if (!reasons.includes(reason)) reasons.push(reason);
+    faults.set(message, reasons);
+  };
+
+  const spaces = new Map<string, SpaceInput[]>();
+  for (const message of messages) {
+    const intake = takeIn(message, invocation.settings);
+    for (const reason of intake.faults) fault(message, reason);
+    for (const input of intake.inputs) {
+      const inputs = spaces.get(input.space.text) ?? [];
+      inputs.push(input);
+      spaces.set(input.space.text, inputs);
+    }
+  }
+
+  yield* together(
+    [...spaces.values()].map((inputs) =>
+      handleGroup(inputs[0]!.space, inputs, invocation, observer, fault, (reason) => {
+        for (const { message } of inputs) failed.set(message.messageId, reason);
+      }),
+    ),
+  );
+  yield* together(
+    [...faults]
+      .filter(([message]) => !failed.has(message.messageId))
+      .map(([message, reasons]) => putAside(message, reasons.join("; "), observer, failed)),
+  );
+  return { failed: [...failed].map(([messageId, reason]) => ({ messageId, reason })), observer };
+}
+
+/** One space of a batch. An error here gives back its own messages only. */
+function* handleGroup(
+  space: Space,
+  inputs: readonly SpaceInput[],
+  invocation: Invocation,
+  observer: Observer,
+  fault: (message: StatusMessage, reason: string) => void,
+  fail: (reason: string) => void,
+): Program<void> {
+  for (let attempt = 1; ; attempt++) {
+    const session = openSession(space, invocation, observer, attempt);
+    let error: unknown;
+    try {
+      yield* handleSpace(session, inputs, fault);
+    } catch (thrown) {
+      error = thrown;
+    }
+    // What was committed is told even if something after it failed: its message may not come again soon.
+    const undelivered = yield* flush(session, observer);
+    if (error instanceof EpochChanged && attempt < MAX_ATTEMPTS) continue;
+    if (error !== undefined) {
+      // What is in memory may be ahead of what was written.
+      invocation.memory.spaces.delete(space.text);
+      fail(error instanceof Error ? error.message : String(error));
+    } else if (undelivered > 0) fail(`${undelivered} actions could not be sent`);
+    return;
+  }
+}
+
+/** A session on a space, with what the environment remembers of it. */
+export function openSession(
+  space: Space,
+  invocation: Invocation,
+  observer: Observer,
+  attempt: number,
+): Session {
+  const { spaces } = invocation.memory;
+  const memory = spaces.get(space.text) ?? emptyMemory();
+  spaces.delete(space.text);
+  spaces.set(space.text, memory);
+  for (const oldest of spaces.keys()) {
+    if (spaces.size <= MAX_SPACES) break;
+    spaces.delete(oldest);
+  }
+  return new Session({
+    space,
+    now: invocation.now,
+    nonce: `${invocation.nonce}.${attempt}`,
+    memory,
+    outbox: new Outbox(space),
+    settings: invocation.settings,
+    observer,
+  });
+}
+
+function* handleSpace(
+  session: Session,
+  inputs: readonly SpaceInput[],
+  fault: (message: StatusMessage, reason: string) => void,
+): Program<void> {
+  const changed = yield* handleMembership(
+    session,
+    inputs.filter((input) => input.membership !== undefined),
+    (input, reason) => fault(input.message, reason),
+  );
+  if (changed) yield* handleKept(session);
+  yield* handleReports(
+    session,
+    inputs.flatMap((input) => input.reports),
+    (report: Report, reason) => fault(report.message, reason),
+  );
+}
+
+/**
+ * Goes through what was kept for lives that were not known. What is still unknown keeps its place, for it is kept under
+ * the same name again; the rest is dropped after it has had its effect.
+ */
+export function* handleKept(session: Session): Program<void> {
+  const kept = yield* readKept(session);
+  if (kept.length === 0) return;
+  const roster = yield* session.roster();
+  const due = kept.filter(({ input }) => namesKnown(input, (id) => roster.find(id) ?? roster.ended(id)));
+  if (due.length === 0) return;
+  const ignore = () => undefined;
+  const statuses = due.filter(({ input }) => input.membership !== undefined).map(({ input }) => input);
+  yield* handleMembership(session, statuses, ignore);
+  yield* handleReports(
+    session,
+    due.flatMap(({ input }) => input.reports),
+    ignore,
+  );
+  const settled = due.filter(({ input }) => isSettled(session, input)).map(({ id }) => id);
+  if (settled.length > 0) yield* ask("dropKept", session.space, settled);
+}
+
+function namesKnown(input: SpaceInput, known: (id: string) => unknown): boolean {
+  const { membership, reports } = input;
+  const ids = membership?.kind === "status" ? membership.statuses.map((status) => status.id) : [];
+  return [...ids, ...reports.flatMap((report) => report.lives.map((one) => one.id))].some(
+    (id) => known(id) !== undefined,
+  );
+}
+
+/** Whether no life that an input names can become known later. */
+function isSettled(session: Session, input: SpaceInput): boolean {
+  const roster = session.memory.roster;
+  const { membership, reports } = input;
+  const statuses = membership?.kind === "status" ? membership.statuses : [];
+  const lives = [...statuses, ...reports.flatMap((report) => report.lives)];
+  const sentAt = BigInt(input.message.sentAt);
+  return lives.every(({ id, life }) => {
+    const highest = roster?.find(id)?.life.life ?? roster?.ended(id)?.life;
+    return (
+      highest !== undefined && highest >= (life === 0n ? 0n : life) && (life !== 0n || highest <= sentAt)
+    );
+  });
+}
+
+/** Sends what the session has to tell. @returns how many messages may be sent later */
+export function* flush(session: Session, observer: Observer): Program<number> {
+  const messages = session.outbox.take();
+  if (messages.length === 0) return 0;
+  const results = yield* ask("send", messages);
+  for (const [index, result] of results.entries())
+    if (result === "no-such-queue") yield* noteUnreachable(session, observer, messages[index]!);
+  return results.filter((result) => result === "failed").length;
+}
+
+/** A queue is gone for good: the barrier shows who cannot be reached, and nobody waits for it (protocol.md R9b). */
+function* noteUnreachable(
+  session: Session,
+  observer: Observer,
+  { queue, about }: ActionMessage,
+): Program<void> {
+  observer.note({ what: "queue-missing", space: session.space.text, detail: queue });
+  for (const key of about)
+    if (session.step(key) !== undefined)
+      yield* ask("touchBarrier", session.name(key), { notClosed: true }, { addUnreachable: [queue] });
+}
+
+/** Keeps a message that is not understood, with the reason; it is delivered again only if that fails (I10). */
+function* putAside(
+  message: StatusMessage,
+  reason: string,
+  observer: Observer,
+  failed: Map<string, string>,
+): Program<void> {
+  try {
+    yield* ask("deadLetter", { body: message.body, attributes: message.attributes, reason });
+    observer.note({
+      what: "message-rejected",
+      space: "",
+      detail: reason,
+      node: message.attributes["from"] ?? "",
+    });
+  } catch (error) {
+    failed.set(message.messageId, error instanceof Error ? error.message : String(error));
+  }
+}

@@ -1,0 +1,80 @@
+import type { Place } from "../barrier/roster.ts";
+import { grantIndex, type Step } from "../barrier/step.ts";
+import { buryClosed, judge, markWritten } from "./advance.ts";
+import type { Report } from "./intake.ts";
+import { ask, type Program } from "./program.ts";
+import { record } from "./record.ts";
+import type { Placed } from "./reports.ts";
+import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import { repeatOutstanding } from "./tell.ts";
+
+/**
+ * DONE reports of one key (protocol.md M8): a DONE counts only in the phase that its action belongs to.
+ * @param granted DONEs of lives that were granted Write and are over since
+ */
+export function* doneReports(
+  session: Session,
+  key: string,
+  placed: readonly Placed[],
+  granted: readonly Report[],
+): Program<void> {
+  if (placed.length === 0 && granted.length === 0) return;
+  // A phase can only be behind in memory: what does not fit is looked at again on the root as it is.
+  if (!session.fresh && !fits(session.step(key), placed)) yield* session.refresh();
+  const step = session.step(key);
+  if (step === undefined) return stale(session, key, placed);
+  if (step.phase === "closed") return yield* buryClosed(session, key);
+
+  const redelivered = placed.some((one) => one.report.redelivered) || granted.some((one) => one.redelivered);
+  const writes: number[] = granted.map((report) =>
+    grantIndex(step, report.lives[0]!.id, report.lives[0]!.life),
+  );
+  const passes: Place[] = [];
+  for (const { report, places } of placed)
+    for (const place of places) {
+      const grant = grantIndex(step, place.life.id, place.life.life);
+      // An old node does not say what it did: the barrier's writer wrote, any other passed (design.md, section 1).
+      const wrote = report.done === "write" || (report.done === "unspecified" && grant >= 0);
+      if (!wrote) passes.push(place);
+      else if (grant >= 0) writes.push(grant);
+      else session.observer.note({ what: "report-stale", space: session.space.text, key, count: 1 });
+    }
+
+  const written = writes[0];
+  if (written !== undefined) {
+    const already = step.phase === "passing";
+    for (let attempt = 1; !(yield* markWritten(session, key, written)); attempt++) {
+      if (attempt >= MAX_ATTEMPTS)
+        throw new Error(`barrier ${key}: lost ${attempt} races to mark it written`);
+      yield* ask("pause", attempt);
+    }
+    if (session.step(key)?.phase === "written") yield* judge(session, key);
+    if (already) yield* repeatOutstanding(session, key, redelivered);
+  }
+  if (passes.length > 0) yield* passDone(session, key, passes);
+  if (written === undefined && redelivered && session.step(key)?.phase === "closed")
+    yield* buryClosed(session, key);
+}
+
+/** Whether DONEs can be judged on a step that is known from memory. */
+function fits(step: Step | undefined, placed: readonly Placed[]): boolean {
+  if (step === undefined) return false;
+  const onlyPasses = placed.every((one) => one.report.done === "pass");
+  return onlyPasses ? step.phase === "passing" : step.phase === "writing" || step.phase === "passing";
+}
+
+function* passDone(session: Session, key: string, places: readonly Place[]): Program<void> {
+  const step = session.step(key);
+  if (step?.phase !== "passing") {
+    session.observer.note({ what: "report-stale", space: session.space.text, key, count: places.length });
+    return;
+  }
+  if (!(yield* record(session, key, "passed", places))) return;
+  yield* judge(session, key);
+  yield* repeatOutstanding(session, key, false);
+}
+
+function stale(session: Session, key: string, placed: readonly Placed[]): void {
+  const count = placed.reduce((sum, one) => sum + one.places.length, 0);
+  session.observer.note({ what: "report-stale", space: session.space.text, key, count });
+}

@@ -1,0 +1,238 @@
+import { createHash } from "node:crypto";
+import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import { type BlockEvent, eventBytes, eventOf, InvalidState } from "../barrier/event.ts";
+import type { MembershipChange, Sender } from "../barrier/membership.ts";
+import { decode, type Encoding, MalformedMessage, parseEncoding } from "../protocol/codec.ts";
+import { keyText } from "../protocol/eventkey.ts";
+import {
+  BlockStage,
+  type ChangefeedID,
+  DoneAction,
+  type TableSpanBlockStatus,
+} from "../protocol/messages.ts";
+import { openingChanges, registrationChanges, statusChanges } from "./intakemembership.ts";
+import { type Space, spaceOf } from "./space.ts";
+
+/** A message of the status queue, as the maintainer gets it. */
+export interface StatusMessage {
+  readonly messageId: string;
+  readonly body: string;
+  /** The message attributes (all of DataType String). */
+  readonly attributes: Readonly<Record<string, string>>;
+  /** `SentTimestamp`, milliseconds since 1970. */
+  readonly sentAt: number;
+  /** `ApproximateReceiveCount`. Above 1: an earlier invocation may have died on it. */
+  readonly receiveCount: number;
+  /** `SenderId`; of a role, what stands before the colon. Empty where the queue names none. */
+  readonly principal: string;
+}
+
+/** One dispatcher and the life that a report names; 0 if it names none (an old node). */
+export interface ReportedLife {
+  readonly id: string;
+  readonly life: bigint;
+}
+
+/** One block status, of one or many dispatchers. */
+export interface Report {
+  readonly key: string;
+  readonly stage: "none" | "waiting" | "done";
+  readonly done: "write" | "pass" | "unspecified";
+  readonly lives: readonly ReportedLife[];
+  /** Absent for DONE. */
+  readonly event: BlockEvent | undefined;
+  readonly bytes: Uint8Array;
+  readonly digest: string;
+  readonly sender: Sender;
+  /** The message it came in, where in it, and whether that was delivered before. */
+  readonly message: StatusMessage;
+  readonly index: number;
+  readonly redelivered: boolean;
+}
+
+/** What a message asks of one space. */
+export interface SpaceInput {
+  readonly space: Space;
+  readonly message: StatusMessage;
+  /** Registrations and openings name an epoch (0 counts as 1); undefined: the present one. */
+  readonly epoch: bigint | undefined;
+  readonly membership: MembershipChange | undefined;
+  readonly reports: readonly Report[];
+  /** Where a registration, an opening and a refusal are answered; empty: the node's queue. */
+  readonly replyQueue: string;
+}
+
+/** A message taken apart. `faults`: what in it cannot be understood; the rest of it counts. */
+export interface Intake {
+  readonly inputs: readonly SpaceInput[];
+  readonly faults: readonly string[];
+}
+
+export interface IntakeSettings {
+  /** Names of action queues start with it (protocol.md R2). */
+  readonly actionQueuePrefix: string;
+}
+
+/** Takes a message apart. Never throws for what the message says: that goes to `faults` (design.md I10). */
+export function takeIn(message: StatusMessage, settings: IntakeSettings): Intake {
+  try {
+    return takeApart(message, settings);
+  } catch (error) {
+    if (error instanceof MalformedMessage || error instanceof InvalidState)
+      return { inputs: [], faults: [error.message] };
+    throw error;
+  }
+}
+
+function takeApart(message: StatusMessage, settings: IntakeSettings): Intake {
+  const { attributes, body } = message;
+  const encoding = parseEncoding(attributes["encoding"]);
+  const sender = senderOf(message);
+  switch (attributes["type"]) {
+    case "BlockStatusRequest":
+      return reportsOf(message, sender, encoding);
+    case "HeartBeatRequest":
+      return statusChanges(message, sender, decode("HeartBeatRequest", encoding, body));
+    case "MaintainerBootstrapResponse":
+      return registrationChanges(
+        message,
+        sender,
+        encoding,
+        decode("MaintainerBootstrapResponse", encoding, body),
+        settings.actionQueuePrefix,
+      );
+    case "MaintainerPostBootstrapRequest":
+      return openingChanges(
+        message,
+        sender,
+        decode("MaintainerPostBootstrapRequest", encoding, body),
+        settings.actionQueuePrefix,
+      );
+    case undefined:
+      throw new MalformedMessage(`attribute type is absent: ${KNOWN_TYPES}`);
+    default:
+      throw new MalformedMessage(`attribute type is "${attributes["type"]}": ${KNOWN_TYPES}`);
+  }
+}
+
+const KNOWN_TYPES =
+  "use BlockStatusRequest, HeartBeatRequest, MaintainerBootstrapResponse or MaintainerPostBootstrapRequest";
+
+function senderOf(message: StatusMessage): Sender {
+  const node = message.attributes["from"];
+  if (!node) throw new MalformedMessage("attribute from is absent: put the node's id there");
+  const sentAt = numberAttribute(message, "sentAt", message.sentAt);
+  return {
+    node,
+    start: BigInt(numberAttribute(message, "start", 0)),
+    principal: message.principal,
+    sentAt,
+  };
+}
+
+/** @throws MalformedMessage if the attribute is there and no whole number below 2^53 */
+export function numberAttribute(message: StatusMessage, name: string, otherwise: number): number {
+  const text = message.attributes[name];
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw new MalformedMessage(`attribute ${name} is "${text}": use a whole number below 2^53`);
+  return value;
+}
+
+/** @throws MalformedMessage if the message names no changefeed */
+export function spaceFor(changefeed: ChangefeedID | undefined, mode: bigint): Space {
+  if (changefeed === undefined || (changefeed.name === "" && changefeed.high === 0n && changefeed.low === 0n))
+    throw new MalformedMessage("changefeedID is absent: name the changefeed");
+  if (mode !== 0n && mode !== 1n) throw new MalformedMessage(`mode is ${mode}: use 0 (default) or 1 (redo)`);
+  return spaceOf(changefeed, mode);
+}
+
+function reportsOf(message: StatusMessage, sender: Sender, encoding: Encoding): Intake {
+  const request = decode("BlockStatusRequest", encoding, message.body);
+  const space = spaceFor(request.changefeedID, request.mode);
+  const reports: Report[] = [];
+  const faults: string[] = [];
+  const seen = new Set<string>();
+  for (const [index, status] of request.blockStatuses.entries()) {
+    try {
+      const report = reportOf(status, sender, message, index);
+      const again = `${report.key}/${report.stage}/${report.done}/${report.digest}`;
+      const lives = report.lives.filter(({ id, life }) => {
+        const one = `${again}/${id}/${life}`;
+        return !seen.has(one) && seen.add(one);
+      });
+      if (lives.length > 0) reports.push({ ...report, lives });
+    } catch (error) {
+      if (!(error instanceof MalformedMessage || error instanceof InvalidState)) throw error;
+      faults.push(`blockStatuses[${index}]: ${error.message}`);
+    }
+  }
+  return {
+    inputs: [{ space, message, epoch: undefined, membership: undefined, reports, replyQueue: "" }],
+    faults,
+  };
+}
+
+/** Digest of an event's bytes: short enough for the root, long enough that no two events of one key share it. */
+export function digestOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("base64url").slice(0, 16);
+}
+
+const DONE_KINDS = {
+  [DoneAction.UNSPECIFIED]: "unspecified",
+  [DoneAction.WRITE_DONE]: "write",
+  [DoneAction.PASS_DONE]: "pass",
+} as const;
+
+function reportOf(
+  status: TableSpanBlockStatus,
+  sender: Sender,
+  message: StatusMessage,
+  index: number,
+): Report {
+  const { state } = status;
+  if (state === undefined) throw new MalformedMessage("state is absent: say what the dispatcher is at");
+  if (state.BlockTs === 0n) throw new MalformedMessage("BlockTs is 0: name the event's commitTs");
+  const lives = livesOf(status, sender);
+  const key = keyText({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
+  const common = { key, lives, sender, message, index, redelivered: message.receiveCount > 1 };
+  if (state.stage === BlockStage.DONE) {
+    const done = DONE_KINDS[state.doneAction];
+    if (done === undefined)
+      throw new MalformedMessage(`doneAction ${state.doneAction} is unknown: use WRITE_DONE or PASS_DONE`);
+    return { ...common, stage: "done", done, event: undefined, bytes: new Uint8Array(), digest: "" };
+  }
+  // NONE with IsBlocked is what WAITING was once; WRITING is never reported, only registered (ticdc.md TM9, TD69).
+  if (state.stage !== BlockStage.NONE && state.stage !== BlockStage.WAITING)
+    throw new MalformedMessage(`stage ${state.stage} cannot be reported: use NONE, WAITING or DONE`);
+  if (state.stage === BlockStage.WAITING && !state.IsBlocked)
+    throw new MalformedMessage("stage is WAITING and IsBlocked is false: a dispatcher that waits is blocked");
+  const event = eventOf(state);
+  const bytes = eventBytes(event);
+  return {
+    ...common,
+    stage: state.IsBlocked ? "waiting" : "none",
+    done: "unspecified",
+    event,
+    bytes,
+    digest: digestOf(bytes),
+  };
+}
+
+function livesOf(status: TableSpanBlockStatus, sender: Sender): ReportedLife[] {
+  const { ID, dispatcherIDs, lives, life } = status;
+  if (dispatcherIDs.length > 0 && lives.length > 0 && lives.length !== dispatcherIDs.length)
+    throw new MalformedMessage(
+      `lives has ${lives.length} entries and dispatcherIDs ${dispatcherIDs.length}: give one for each`,
+    );
+  const named = dispatcherIDs.map((id, index) => ({ id: dispatcherKey(id), life: lives[index] ?? life }));
+  if (ID !== undefined && (ID.high !== 0n || ID.low !== 0n)) {
+    const id = dispatcherKey(ID);
+    if (!named.some((one) => one.id === id)) named.push({ id, life });
+  }
+  if (named.length === 0) throw new MalformedMessage("no dispatcher: set ID or dispatcherIDs");
+  if (sender.start > 0n && named.some((one) => one.life === 0n))
+    throw new MalformedMessage("life is absent: a node that sends start names the life of each dispatcher");
+  return named;
+}

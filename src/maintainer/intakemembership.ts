@@ -1,0 +1,151 @@
+import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import type { RegisteredSpan, Sender } from "../barrier/membership.ts";
+import { type Encoding, MalformedMessage } from "../protocol/codec.ts";
+import type {
+  BootstrapTableSpan,
+  DispatcherID,
+  HeartBeatRequest,
+  MaintainerBootstrapResponse,
+  MaintainerPostBootstrapRequest,
+  SchemaInfo,
+} from "../protocol/messages.ts";
+import { type Intake, numberAttribute, type SpaceInput, type StatusMessage, spaceFor } from "./intake.ts";
+
+const MODES = [0n, 1n] as const;
+
+/** protocol.md R2, R5: component states; each mode is a space of its own. */
+export function statusChanges(message: StatusMessage, sender: Sender, request: HeartBeatRequest): Intake {
+  const faults: string[] = [];
+  const inputs: SpaceInput[] = [];
+  for (const mode of MODES) {
+    const space = spaceFor(request.changefeedID, mode);
+    const statuses = [];
+    for (const [index, status] of request.statuses.entries()) {
+      if (status.mode !== mode) continue;
+      const fault = dispatcherFault(status.ID, status.life, sender);
+      if (fault) faults.push(`statuses[${index}]: ${fault}`);
+      else statuses.push({ id: dispatcherKey(status.ID!), life: status.life, state: status.componentStatus });
+    }
+    if (statuses.length > 0)
+      inputs.push({
+        space,
+        message,
+        epoch: undefined,
+        membership: { kind: "status", sender, statuses },
+        reports: [],
+        replyQueue: "",
+      });
+  }
+  return { inputs, faults };
+}
+
+/** protocol.md R2: a registration, and the block states that come with it (M14). */
+export function registrationChanges(
+  message: StatusMessage,
+  sender: Sender,
+  encoding: Encoding,
+  response: MaintainerBootstrapResponse,
+  prefix: string,
+): Intake {
+  const replyQueue = queueAttribute(message, "replyQueue", prefix);
+  if (replyQueue === "")
+    throw new MalformedMessage("attribute replyQueue is absent: name the queue that gets the answers");
+  const nodeQueue = queueAttribute(message, "nodeQueue", prefix);
+  const faults: string[] = [];
+  const inputs: SpaceInput[] = [];
+  for (const mode of MODES) {
+    const space = spaceFor(response.changefeedID, mode);
+    const spans: RegisteredSpan[] = [];
+    for (const [index, span] of response.spans.entries()) {
+      if (span.mode !== mode) continue;
+      const fault = dispatcherFault(span.ID, 1n, sender);
+      if (fault) faults.push(`spans[${index}]: ${fault}`);
+      else spans.push(registeredSpan(span));
+    }
+    if (spans.length > 0 || (mode === 0n && response.spans.length === 0))
+      inputs.push({
+        space,
+        message,
+        epoch: response.maintainerEpoch || 1n,
+        membership: { kind: "registration", sender, replyQueue, nodeQueue, encoding, spans },
+        reports: [],
+        replyQueue,
+      });
+  }
+  return { inputs, faults };
+}
+
+/** protocol.md R1: one part of the opening; redo schemas open the redo space. */
+export function openingChanges(
+  message: StatusMessage,
+  sender: Sender,
+  request: MaintainerPostBootstrapRequest,
+  prefix: string,
+): Intake {
+  const part = numberAttribute(message, "part", 1);
+  const parts = numberAttribute(message, "parts", 1);
+  if (part < 1 || part > parts)
+    throw new MalformedMessage(`part ${part} of ${parts} makes no sense: count from 1 to parts`);
+  const trigger = request.tableTriggerEventDispatcherId;
+  const inputs: SpaceInput[] = [];
+  for (const [mode, schemas] of [
+    [0n, request.schemas],
+    [1n, request.redoSchemas],
+  ] as const) {
+    if (mode === 1n && schemas.length === 0) continue;
+    inputs.push({
+      space: spaceFor(request.changefeedID, mode),
+      message,
+      epoch: request.maintainerEpoch || 1n,
+      membership: {
+        kind: "opening",
+        sender,
+        part,
+        parts,
+        // The message names the table trigger of the default mode; redo's is the one that registers table 0.
+        trigger: mode === 0n && trigger !== undefined ? dispatcherKey(trigger) : undefined,
+        tables: tablesOf(schemas),
+        answersEpochZero: sender.start === 0n && request.maintainerEpoch === 0n,
+      },
+      reports: [],
+      replyQueue: queueAttribute(message, "replyQueue", prefix),
+    });
+  }
+  return { inputs, faults: [] };
+}
+
+function tablesOf(schemas: readonly SchemaInfo[]) {
+  return schemas.flatMap((schema) =>
+    schema.Tables.map((table) => ({ tableId: table.TableID, schemaId: schema.SchemaID })),
+  );
+}
+
+function registeredSpan(span: BootstrapTableSpan): RegisteredSpan {
+  return {
+    id: dispatcherKey(span.ID!),
+    life: span.life,
+    tableId: span.span?.TableID ?? 0n,
+    schemaId: span.SchemaID,
+    start: span.span?.StartKey ?? new Uint8Array(),
+    end: span.span?.EndKey ?? new Uint8Array(),
+    state: span.componentStatus,
+    checkpointTs: span.checkpointTs,
+  };
+}
+
+function dispatcherFault(id: DispatcherID | undefined, life: bigint, sender: Sender): string | undefined {
+  if (id === undefined || (id.high === 0n && id.low === 0n)) return "ID is absent: name the dispatcher";
+  if (sender.start > 0n && life === 0n)
+    return "life is absent: a node that sends start names the life of each dispatcher";
+  return undefined;
+}
+
+/** protocol.md R2: a queue outside of the deployment's prefix is never sent to. */
+function queueAttribute(message: StatusMessage, name: string, prefix: string): string {
+  const queue = message.attributes[name] ?? "";
+  if (queue !== "" && !(queue.startsWith(prefix) && /^[A-Za-z0-9_-]{1,80}$/.test(queue)))
+    throw new MalformedMessage(
+      `attribute ${name} is "${queue}": use the name (not the URL) of a queue that starts with "${prefix}"`,
+    );
+  return queue;
+}

@@ -1,0 +1,157 @@
+import { RosterDraft } from "../barrier/draft.ts";
+import { applyMembership, type Outcome } from "../barrier/membership.ts";
+import { EMPTY_META, Roster } from "../barrier/roster.ts";
+import { putDraft } from "./applying.ts";
+import { evaluate } from "./evaluate.ts";
+import type { SpaceInput } from "./intake.ts";
+import { keepEarlyStatuses } from "./kept.ts";
+import type { Root } from "./port.ts";
+import { ask, type Program } from "./program.ts";
+import { MAX_ATTEMPTS, type Session } from "./session.ts";
+
+interface Answered {
+  readonly input: SpaceInput;
+  readonly outcome: Outcome;
+}
+
+/**
+ * Applies openings, registrations and status changes of a batch to one space, in one change of the roster (protocol.md
+ * R1 to R7). A root of a higher epoch starts empty, a message of a lower one is dropped.
+ * @param rejected gets the reason of what is refused as a whole
+ * @returns whether the roster may know lives now that it did not know before
+ */
+export function* handleMembership(
+  session: Session,
+  inputs: readonly SpaceInput[],
+  rejected: (input: SpaceInput, reason: string) => void,
+): Program<boolean> {
+  if (inputs.length === 0) return false;
+  const onlyStatuses = inputs.every((input) => input.membership?.kind === "status");
+  const redelivered = inputs.some((input) => input.message.receiveCount > 1);
+  // A heartbeat that changes nothing is the common case: it is judged on the root of a moment ago.
+  if (onlyStatuses && !redelivered) yield* session.recentRoot();
+  else yield* session.refresh();
+
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const turn = yield* attemptChange(session, inputs);
+    if (turn === "retry") {
+      yield* ask("pause", attempt);
+      continue;
+    }
+    const { answered, changed, touched } = turn;
+    if (session.root === undefined) return false;
+    yield* session.roster();
+    for (const { input, outcome } of answered) {
+      if (outcome.rejected !== undefined) rejected(input, outcome.rejected);
+      else yield* answer(session, input, outcome);
+    }
+    if (changed || redelivered) yield* evaluate(session, touched);
+    return changed || redelivered;
+  }
+  throw new Error(`${session.space.text}: lost ${MAX_ATTEMPTS} races to change the roster`);
+}
+
+function* attemptChange(
+  session: Session,
+  inputs: readonly SpaceInput[],
+): Program<"retry" | { answered: Answered[]; changed: boolean; touched: number[] }> {
+  const root = session.root;
+  const present = root?.epoch ?? 0n;
+  const highest = inputs.reduce(
+    (epoch, input) => ((input.epoch ?? 0n) > epoch ? input.epoch! : epoch),
+    present,
+  );
+  const starts = highest > present;
+  if (highest === 0n) return { answered: yield* withoutRoot(session, inputs), changed: false, touched: [] };
+
+  const base = starts ? new Roster(0, EMPTY_META, []) : yield* session.roster();
+  const draft = new RosterDraft(base, session.now, session.settings.rememberFor);
+  const answered: Answered[] = [];
+  for (const input of inputs) {
+    if (input.epoch !== undefined && input.epoch < highest) {
+      session.observer.note({
+        what: "report-stale",
+        space: session.space.text,
+        node: input.message.attributes["from"] ?? "",
+        detail: "epoch",
+      });
+      continue;
+    }
+    answered.push({ input, outcome: applyMembership(draft, input.membership!) });
+  }
+  const touched = new Set(inputs.flatMap((input) => chunksOf(draft, input)));
+  if (!draft.changed) return { answered, changed: false, touched: [...touched] };
+  // What was judged on a root from memory is judged again on the root as it is before anything is written.
+  if (!session.fresh) {
+    yield* session.refresh();
+    return "retry";
+  }
+  if (root === undefined) yield* ask("registerSpace", session.space);
+  return yield* commitDraft(session, draft, answered, touched, starts ? highest : undefined, root);
+}
+
+function* commitDraft(
+  session: Session,
+  draft: RosterDraft,
+  answered: Answered[],
+  touched: Set<number>,
+  startEpoch: bigint | undefined,
+  root: Root | undefined,
+): Program<"retry" | { answered: Answered[]; changed: boolean; touched: number[] }> {
+  const { changes, replaced, touched: written } = yield* putDraft(session, draft);
+  const result = yield* ask(
+    "commitRoot",
+    session.space,
+    startEpoch !== undefined
+      ? { epochIsNew: startEpoch }
+      : { sameEpoch: root!.epoch, sameRoster: draft.base.version },
+    { roster: changes, ...(startEpoch !== undefined && { startEpoch }) },
+  );
+  const unused = changes.pointers.filter((pointer) => written.has(pointer.id));
+  const leftOver = result.committed ? (startEpoch !== undefined ? (root?.pointers ?? []) : replaced) : unused;
+  if (leftOver.length > 0) yield* ask("expireChunks", session.space, leftOver);
+  // Only a change of epoch by somebody else is a reason to start over; one's own is not.
+  if (startEpoch !== undefined) session.forgetRoot();
+  session.adopt(result.root);
+  if (!result.committed) return "retry";
+  session.observer.note({ what: "roster-changed", space: session.space.text, count: written.size });
+  for (const id of written) touched.add(id);
+  return { answered, changed: true, touched: [...touched] };
+}
+
+/** Statuses of a changefeed that nobody has registered with: those that may matter later are kept (protocol.md R6). */
+function* withoutRoot(session: Session, inputs: readonly SpaceInput[]): Program<Answered[]> {
+  for (const { membership } of inputs)
+    if (membership?.kind === "status")
+      yield* keepEarlyStatuses(session, membership.sender, membership.statuses);
+  return [];
+}
+
+/** The chunks that hold the dispatchers which a message names: looked at again if it is delivered again. */
+function chunksOf(draft: RosterDraft, { membership }: SpaceInput): number[] {
+  const ids =
+    membership?.kind === "registration"
+      ? membership.spans.map((span) => span.id)
+      : membership?.kind === "status"
+        ? membership.statuses.map((status) => status.id)
+        : [];
+  return ids.flatMap((id) => draft.find(id)?.chunk ?? []);
+}
+
+/** Tells new nodes what became of their message (protocol.md R9a), after it is committed. */
+function* answer(session: Session, input: SpaceInput, outcome: Outcome): Program<void> {
+  const { membership } = input;
+  if (membership === undefined) return;
+  const { sender } = membership;
+  if (outcome.stale > 0)
+    session.observer.note({
+      what: "report-stale",
+      space: session.space.text,
+      node: sender.node,
+      count: outcome.stale,
+    });
+  if (outcome.early.length > 0) yield* keepEarlyStatuses(session, sender, outcome.early);
+  if (sender.start === 0n || membership.kind === "status") return;
+  const queue = input.replyQueue || (session.memory.roster?.nodes.get(sender.node)?.nodeQueue ?? "");
+  if (queue !== "" && outcome.stale === 0) session.outbox.registrationResult(queue, outcome);
+}

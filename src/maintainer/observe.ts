@@ -1,0 +1,33 @@
+/** What happened in an invocation, for metrics and logs: plain data, so that the maintainer stays free of I/O. */
+export interface Observation {
+  readonly what:
+    | "barrier-opened"
+    | "write-granted"
+    | "barrier-written"
+    | "barrier-closed"
+    | "action-repeated"
+    | "report-stale"
+    | "report-duplicate"
+    | "report-kept"
+    | "report-conflicts"
+    | "message-rejected"
+    | "queue-missing"
+    | "roster-changed"
+    | "barrier-open";
+  readonly space: string;
+  readonly key?: string;
+  readonly node?: string;
+  /** How many lives, reports or messages it is about. */
+  readonly count?: number;
+  /** Milliseconds, where something took time. */
+  readonly ms?: number;
+  readonly detail?: string;
+}
+
+export class Observer {
+  readonly seen: Observation[] = [];
+
+  note(observation: Observation): void {
+    this.seen.push(observation);
+  }
+}

@@ -1,0 +1,264 @@
+import { create } from "@bufbuild/protobuf";
+import { type DispatcherKey, dispatcherId } from "../barrier/dispatcherid.ts";
+import type { Influence } from "../barrier/event.ts";
+import type { Outcome } from "../barrier/membership.ts";
+import type { Life, Roster } from "../barrier/roster.ts";
+import { type Encoding, encode } from "../protocol/codec.ts";
+import { parseKeyText } from "../protocol/eventkey.ts";
+import {
+  Action,
+  DispatcherIDSchema,
+  type DispatcherStatus,
+  DispatcherStatusSchema,
+  HeartBeatResponseSchema,
+  InfluencedDispatchersSchema,
+  InfluenceType,
+  OperatorType,
+  ScheduleAction,
+  ScheduleDispatcherRequestSchema,
+} from "../protocol/messages.ts";
+import type { ActionMessage } from "./port.ts";
+import { changefeedMessage, type Space } from "./space.ts";
+
+/** Whom an answer is for: a life, and where it is told. */
+export type Target = Pick<Life, "id" | "life" | "node" | "queue">;
+
+type Kind = "ignored" | "ack" | "write" | "pass";
+/** One response carries its statuses in this order (protocol.md R9a). */
+const ORDER: readonly Kind[] = ["ignored", "ack", "write", "pass"];
+
+/** Bytes of one message: SQS allowed 256 KiB before 2025 and old consumers expect no more (protocol.md R9a). */
+export const MESSAGE_LIMIT = 256 * 1024;
+
+/** A dispatcher to create, with the id that it is given. */
+export interface ToCreate {
+  readonly node: string;
+  readonly id: DispatcherKey;
+  readonly tableId: bigint;
+  readonly schemaId: bigint;
+  readonly start: Uint8Array;
+  readonly end: Uint8Array;
+  readonly startTs: bigint;
+}
+
+interface Line {
+  readonly kind: Kind;
+  readonly key: string;
+  /** Old nodes are told a DB or All Pass by influence, new ones by id (protocol.md M12). */
+  readonly influence: Influence | undefined;
+  readonly targets: Map<DispatcherKey, Target>;
+}
+
+/**
+ * What an invocation has to tell, gathered per queue and sent at its end. Something is put here only when the state
+ * that justifies it is committed (protocol.md M7).
+ */
+export class Outbox {
+  readonly #space: Space;
+  readonly #queues = new Map<string, Map<string, Line>>();
+  readonly #ready: ActionMessage[] = [];
+  #roster: Roster | undefined;
+  #epoch = 0n;
+
+  constructor(space: Space) {
+    this.#space = space;
+  }
+
+  /** The roster and epoch under which the messages are written: who is a new node, which encoding, which epoch. */
+  under(roster: Roster, epoch: bigint): void {
+    this.#roster = roster;
+    this.#epoch = roster.meta.answersEpochZero ? 0n : epoch;
+  }
+
+  ignored(key: string, targets: readonly Target[]): void {
+    this.#add("ignored", key, targets);
+  }
+
+  ack(key: string, targets: readonly Target[]): void {
+    this.#add("ack", key, targets);
+  }
+
+  write(key: string, target: Target): void {
+    this.#add("write", key, [target]);
+  }
+
+  /** @param influence given with the first wave of a DB or All event: what old nodes are told instead of ids */
+  pass(key: string, targets: readonly Target[], influence?: Influence): void {
+    const wide = influence && influence.type !== "Normal" ? influence : undefined;
+    const byId: Target[] = [];
+    const byInfluence: Target[] = [];
+    for (const target of targets) (wide && this.#isOld(target) ? byInfluence : byId).push(target);
+    this.#add("pass", key, byId);
+    if (wide) this.#addWide(key, byInfluence, wide);
+  }
+
+  /** Tells a node's queue to create a table's dispatcher (protocol.md M10). */
+  createDispatcher(queue: string, encoding: Encoding, one: ToCreate): void {
+    const request = create(ScheduleDispatcherRequestSchema, {
+      changefeedID: changefeedMessage(this.#space),
+      config: {
+        span: { TableID: one.tableId, StartKey: one.start, EndKey: one.end },
+        startTs: one.startTs,
+        dispatcherID: dispatcherId(one.id),
+        schemaID: one.schemaId,
+        mode: this.#space.mode,
+      },
+      scheduleAction: ScheduleAction.Create,
+      operatorType: OperatorType.O_Add,
+      maintainerEpoch: this.#epoch,
+    });
+    const body = encode("ScheduleDispatcherRequest", encoding, request);
+    this.#ready.push({ queue, type: "ScheduleDispatcherRequest", encoding, body, about: [] });
+  }
+
+  /** Tells a node's queue to remove a dispatcher whose table is gone (protocol.md M10). */
+  removeDispatcher(queue: string, encoding: Encoding, life: Life): void {
+    const request = create(ScheduleDispatcherRequestSchema, {
+      changefeedID: changefeedMessage(this.#space),
+      config: {
+        span: { TableID: life.tableId, StartKey: life.start, EndKey: life.end },
+        dispatcherID: dispatcherId(life.id),
+        schemaID: life.schemaId,
+        mode: this.#space.mode,
+      },
+      scheduleAction: ScheduleAction.Remove,
+      operatorType: OperatorType.O_Remove,
+      maintainerEpoch: this.#epoch,
+    });
+    const body = encode("ScheduleDispatcherRequest", encoding, request);
+    this.#ready.push({ queue, type: "ScheduleDispatcherRequest", encoding, body, about: [] });
+  }
+
+  /** Answers a registration, an opening or a refusal (protocol.md R9a). */
+  registrationResult(queue: string, outcome: Pick<Outcome, "accepted" | "refused">): void {
+    const id = (key: DispatcherKey) => {
+      const { high, low } = dispatcherId(key);
+      return { high: high.toString(), low: low.toString() };
+    };
+    const body = JSON.stringify({
+      accepted: outcome.accepted.map((one) => ({ id: id(one.id), life: one.life.toString() })),
+      refused: outcome.refused.map((one) => ({
+        id: id(one.id),
+        life: one.life.toString(),
+        knownLife: one.knownLife.toString(),
+        reason: one.reason,
+      })),
+      maintainerEpoch: this.#epoch.toString(),
+    });
+    this.#ready.push({ queue, type: "RegistrationResult", encoding: "json", body, about: [] });
+  }
+
+  get empty(): boolean {
+    return this.#queues.size === 0 && this.#ready.length === 0;
+  }
+
+  /** The messages, none larger than the limit; the outbox is empty afterwards. */
+  take(limit = MESSAGE_LIMIT): ActionMessage[] {
+    const messages = this.#ready.splice(0);
+    for (const [queue, lines] of this.#queues) {
+      const sorted = [...lines.values()].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
+      const node = this.#nodeOf(sorted);
+      const encoding = node?.encoding ?? "json";
+      const statuses = sorted.map((line) => this.#status(line, (node?.start ?? 0n) > 0n));
+      const about = [...new Set(sorted.filter((line) => line.kind !== "ack").map((line) => line.key))];
+      for (const body of this.#bodies(statuses, encoding, limit))
+        messages.push({ queue, type: "HeartBeatResponse", encoding, body, about });
+    }
+    this.#queues.clear();
+    return messages;
+  }
+
+  #nodeOf(lines: readonly Line[]) {
+    for (const line of lines)
+      for (const target of line.targets.values()) return this.#roster?.nodes.get(target.node);
+    return undefined;
+  }
+
+  #isOld(target: Target): boolean {
+    return (this.#roster?.nodes.get(target.node)?.start ?? 0n) === 0n;
+  }
+
+  #add(kind: Kind, key: string, targets: readonly Target[], influence?: Influence): void {
+    for (const target of targets) {
+      if (target.queue === "") continue;
+      const lines = this.#queues.get(target.queue) ?? new Map<string, Line>();
+      this.#queues.set(target.queue, lines);
+      const name = `${kind}/${key}/${influence ? "wide" : ""}`;
+      const line = lines.get(name) ?? { kind, key, influence, targets: new Map() };
+      lines.set(name, line);
+      line.targets.set(target.id, target);
+    }
+  }
+
+  /** A queue of a single dispatcher always names it (protocol.md M12). */
+  #addWide(key: string, targets: readonly Target[], influence: Influence): void {
+    const perQueue = new Map<string, number>();
+    for (const chunk of this.#roster?.dispatchers ?? [])
+      for (const life of chunk.lives) perQueue.set(life.queue, (perQueue.get(life.queue) ?? 0) + 1);
+    for (const target of targets)
+      this.#add("pass", key, [target], (perQueue.get(target.queue) ?? 0) > 1 ? influence : undefined);
+  }
+
+  #status(line: Line, isNew: boolean): DispatcherStatus {
+    const { commitTs, isSyncPoint } = parseKeyText(line.key);
+    const about = { CommitTs: commitTs, IsSyncPoint: isSyncPoint };
+    const targets = [...line.targets.values()];
+    const wide = line.influence;
+    return create(DispatcherStatusSchema, {
+      influencedDispatchers: wide
+        ? {
+            InfluenceType: wide.type === "DB" ? InfluenceType.DB : InfluenceType.All,
+            ...(wide.type === "DB" && { SchemaID: wide.schemaId }),
+            // Present and empty: old nodes read it (protocol.md section 1).
+            excludeDispatcherId: create(DispatcherIDSchema),
+          }
+        : { InfluenceType: InfluenceType.Normal, DispatcherIDs: targets.map((one) => dispatcherId(one.id)) },
+      ...(isNew && !wide && { lives: targets.map((one) => one.life) }),
+      ...(line.kind === "ignored" && { ignoredBlockStatus: about }),
+      ...(line.kind === "ack" && { ack: about }),
+      ...(line.kind === "write" && { action: { action: Action.Write, ...about } }),
+      ...(line.kind === "pass" && { action: { action: Action.Pass, ...about } }),
+    });
+  }
+
+  *#bodies(statuses: readonly DispatcherStatus[], encoding: Encoding, limit: number): Iterable<string> {
+    const body = encode(
+      "HeartBeatResponse",
+      encoding,
+      create(HeartBeatResponseSchema, {
+        changefeedID: changefeedMessage(this.#space),
+        dispatcherStatuses: [...statuses],
+        mode: this.#space.mode,
+        maintainerEpoch: this.#epoch,
+      }),
+    );
+    if (Buffer.byteLength(body) <= limit) yield body;
+    else if (statuses.length > 1) {
+      const half = statuses.length >> 1;
+      yield* this.#bodies(statuses.slice(0, half), encoding, limit);
+      yield* this.#bodies(statuses.slice(half), encoding, limit);
+    } else {
+      for (const part of halves(statuses[0]!)) yield* this.#bodies([part], encoding, limit);
+    }
+  }
+}
+
+/** A status that is too long for a message, as two with half of the dispatchers each. */
+function halves(status: DispatcherStatus): DispatcherStatus[] {
+  const ids = status.influencedDispatchers?.DispatcherIDs ?? [];
+  const half = ids.length >> 1;
+  if (half === 0) throw new Error("a response for one dispatcher does not fit into a message");
+  return [
+    [0, half],
+    [half, ids.length],
+  ].map(([from, to]) =>
+    create(DispatcherStatusSchema, {
+      ...status,
+      influencedDispatchers: create(InfluencedDispatchersSchema, {
+        InfluenceType: InfluenceType.Normal,
+        DispatcherIDs: ids.slice(from, to),
+      }),
+      lives: status.lives.slice(from, to),
+    }),
+  );
+}

@@ -1,0 +1,142 @@
+import {
+  type CompleteMark,
+  completeMark,
+  completeVersions,
+  missingLives,
+  requiredLives,
+  requiredToPass,
+} from "../barrier/coverage.ts";
+import type { BlockEvent } from "../barrier/event.ts";
+import type { DispatcherChunk, Life, Place } from "../barrier/roster.ts";
+import { type Grant, writerOf } from "../barrier/step.ts";
+import type { Count } from "./port.ts";
+import { ask, type Program, together } from "./program.ts";
+import { MAX_ATTEMPTS, type Session } from "./session.ts";
+
+/** The lives of a chunk that a count needs: all whom the event touches, for passed without the writer. */
+export function requiredFor(
+  count: Count,
+  chunk: DispatcherChunk,
+  event: BlockEvent,
+  writer: Grant | undefined,
+): Life[] {
+  return count === "waiting" ? requiredLives(chunk, event) : requiredToPass(chunk, event, writer);
+}
+
+/** The writer that wrote, for the count of passed; nobody yet for waiting. */
+export function writerFor(session: Session, key: string, count: Count): Grant | undefined {
+  const step = session.step(key);
+  return count === "passed" && step !== undefined && step.wroteBy >= 0 ? writerOf(step) : undefined;
+}
+
+interface Share {
+  readonly chunk: DispatcherChunk;
+  readonly slots: Set<number>;
+}
+
+function sharesOf(places: readonly Place[]): Share[] {
+  const shares = new Map<number, Share>();
+  for (const { chunk, life } of places) {
+    const share = shares.get(chunk.id) ?? { chunk, slots: new Set<number>() };
+    share.slots.add(life.slot);
+    shares.set(chunk.id, share);
+  }
+  return [...shares.values()];
+}
+
+/** Chunks that these reports complete by themselves, so that they need no tally. */
+export function completedBy(
+  places: readonly Place[],
+  event: BlockEvent,
+  count: Count,
+  writer: Grant | undefined,
+): CompleteMark[] {
+  return sharesOf(places)
+    .filter(({ chunk, slots }) => {
+      const required = requiredFor(count, chunk, event, writer);
+      return required.length > 0 && required.every((life) => slots.has(life.slot));
+    })
+    .map(({ chunk }) => completeMark(chunk));
+}
+
+/**
+ * Records that lives reported: into the tallies of their chunks, and the chunks that became complete into the barrier.
+ * Only sets are added to, so no two invocations fail on each other, and recording twice changes nothing.
+ * @returns whether the barrier is open; false: its tombstone stands there (design.md I9)
+ */
+export function* record(
+  session: Session,
+  key: string,
+  count: Count,
+  lives: readonly Place[],
+): Program<boolean> {
+  for (let attempt = 1; ; attempt++) {
+    const event = yield* session.event(key);
+    const roster = yield* session.roster();
+    const places = yield* session.placesNow(lives);
+    const shares = sharesOf(places);
+    const results = yield* together(shares.map((share) => recordShare(session, key, count, event, share)));
+
+    const known = session.barrier(key)[count].marks;
+    const marks = results.flatMap((result) => (result.mark && !known.has(result.mark) ? [result.mark] : []));
+    let stamp = Math.max(0, ...results.map((result) => result.stamp));
+    if (marks.length > 0) {
+      const result = yield* ask(
+        "touchBarrier",
+        session.name(key),
+        { notClosed: true },
+        count === "waiting" ? { addWaiting: marks } : { addPassed: marks },
+      );
+      if (result.item) session.learnItem(key, result.item);
+      if (!result.done) return false;
+      stamp = Math.max(stamp, result.item.stamp);
+    }
+    // Who changed the roster meanwhile left a stamp: the report is looked at again on that roster (no lost wake-up).
+    if (stamp <= roster.version) return true;
+    if (attempt >= MAX_ATTEMPTS)
+      throw new Error(`barrier ${key}: the roster changes too fast to record a report`);
+    yield* session.refresh();
+    if (session.step(key) === undefined) return false;
+  }
+}
+
+function* recordShare(
+  session: Session,
+  key: string,
+  count: Count,
+  event: BlockEvent,
+  { chunk, slots }: Share,
+): Program<{ mark: CompleteMark | undefined; stamp: number }> {
+  const mark = completeMark(chunk);
+  const memory = session.barrier(key)[count];
+  const required = requiredFor(count, chunk, event, writerFor(session, key, count));
+  const needed = new Set(required.map((life) => life.slot));
+  const known = memory.tallies.get(chunk.id) ?? new Set<number>();
+  // A WAITING that this roster does not ask for may be asked for by a later one, after a rename. A Pass is not.
+  const extras = count === "waiting" ? [...slots].filter((slot) => !needed.has(slot)) : [];
+  const reported = new Set([...known, ...slots]);
+  const complete = (versions: readonly number[], all: ReadonlySet<number>) =>
+    required.length > 0 && missingLives(required, event, all, versions).length === 0;
+
+  if (memory.marks.has(mark) || complete([], reported)) {
+    const unknown = extras.filter((slot) => !known.has(slot));
+    if (unknown.length === 0) return { mark, stamp: 0 };
+    const tally = yield* ask("touchTally", session.name(key), count, chunk.id, { add: unknown });
+    session.learnTally(key, count, tally);
+    return { mark, stamp: tally.stamp };
+  }
+
+  const add = [...slots].filter((slot) => !known.has(slot) && (needed.has(slot) || count === "waiting"));
+  if (add.length === 0) return { mark: undefined, stamp: 0 };
+  const tally = yield* ask("touchTally", session.name(key), count, chunk.id, { add });
+  session.learnTally(key, count, tally);
+  if (complete([], tally.reported)) return { mark, stamp: tally.stamp };
+  const openedOn = session.step(key)?.openedOn ?? 0;
+  if (required.length === 0 || chunk.version <= openedOn) return { mark: undefined, stamp: tally.stamp };
+  // The chunk changed since the barrier was opened: an earlier version of it may have been complete without a tally.
+  const item = yield* ask("readBarrier", session.name(key));
+  if (item === undefined) return { mark: undefined, stamp: tally.stamp };
+  session.learnItem(key, item);
+  const versions = completeVersions(session.barrier(key)[count].marks, chunk.id);
+  return { mark: complete(versions, tally.reported) ? mark : undefined, stamp: tally.stamp };
+}

@@ -1,0 +1,161 @@
+import { isPast } from "../barrier/event.ts";
+import { isReplicating, type Place, type Roster } from "../barrier/roster.ts";
+import { grantIndex } from "../barrier/step.ts";
+import { parseKeyText } from "../protocol/eventkey.ts";
+import { doneReports } from "./done.ts";
+import type { Report } from "./intake.ts";
+import { keepEarly } from "./kept.ts";
+import type { Target } from "./outbox.ts";
+import type { Program } from "./program.ts";
+import type { Session } from "./session.ts";
+import { noneReports, waitingReports } from "./waiting.ts";
+
+/** Lives of one report that count, with where they stand. */
+export interface Placed {
+  readonly report: Report;
+  readonly places: readonly Place[];
+}
+
+/** A WAITING of a life that is over: its dispatcher's table was dropped, and it may still hang (I9). */
+export interface Orphan {
+  readonly report: Report;
+  readonly target: Target;
+}
+
+interface Sorted {
+  readonly placed: Placed[];
+  readonly notReplicating: Placed[];
+  /** DONE of a life that was granted Write and may have ended since (protocol.md M8). */
+  readonly granted: Report[];
+  readonly orphans: Orphan[];
+  readonly early: Report[];
+}
+
+/**
+ * Applies the reports of a batch to one space, key by key in the order of events.
+ * @param rejected gets the reason of what is refused, by message
+ */
+export function* handleReports(
+  session: Session,
+  reports: readonly Report[],
+  rejected: (report: Report, reason: string) => void,
+): Program<void> {
+  if (reports.length === 0) return;
+  yield* session.recentRoot();
+  let sorted = yield* sort(session, reports, rejected, false);
+  if (!session.fresh && (sorted.early.length > 0 || sorted.notReplicating.length > 0)) {
+    yield* session.refresh();
+    sorted = yield* sort(session, reports, rejected, false);
+  }
+  if (sorted.early.length > 0) {
+    const known = yield* keepEarly(session, sorted.early);
+    sorted = yield* sort(session, reports, rejected, true);
+    if (!known) sorted.early.length = 0;
+  }
+  if (session.root === undefined) return;
+
+  const keys = new Set([
+    ...sorted.placed.map((one) => one.report.key),
+    ...sorted.notReplicating.map((one) => one.report.key),
+    ...sorted.granted.map((report) => report.key),
+    ...sorted.orphans.map((one) => one.report.key),
+  ]);
+  for (const key of [...keys].sort()) {
+    const of = (stage: Report["stage"]) =>
+      sorted.placed.filter((one) => one.report.key === key && one.report.stage === stage);
+    for (const { places } of sorted.notReplicating.filter((one) => one.report.key === key))
+      session.outbox.ignored(
+        key,
+        places.map((place) => place.life),
+      );
+    yield* noneReports(session, key, of("none"));
+    yield* waitingReports(
+      session,
+      key,
+      of("waiting"),
+      sorted.orphans.filter((one) => one.report.key === key),
+      rejected,
+    );
+    yield* doneReports(
+      session,
+      key,
+      of("done"),
+      sorted.granted.filter((report) => report.key === key),
+    );
+  }
+}
+
+/** Sorts lives by what the roster knows of them (protocol.md R6, R7, M1). */
+function* sort(
+  session: Session,
+  reports: readonly Report[],
+  rejected: (report: Report, reason: string) => void,
+  final: boolean,
+): Program<Sorted> {
+  const sorted: Sorted = { placed: [], notReplicating: [], granted: [], orphans: [], early: [] };
+  const roster = session.root === undefined ? undefined : yield* session.roster();
+  for (const report of reports) {
+    const places: Place[] = [];
+    const notReplicating: Place[] = [];
+    const early: Report["lives"][number][] = [];
+    let stale = 0;
+    for (const one of report.lives) {
+      const known = roster === undefined ? undefined : classify(roster, report, one);
+      if (known === undefined || known === "early") early.push(one);
+      else if (known === "stale") {
+        if (report.stage === "done" && wasGranted(session, report, one))
+          sorted.granted.push({ ...report, lives: [one] });
+        else stale++;
+      } else if (known === "mismatch") {
+        if (final || session.fresh)
+          rejected(report, `dispatcher ${one.id} is hosted by another node than "${report.sender.node}"`);
+      } else if ("orphan" in known) sorted.orphans.push({ report, target: known.orphan });
+      else if (report.stage === "waiting" && !isReplicating(known.life)) notReplicating.push(known);
+      else if (report.stage !== "done" && isPast(known.life.since, parseKeyText(report.key))) stale++;
+      else places.push(known);
+    }
+    if (places.length > 0) sorted.placed.push({ report, places });
+    if (notReplicating.length > 0) sorted.notReplicating.push({ report, places: notReplicating });
+    if (early.length > 0) sorted.early.push({ ...report, lives: early });
+    if (stale > 0 && (final || session.fresh))
+      session.observer.note({
+        what: "report-stale",
+        space: session.space.text,
+        key: report.key,
+        node: report.sender.node,
+        count: stale,
+      });
+  }
+  return sorted;
+}
+
+function wasGranted(session: Session, report: Report, one: Report["lives"][number]): boolean {
+  const step = session.step(report.key);
+  return step !== undefined && one.life > 0n && grantIndex(step, one.id, one.life) >= 0;
+}
+
+function classify(
+  roster: Roster,
+  report: Report,
+  { id, life }: Report["lives"][number],
+): Place | { orphan: Target } | "early" | "stale" | "mismatch" {
+  const { sender } = report;
+  const isNew = sender.start > 0n;
+  const node = roster.nodes.get(sender.node);
+  if (node && sender.start < node.start) return "stale";
+  const named = isNew ? life : BigInt(sender.sentAt);
+  const place = roster.find(id);
+  if (place) {
+    if (named < place.life.life) return "stale";
+    if (isNew && named > place.life.life) return "early";
+    // An old node names no life: what comes from a former host is late, not false (protocol.md R7).
+    if (place.life.node !== sender.node) return isNew ? "mismatch" : "stale";
+    if (node?.principal && sender.principal && node.principal !== sender.principal) return "mismatch";
+    return place;
+  }
+  const ended = roster.ended(id);
+  if (ended === undefined || named > ended.life) return "early";
+  if (report.stage === "waiting" && isNew && named === ended.life && ended.node === sender.node)
+    return { orphan: ended };
+  return "stale";
+}

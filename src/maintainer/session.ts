@@ -1,0 +1,249 @@
+import type { CompleteMark } from "../barrier/coverage.ts";
+import { type BlockEvent, eventFromBytes } from "../barrier/event.ts";
+import type { Chunk, Place } from "../barrier/roster.ts";
+import { Roster } from "../barrier/roster.ts";
+import type { Step } from "../barrier/step.ts";
+import type { Observer } from "./observe.ts";
+import type { Outbox } from "./outbox.ts";
+import type { BarrierItem, BarrierName, Count, Root, Tally } from "./port.ts";
+import { ask, type Program } from "./program.ts";
+import type { Space } from "./space.ts";
+
+export interface Settings {
+  readonly actionQueuePrefix: string;
+  /** How long a root that was read stands for the present one, in ms; writes are conditional in any case. */
+  readonly rootMaxAge: number;
+  /** After this many ms without an answer an action is due to be sent again (design.md, section 6). */
+  readonly repeatAfter: number;
+  /** How long ended lives and dropped tables are remembered, in ms: longer than a queue keeps a message. */
+  readonly rememberFor: number;
+}
+
+export const DEFAULT_SETTINGS: Omit<Settings, "actionQueuePrefix"> = {
+  rootMaxAge: 2_000,
+  repeatAfter: 3_000,
+  rememberFor: 15 * 24 * 3600 * 1000,
+};
+
+/** What is known to be recorded of one barrier. Sets only grow, so knowing less costs a write and never an answer. */
+export interface BarrierMemory {
+  event: BlockEvent | undefined;
+  readonly waiting: Recorded;
+  readonly passed: Recorded;
+  sentAt: number;
+}
+
+export interface Recorded {
+  marks: Set<CompleteMark>;
+  readonly tallies: Map<number, Set<number>>;
+}
+
+/** What an execution environment remembers of a space from one invocation to the next. */
+export interface SpaceMemory {
+  root: Root | undefined;
+  readAt: number;
+  roster: Roster | undefined;
+  rosterEpoch: bigint;
+  readonly chunks: Map<string, Chunk>;
+  readonly barriers: Map<string, BarrierMemory>;
+}
+
+export function emptyMemory(): SpaceMemory {
+  return {
+    root: undefined,
+    readAt: 0,
+    roster: undefined,
+    rosterEpoch: 0n,
+    chunks: new Map(),
+    barriers: new Map(),
+  };
+}
+
+/** The changefeed was opened again while an invocation was at work: it starts over on the new epoch. */
+export class EpochChanged extends Error {
+  override readonly name = "EpochChanged";
+}
+
+/** How often a write that loses a race is tried again before its messages go back to the queue. */
+export const MAX_ATTEMPTS = 12;
+
+/** One invocation's work on one space: the root and roster as it knows them, and what it has to tell. */
+export class Session {
+  readonly space: Space;
+  readonly now: number;
+  /** Makes names of chunk versions unique to this attempt. */
+  readonly #nonce: string;
+  #names = 0;
+  readonly memory: SpaceMemory;
+  readonly outbox: Outbox;
+  readonly settings: Settings;
+  readonly observer: Observer;
+  #root: Root | undefined;
+  #fresh = false;
+
+  constructor(from: {
+    space: Space;
+    now: number;
+    nonce: string;
+    memory: SpaceMemory;
+    outbox: Outbox;
+    settings: Settings;
+    observer: Observer;
+  }) {
+    this.space = from.space;
+    this.now = from.now;
+    this.#nonce = from.nonce;
+    this.memory = from.memory;
+    this.outbox = from.outbox;
+    this.settings = from.settings;
+    this.observer = from.observer;
+  }
+
+  /** A name for a chunk version that no other attempt ever uses. */
+  chunkName(): string {
+    return `${this.#nonce}.${this.#names++}`;
+  }
+
+  get root(): Root | undefined {
+    return this.#root;
+  }
+
+  /** Whether the root was read or written in this invocation. */
+  get fresh(): boolean {
+    return this.#fresh;
+  }
+
+  /** The root as last seen by this environment if that was a moment ago, else as it is. */
+  *recentRoot(): Program<Root | undefined> {
+    const { root, readAt } = this.memory;
+    const age = this.now - readAt;
+    if (root !== undefined && age >= 0 && age <= this.settings.rootMaxAge) {
+      this.#root = root;
+      return root;
+    }
+    return yield* this.refresh();
+  }
+
+  /** The root as it is now. */
+  *refresh(): Program<Root | undefined> {
+    const root = yield* ask("readRoot", this.space);
+    this.adopt(root);
+    return root;
+  }
+
+  /**
+   * Takes over a root that a read or a write gave back.
+   * @throws EpochChanged if it belongs to another epoch than this session has worked on
+   */
+  adopt(root: Root | undefined): void {
+    const before = this.#root;
+    this.#root = root;
+    this.#fresh = true;
+    this.memory.root = root;
+    this.memory.readAt = this.now;
+    const open = root?.steps;
+    for (const key of this.memory.barriers.keys()) if (!open?.has(key)) this.memory.barriers.delete(key);
+    if (before !== undefined && root !== undefined && before.epoch !== root.epoch) {
+      this.memory.barriers.clear();
+      throw new EpochChanged(`epoch ${before.epoch} of ${this.space.text} ended`);
+    }
+  }
+
+  /** Forgets the root: the next one may be of any epoch, for it was this session that started a new one. */
+  forgetRoot(): void {
+    this.#root = undefined;
+    this.memory.barriers.clear();
+  }
+
+  /** The roster of the present root, read as far as it is not in memory. */
+  *roster(): Program<Roster> {
+    for (let attempt = 1; ; attempt++) {
+      const root = this.#root;
+      if (root === undefined) throw new Error(`${this.space.text} has no root`);
+      const { memory } = this;
+      if (memory.roster?.version === root.rosterVersion && memory.rosterEpoch === root.epoch) {
+        this.outbox.under(memory.roster, root.epoch);
+        return memory.roster;
+      }
+      const missing = root.pointers.filter((pointer) => !memory.chunks.has(pointer.name));
+      const read = missing.length > 0 ? yield* ask("readChunks", this.space, missing) : [];
+      if (read.every((chunk) => chunk !== undefined)) {
+        for (const [index, pointer] of missing.entries()) memory.chunks.set(pointer.name, read[index]!);
+        return this.#useRoster(root);
+      }
+      // A chunk expires only after the root has moved on: what was read is older than that.
+      if (attempt >= MAX_ATTEMPTS) throw new Error(`${this.space.text}: a roster chunk is missing`);
+      yield* this.refresh();
+    }
+  }
+
+  #useRoster(root: Root): Roster {
+    const { memory } = this;
+    const names = new Set(root.pointers.map((pointer) => pointer.name));
+    for (const name of memory.chunks.keys()) if (!names.has(name)) memory.chunks.delete(name);
+    const chunks = root.pointers.map((pointer) => memory.chunks.get(pointer.name)!);
+    memory.roster = new Roster(root.rosterVersion, root.meta, chunks);
+    memory.rosterEpoch = root.epoch;
+    this.outbox.under(memory.roster, root.epoch);
+    return memory.roster;
+  }
+
+  name(key: string): BarrierName {
+    return { space: this.space, epoch: this.#root!.epoch, key };
+  }
+
+  step(key: string): Step | undefined {
+    return this.#root?.steps.get(key);
+  }
+
+  barrier(key: string): BarrierMemory {
+    let memory = this.memory.barriers.get(key);
+    if (memory === undefined) {
+      const recorded = () => ({ marks: new Set<CompleteMark>(), tallies: new Map<number, Set<number>>() });
+      memory = { event: undefined, waiting: recorded(), passed: recorded(), sentAt: 0 };
+      this.memory.barriers.set(key, memory);
+    }
+    return memory;
+  }
+
+  learnItem(key: string, item: BarrierItem): void {
+    const memory = this.barrier(key);
+    memory.event ??= eventFromBytes(item.event);
+    for (const mark of item.waiting) memory.waiting.marks.add(mark);
+    for (const mark of item.passed) memory.passed.marks.add(mark);
+    memory.sentAt = Math.max(memory.sentAt, item.sentAt);
+  }
+
+  learnTally(key: string, count: Count, tally: Tally): void {
+    const { tallies } = this.barrier(key)[count];
+    const known = tallies.get(tally.chunk) ?? new Set<number>();
+    for (const slot of tally.reported) known.add(slot);
+    tallies.set(tally.chunk, known);
+  }
+
+  /** What an open barrier is about. */
+  *event(key: string): Program<BlockEvent> {
+    const memory = this.barrier(key);
+    if (memory.event === undefined) {
+      const inline = this.step(key)?.event;
+      if (inline !== undefined) memory.event = eventFromBytes(inline);
+      else {
+        const item = yield* ask("readBarrier", this.name(key));
+        if (item === undefined) throw new Error(`barrier ${key} of ${this.space.text} has no item`);
+        this.learnItem(key, item);
+      }
+    }
+    return memory.event!;
+  }
+
+  /** Where lives stand in the present roster; those that are no longer current are left out. */
+  *placesNow(places: readonly Place[]): Program<Place[]> {
+    const roster = yield* this.roster();
+    const now: Place[] = [];
+    for (const { life } of places) {
+      const place = roster.find(life.id);
+      if (place?.life.life === life.life) now.push(place);
+    }
+    return now;
+  }
+}

@@ -1,0 +1,81 @@
+import { tellCreate } from "./applying.ts";
+import { flush, handleKept, type Invocation, openSession } from "./batch.ts";
+import { evaluate } from "./evaluate.ts";
+import { Observer } from "./observe.ts";
+import { ask, type Program, together } from "./program.ts";
+import { EpochChanged, type Session } from "./session.ts";
+import type { Space } from "./space.ts";
+import { repeatOutstanding } from "./tell.ts";
+
+/** Changefeeds looked at side by side. */
+const SPACES_AT_A_TIME = 16;
+
+export interface SweepResult {
+  readonly observer: Observer;
+  readonly spaces: number;
+  /** Changefeeds that could not be looked at; the next sweep tries again. */
+  readonly failed: readonly { readonly space: string; readonly reason: string }[];
+}
+
+/**
+ * The backstop (design.md, section 6): looks at every open barrier from scratch, goes on with what an invocation left
+ * half done, repeats what is outstanding to those who are missing, and says how old the oldest barrier is.
+ */
+export function* sweep(invocation: Invocation): Program<SweepResult> {
+  const observer = new Observer();
+  const failed: { space: string; reason: string }[] = [];
+  const spaces = yield* ask("listSpaces");
+  for (let from = 0; from < spaces.length; from += SPACES_AT_A_TIME)
+    yield* together(
+      spaces
+        .slice(from, from + SPACES_AT_A_TIME)
+        .map((space) => sweepSpace(space, invocation, observer, failed)),
+    );
+  return { observer, spaces: spaces.length, failed };
+}
+
+function* sweepSpace(
+  space: Space,
+  invocation: Invocation,
+  observer: Observer,
+  failed: { space: string; reason: string }[],
+): Program<void> {
+  const session = openSession(space, invocation, observer, 1);
+  try {
+    yield* session.refresh();
+    if (session.root !== undefined) {
+      yield* session.roster();
+      yield* evaluate(session, "all");
+      yield* handleKept(session);
+      for (const key of [...(session.root?.steps.keys() ?? [])].sort())
+        yield* repeatOutstanding(session, key, false);
+      yield* missingTables(session);
+      yield* describe(session);
+    }
+  } catch (error) {
+    if (!(error instanceof EpochChanged))
+      failed.push({ space: space.text, reason: error instanceof Error ? error.message : String(error) });
+  }
+  yield* flush(session, observer);
+}
+
+/** Asks again for dispatchers of tables that an event added and that nobody has registered (protocol.md M10). */
+function* missingTables(session: Session): Program<void> {
+  const roster = yield* session.roster();
+  for (const table of roster.tables.values())
+    if (table.scheduledOn !== undefined && roster.ofTable(table.tableId).length === 0)
+      tellCreate(session, roster, table, table.since);
+}
+
+function* describe(session: Session): Program<void> {
+  for (const [key, step] of session.root?.steps ?? []) {
+    const event = yield* session.event(key);
+    session.observer.note({
+      what: "barrier-open",
+      space: session.space.text,
+      key,
+      detail: `${step.phase} ${event.influence.type}`,
+      ms: session.now - step.openedAt,
+    });
+  }
+}

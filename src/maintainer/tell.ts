@@ -1,0 +1,84 @@
+import { completeVersions, missingLives, sameLives } from "../barrier/coverage.ts";
+import { touches } from "../barrier/event.ts";
+import type { Life } from "../barrier/roster.ts";
+import { writerOf } from "../barrier/step.ts";
+import { ask, type Program } from "./program.ts";
+import { requiredFor, writerFor } from "./record.ts";
+import type { Session } from "./session.ts";
+
+/**
+ * The first wave of Pass: to every life that the event touches, the writer too (protocol.md M12). Lives of tables that
+ * the event dropped are told by whoever applied it.
+ */
+export function* passToAll(session: Session, key: string): Program<void> {
+  const event = yield* session.event(key);
+  const roster = yield* session.roster();
+  const writer = writerFor(session, key, "passed");
+  const targets: Life[] = [];
+  for (const chunk of roster.dispatchers) {
+    const required = new Set(requiredFor("passed", chunk, event, undefined));
+    for (const life of chunk.lives)
+      if (required.has(life) || (writer?.chunk === chunk.id && writer.slot === life.slot)) targets.push(life);
+  }
+  session.outbox.pass(key, targets, event.influence);
+}
+
+/**
+ * Repeats the outstanding action of a barrier if it was sent long enough ago, to those who are missing (protocol.md
+ * M18; design.md, section 6). One invocation of many wins the repeat.
+ * @param force repeat whatever the time: the invocation that should have sent it may have died
+ */
+export function* repeatOutstanding(session: Session, key: string, force: boolean): Program<void> {
+  const step = session.step(key);
+  if (step === undefined || (step.phase !== "writing" && step.phase !== "passing")) return;
+  const memory = session.barrier(key);
+  const before = session.now - session.settings.repeatAfter;
+  if (!force && Math.max(step.phaseAt, memory.sentAt) > before) return;
+
+  const event = yield* session.event(key);
+  const roster = yield* session.roster();
+  // A Write is repeated only while the lives are those of its grant (protocol.md M6a).
+  if (step.phase === "writing" && !sameLives(roster, event, step.grantedOn, step.grantedLives)) return;
+  const won = yield* ask(
+    "touchBarrier",
+    session.name(key),
+    { notClosed: true, ...(!force && { notSentSince: before }) },
+    { sentAt: session.now },
+  );
+  if (won.item) session.learnItem(key, won.item);
+  if (!won.done) return;
+
+  if (step.phase === "writing") {
+    const granted = writerOf(step)!;
+    const writer = roster.find(granted.id);
+    if (writer?.life.life === granted.life) session.outbox.write(key, writer.life);
+  } else {
+    session.outbox.pass(key, yield* missingToPass(session, key));
+  }
+  session.observer.note({ what: "action-repeated", space: session.space.text, key, detail: step.phase });
+}
+
+/** The lives whose DONE of Pass is missing, from what is stored. */
+function* missingToPass(session: Session, key: string): Program<Life[]> {
+  const event = yield* session.event(key);
+  const roster = yield* session.roster();
+  for (const tally of yield* ask("readTallies", session.name(key), "passed"))
+    session.learnTally(key, "passed", tally);
+  const { marks, tallies } = session.barrier(key).passed;
+  const writer = writerFor(session, key, "passed");
+  return roster.dispatchers.flatMap((chunk) =>
+    missingLives(
+      requiredFor("passed", chunk, event, writer),
+      event,
+      tallies.get(chunk.id) ?? new Set(),
+      completeVersions(marks, chunk.id),
+    ),
+  );
+}
+
+/** The lives that a barrier's event touches, whether they still owe something or not. */
+export function* touchedLives(session: Session, key: string): Program<Life[]> {
+  const event = yield* session.event(key);
+  const roster = yield* session.roster();
+  return roster.dispatchers.flatMap((chunk) => chunk.lives.filter((life) => touches(event.influence, life)));
+}

@@ -1,0 +1,168 @@
+import { changesRoster, isPast, touches } from "../barrier/event.ts";
+import type { Place } from "../barrier/roster.ts";
+import { type Step, writerOf } from "../barrier/step.ts";
+import { parseKeyText } from "../protocol/eventkey.ts";
+import { judge } from "./advance.ts";
+import { applyInTurn } from "./applying.ts";
+import type { Report } from "./intake.ts";
+import { openBarrier } from "./open.ts";
+import { ask, type Program } from "./program.ts";
+import { record } from "./record.ts";
+import type { Orphan, Placed } from "./reports.ts";
+import type { Session } from "./session.ts";
+import { repeatOutstanding } from "./tell.ts";
+
+/** WAITING reports of one key (protocol.md M2 to M7, M17a). */
+export function* waitingReports(
+  session: Session,
+  key: string,
+  placed: readonly Placed[],
+  orphans: readonly Orphan[],
+  rejected: (report: Report, reason: string) => void,
+): Program<void> {
+  if (orphans.length > 0) yield* releaseOrphans(session, key, orphans);
+  const first = placed[0];
+  if (first === undefined) return;
+  const places = placed.flatMap((one) => one.places);
+  const lives = places.map((place) => place.life);
+
+  const found = yield* findOrOpen(session, key, first, places);
+  if ("closed" in found) return late(session, key, placed);
+  let { step } = found;
+  for (const { report } of placed)
+    if (report.digest !== step.digest) {
+      session.observer.note({
+        what: "report-conflicts",
+        space: session.space.text,
+        key,
+        node: report.sender.node,
+      });
+      rejected(
+        report,
+        `the report of ${key} names other tables or changes than the first one did, which stands`,
+      );
+    }
+
+  if (step.phase === "waiting" || step.phase === "writing" || step.phase === "written")
+    if (!(yield* record(session, key, "waiting", places))) return late(session, key, placed);
+  yield* passedBefore(session, key, places);
+  session.outbox.ack(key, lives);
+
+  const before = step;
+  step = session.step(key) ?? step;
+  const redelivered = placed.some((one) => one.report.redelivered);
+  yield* judge(session, key, places.at(-1));
+  const after = session.step(key);
+  if (after === undefined || after.phase === "closed") {
+    session.outbox.pass(key, lives);
+    return;
+  }
+  yield* answer(session, key, before, after, places, redelivered);
+}
+
+/** What a WAITING is told in the phase that it meets: its action again, if that is out already. */
+function* answer(
+  session: Session,
+  key: string,
+  before: Step,
+  after: Step,
+  places: readonly Place[],
+  redelivered: boolean,
+): Program<void> {
+  if (after.phase === "writing") {
+    const writer = writerOf(after)!;
+    const asks = places.some(({ life }) => life.id === writer.id && life.life === writer.life);
+    // The grant that was just given has sent its Write already.
+    if (after.grants.length > before.grants.length) return;
+    yield* repeatOutstanding(session, key, asks || redelivered);
+  } else if (after.phase === "passing") {
+    const event = yield* session.event(key);
+    session.outbox.pass(
+      key,
+      places.map((place) => place.life).filter((life) => touches(event.influence, life)),
+    );
+    yield* repeatOutstanding(session, key, redelivered);
+  }
+}
+
+function* findOrOpen(session: Session, key: string, { report }: Placed, places: readonly Place[]) {
+  const step = session.step(key);
+  if (step?.phase === "closed") return { closed: true as const };
+  if (step !== undefined) return { step };
+  return yield* openBarrier(session, key, {
+    event: report.event!,
+    bytes: report.bytes,
+    lateTablesHold: report.sender.start === 0n,
+    places,
+  });
+}
+
+/** The barrier is closed: its event was written, so who still waits passes (protocol.md M17a). */
+function late(session: Session, key: string, placed: readonly Placed[]): void {
+  const lives = placed.flatMap((one) => one.places.map((place) => place.life));
+  session.observer.note({ what: "report-stale", space: session.space.text, key, count: lives.length });
+  session.outbox.ack(key, lives);
+  session.outbox.pass(key, lives);
+}
+
+/**
+ * Dispatchers whose table was dropped wait for nobody: once the event that they wait for is written they pass. What
+ * was sent when it was written may have been lost with its invocation.
+ */
+function* releaseOrphans(session: Session, key: string, orphans: readonly Orphan[]): Program<void> {
+  if (!session.fresh) yield* session.refresh();
+  const phase = session.step(key)?.phase;
+  const open = phase !== undefined && phase !== "passing" && phase !== "closed";
+  if (open) return;
+  if (phase === undefined) {
+    const item = yield* ask("readBarrier", session.name(key));
+    if (item?.tombstone === undefined) return;
+  }
+  session.outbox.pass(
+    key,
+    orphans.map((one) => one.target),
+  );
+}
+
+/** Who reports a key is past every earlier one: in phase passing it is done there (protocol.md M2, M15). */
+export function* passedBefore(session: Session, key: string, places: readonly Place[]): Program<void> {
+  const earlier = [...(session.root?.steps ?? [])]
+    .filter(([other, step]) => other < key && step.phase === "passing")
+    .map(([other]) => other);
+  for (const other of earlier.sort()) {
+    const event = yield* session.event(other);
+    const past = places.filter(
+      ({ life }) => touches(event.influence, life) && !isPast(life.since, parseKeyText(other)),
+    );
+    if (past.length === 0) continue;
+    if (yield* record(session, other, "passed", past)) yield* judge(session, other);
+  }
+}
+
+/** Reports of events that were written without the maintainer (protocol.md M11). */
+export function* noneReports(session: Session, key: string, placed: readonly Placed[]): Program<void> {
+  const first = placed[0];
+  if (first === undefined) return;
+  const places = placed.flatMap((one) => one.places);
+  const lives = places.map((place) => place.life);
+  yield* passedBefore(session, key, places);
+  if (!changesRoster(first.report.event!)) {
+    session.outbox.ack(key, lives);
+    return;
+  }
+  const found = yield* openBarrier(session, key, {
+    event: first.report.event!,
+    bytes: first.report.bytes,
+    lateTablesHold: false,
+    places: [],
+  });
+  if ("closed" in found) {
+    session.outbox.ack(key, lives);
+    return;
+  }
+  yield* applyInTurn(session, key);
+  const step = session.step(key);
+  if (step?.phase === "closed") yield* judge(session, key);
+  // Not in its turn yet: kept, and acknowledged when it is applied or asked for again after that.
+  if (step === undefined || step.phase === "closed") session.outbox.ack(key, lives);
+}
