@@ -53,7 +53,11 @@ export function* keepEarly(session: Session, reports: readonly Report[]): Progra
 }
 
 /** Keeps component states of lives that are not known yet. */
-export function* keepEarlyStatuses(session: Session, sender: Sender, early: Outcome["early"]): Program<void> {
+export function* keepEarlyStatuses(
+  session: Session,
+  sender: Sender,
+  early: readonly Outcome["early"][number][],
+): Program<void> {
   const body = encode(
     "HeartBeatRequest",
     "protobuf",
