@@ -1,0 +1,157 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Chunk, DispatcherChunk, Life } from "../barrier/roster.ts";
+import { compareBytes, tableRange } from "../protocol/span.ts";
+import { StoredChunkSchema, StoredDispatchersSchema } from "./chunk_pb.js";
+
+const idBytes = (id: string) => Uint8Array.from(Buffer.from(id, "hex"));
+const idText = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+
+/** A chunk as it is stored: compact, and readable by later versions (chunk.proto). */
+export function encodeChunk(chunk: Chunk): Uint8Array {
+  return toBinary(
+    StoredChunkSchema,
+    create(StoredChunkSchema, { id: chunk.id, version: chunk.version, content: content(chunk) }),
+  );
+}
+
+function content(chunk: Chunk) {
+  switch (chunk.kind) {
+    case "dispatchers":
+      return {
+        case: "dispatchers" as const,
+        value: create(StoredDispatchersSchema, storedDispatchers(chunk)),
+      };
+    case "tables":
+      return {
+        case: "tables" as const,
+        value: {
+          tables: chunk.tables.map(({ scheduledOn, ...table }) => ({
+            ...table,
+            scheduledOn: scheduledOn ?? "",
+          })),
+          dropped: chunk.dropped.map((one) => ({ tableId: one.tableId, droppedAt: BigInt(one.droppedAt) })),
+        },
+      };
+    case "nodes":
+      return { case: "nodes" as const, value: { nodes: [...chunk.nodes] } };
+  }
+}
+
+function storedDispatchers(chunk: DispatcherChunk) {
+  const index = new Map<string, number>();
+  const nameOf = (name: string) => {
+    const known = index.get(name);
+    if (known !== undefined) return known;
+    index.set(name, index.size);
+    return index.size - 1;
+  };
+  const lives = chunk.lives.map((life) => {
+    const whole = isWhole(life);
+    return {
+      slot: life.slot,
+      id: idBytes(life.id),
+      life: life.life,
+      node: nameOf(life.node),
+      queue: nameOf(life.queue),
+      tableId: life.tableId,
+      schemaId: life.schemaId,
+      ...(!whole && { start: life.start, end: life.end }),
+      whole,
+      state: life.state,
+      stateAt: BigInt(life.stateAt),
+      since: life.since,
+      addedAt: life.addedAt,
+      schemaAt: life.schemaAt,
+    };
+  });
+  const ended = chunk.ended.map((one) => ({
+    id: idBytes(one.id),
+    life: one.life,
+    node: nameOf(one.node),
+    queue: nameOf(one.queue),
+    endedAt: BigInt(one.endedAt),
+  }));
+  return { node: chunk.node, nextSlot: chunk.nextSlot, names: [...index.keys()], lives, ended };
+}
+
+function isWhole(life: Life): boolean {
+  if (life.start.length === 0) return false;
+  const range = tableRange(life.tableId);
+  return compareBytes(life.start, range.start) === 0 && compareBytes(life.end, range.end) === 0;
+}
+
+/** The inverse of `encodeChunk`. */
+export function decodeChunk(bytes: Uint8Array): Chunk {
+  const { id, version, content } = fromBinary(StoredChunkSchema, bytes);
+  switch (content.case) {
+    case "dispatchers": {
+      const { node, nextSlot, names, lives, ended } = content.value;
+      return {
+        kind: "dispatchers",
+        id,
+        node,
+        version,
+        nextSlot,
+        lives: lives.map((life) => {
+          const range = life.whole ? tableRange(life.tableId) : life;
+          return {
+            slot: life.slot,
+            id: idText(life.id),
+            life: life.life,
+            node: names[life.node]!,
+            queue: names[life.queue]!,
+            tableId: life.tableId,
+            schemaId: life.schemaId,
+            start: range.start,
+            end: range.end,
+            state: life.state,
+            stateAt: Number(life.stateAt),
+            since: life.since,
+            addedAt: life.addedAt,
+            schemaAt: life.schemaAt,
+          };
+        }),
+        ended: ended.map((one) => ({
+          id: idText(one.id),
+          life: one.life,
+          node: names[one.node]!,
+          queue: names[one.queue]!,
+          endedAt: Number(one.endedAt),
+        })),
+      };
+    }
+    case "tables":
+      return {
+        kind: "tables",
+        id,
+        version,
+        tables: content.value.tables.map(({ tableId, schemaId, since, scheduledOn }) => ({
+          tableId,
+          schemaId,
+          since,
+          ...(scheduledOn !== "" && { scheduledOn }),
+        })),
+        dropped: content.value.dropped.map((one) => ({
+          tableId: one.tableId,
+          droppedAt: Number(one.droppedAt),
+        })),
+      };
+    case "nodes":
+      return {
+        kind: "nodes",
+        id,
+        version,
+        nodes: content.value.nodes.map(({ id, start, nodeQueue, encoding, principal }) => ({
+          id,
+          start,
+          nodeQueue,
+          encoding: encoding === "protobuf" ? "protobuf" : "json",
+          principal,
+        })),
+      };
+    default:
+      throw new Error(
+        `roster chunk ${id} version ${version} has a content that this version of Weir does not know`,
+      );
+  }
+}

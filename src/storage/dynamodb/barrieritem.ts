@@ -1,0 +1,100 @@
+import type {
+  BarrierChanges,
+  BarrierConditions,
+  BarrierItem,
+  Tally,
+  Tombstone,
+} from "../../maintainer/port.ts";
+import {
+  B,
+  bytes,
+  highest,
+  type Item,
+  integer,
+  N,
+  NS,
+  numbers,
+  S,
+  SS,
+  strings,
+  text,
+  Update,
+} from "./values.ts";
+
+/** A barrier's item. Absent parts are zero or empty. */
+export function barrierFrom(item: Item | undefined): BarrierItem | undefined {
+  if (item === undefined) return undefined;
+  return {
+    event: bytes(item["event"]),
+    openedAt: integer(item["openedAt"]),
+    stamp: highest(item["stamps"]),
+    waiting: strings(item["waiting"]),
+    passed: strings(item["passed"]),
+    sentAt: integer(item["sentAt"]),
+    unreachable: strings(item["unreachable"]),
+    tombstone: item["closedAt"] === undefined ? undefined : tombstoneFrom(item),
+  };
+}
+
+function tombstoneFrom(item: Item): Tombstone {
+  return {
+    closedAt: integer(item["closedAt"]),
+    grantedAt: integer(item["grantedAt"]),
+    writtenAt: integer(item["writtenAt"]),
+    writer: text(item["writer"]),
+    lives: integer(item["lives"]),
+  };
+}
+
+/** @param ttl seconds since 1970 until which a tombstone stays */
+export function barrierUpdate(conditions: BarrierConditions, changes: BarrierChanges, ttl: number): Update {
+  const update = new Update();
+  // A tombstone is final (design.md I9).
+  if (conditions.notClosed) update.condition(`attribute_not_exists(${update.name("closedAt")})`);
+  // A repeat has one winner: the time of the last sending has not changed since it was due.
+  if (conditions.notSentSince !== undefined) {
+    const name = update.name("sentAt");
+    update.condition(
+      `attribute_not_exists(${name}) OR ${name} <= ${update.value(N(conditions.notSentSince))}`,
+    );
+  }
+  const { create, stamp, addWaiting, addPassed, addUnreachable, sentAt, tombstone } = changes;
+  if (create) {
+    const keep = (attribute: string, value: ReturnType<typeof S>) => {
+      const name = update.name(attribute);
+      update.set(name, `if_not_exists(${name}, ${update.value(value)})`);
+    };
+    keep("event", B(create.event));
+    keep("openedAt", N(create.openedAt));
+  }
+  // The set of all stamps: adding is commutative, and the highest is the stamp.
+  if (stamp !== undefined) update.add("stamps", NS([stamp]));
+  if (addWaiting?.length) update.add("waiting", SS(addWaiting));
+  if (addPassed?.length) update.add("passed", SS(addPassed));
+  if (addUnreachable?.length) update.add("unreachable", SS(addUnreachable));
+  if (sentAt !== undefined) update.set(update.name("sentAt"), update.value(N(sentAt)));
+  if (tombstone) {
+    for (const name of ["closedAt", "grantedAt", "writtenAt", "lives"] as const)
+      update.set(update.name(name), update.value(N(tombstone[name])));
+    update.set(update.name("writer"), update.value(S(tombstone.writer)));
+    update.set(update.name("ttl"), update.value(N(ttl)));
+  }
+  return update;
+}
+
+/** A tally's item, for one chunk. */
+export function tallyFrom(chunk: number, item: Item | undefined): Tally {
+  return { chunk, reported: numbers(item?.["reported"]), stamp: highest(item?.["stamps"]) };
+}
+
+export function tallyUpdate(
+  changes: { readonly add?: readonly number[]; readonly stamp?: number },
+  ttl: number,
+): Update {
+  const update = new Update();
+  if (changes.add?.length) update.add("reported", NS(changes.add));
+  if (changes.stamp !== undefined) update.add("stamps", NS([changes.stamp]));
+  const name = update.name("ttl");
+  update.set(name, update.value(N(ttl)));
+  return update;
+}

@@ -1,0 +1,156 @@
+import type { RosterMeta } from "../../barrier/roster.ts";
+import type { Phase, Step } from "../../barrier/step.ts";
+import type { Root, RootChanges, RootConditions } from "../../maintainer/port.ts";
+import { B, type Item, integer, long, N, S, SS, strings, text, Update } from "./values.ts";
+
+/**
+ * The root as an item. `steps` is a map of barriers by key, each with `phase` and `grants` (what conditions look at) and
+ * `rest` (everything else of the step as JSON, and its event in `event`).
+ */
+export function rootFrom(item: Item | undefined): Root | undefined {
+  if (item === undefined) return undefined;
+  const steps = new Map<string, Step>();
+  for (const [key, value] of Object.entries(item["steps"]?.M ?? {})) steps.set(key, stepFrom(value.M!));
+  return {
+    epoch: long(item["epoch"]),
+    rosterVersion: integer(item["rosterVersion"]),
+    meta: metaFrom(text(item["meta"])),
+    pointers: pointersFrom(text(item["pointers"])),
+    closedCount: integer(item["closedCount"]),
+    pending: [...strings(item["pending"])].sort(),
+    steps,
+  };
+}
+
+/** The clauses of `RootConditions` as DynamoDB conditions. */
+const CLAUSES: {
+  readonly [K in keyof RootConditions]-?: (update: Update, wanted: NonNullable<RootConditions[K]>) => string;
+} = {
+  sameEpoch: (update, epoch) => `${update.name("epoch")} = ${update.value(N(epoch))}`,
+  epochIsNew: (update, epoch) => {
+    const name = update.name("epoch");
+    return `attribute_not_exists(${name}) OR ${name} < ${update.value(N(epoch))}`;
+  },
+  sameRoster: (update, version) => `${update.name("rosterVersion")} = ${update.value(N(version))}`,
+  sameStep: (update, { key, phase, grants }) => {
+    const step = `${update.name("steps")}.${update.name(key)}`;
+    return (
+      `${step}.${update.name("phase")} = ${update.value(S(phase))}` +
+      ` AND ${step}.${update.name("grants")} = ${update.value(N(grants))}`
+    );
+  },
+  notOpenYet: (update, key) => `attribute_not_exists(${update.name("steps")}.${update.name(key)})`,
+  nothingClosedSince: (update, count) => `${update.name("closedCount")} = ${update.value(N(count))}`,
+  samePending: (update, keys) =>
+    keys.length === 0
+      ? `attribute_not_exists(${update.name("pending")})`
+      : `${update.name("pending")} = ${update.value(SS(keys))}`,
+};
+
+/** A conditional update of the root. */
+export function rootUpdate(conditions: RootConditions, changes: RootChanges): Update {
+  const update = new Update();
+  for (const [clause, wanted] of Object.entries(conditions))
+    if (wanted !== undefined) {
+      const expression = CLAUSES[clause as keyof RootConditions] as (
+        update: Update,
+        wanted: unknown,
+      ) => string;
+      update.condition(expression(update, wanted));
+    }
+  if (changes.startEpoch !== undefined) startEpoch(update, changes);
+  else changeRoot(update, changes);
+  return update;
+}
+
+/** A root of a new epoch: nothing of the one before stays. */
+function startEpoch(update: Update, changes: RootChanges): void {
+  const steps: Item = {};
+  const first = changes.step ?? changes.open;
+  if (first) steps[first.key] = { M: stepItem(first.step) };
+  update.set(update.name("epoch"), update.value(N(changes.startEpoch!)));
+  update.set(update.name("closedCount"), update.value(N(changes.countClosed ? 1 : 0)));
+  update.set(update.name("steps"), update.value({ M: steps }));
+  setRoster(update, changes.roster!);
+  if (changes.addPending !== undefined)
+    update.set(update.name("pending"), update.value(SS([changes.addPending])));
+  else update.remove(update.name("pending"));
+}
+
+function changeRoot(update: Update, changes: RootChanges): void {
+  const path = (key: string) => `${update.name("steps")}.${update.name(key)}`;
+  if (changes.roster) setRoster(update, changes.roster);
+  if (changes.step) update.set(path(changes.step.key), update.value({ M: stepItem(changes.step.step) }));
+  if (changes.open) {
+    const { key, step } = changes.open;
+    update.set(path(key), `if_not_exists(${path(key)}, ${update.value({ M: stepItem(step) })})`);
+  }
+  if (changes.remove !== undefined) update.remove(path(changes.remove));
+  if (changes.addPending !== undefined) update.add("pending", SS([changes.addPending]));
+  if (changes.removePending !== undefined) update.delete("pending", SS([changes.removePending]));
+  if (changes.countClosed) update.add("closedCount", N(1));
+}
+
+function setRoster(update: Update, roster: NonNullable<RootChanges["roster"]>): void {
+  update.set(update.name("rosterVersion"), update.value(N(roster.version)));
+  update.set(update.name("meta"), update.value(S(metaText(roster.meta))));
+  update.set(update.name("pointers"), update.value(S(pointersText(roster.pointers))));
+}
+
+interface StepRest extends Omit<Step, "phase" | "grants" | "event"> {
+  readonly given: readonly { id: string; life: string; chunk: number; slot: number }[];
+}
+
+function stepItem(step: Step): Item {
+  const { phase, grants, event, ...others } = step;
+  const rest: StepRest = {
+    ...others,
+    given: grants.map((grant) => ({ ...grant, life: grant.life.toString() })),
+  };
+  return {
+    phase: S(phase),
+    grants: N(grants.length),
+    rest: S(JSON.stringify(rest)),
+    ...(event && { event: B(event) }),
+  };
+}
+
+function stepFrom(item: Item): Step {
+  const { given, ...others } = JSON.parse(text(item["rest"])) as StepRest;
+  return {
+    ...others,
+    phase: text(item["phase"]) as Phase,
+    grants: given.map((grant) => ({ ...grant, life: BigInt(grant.life) })),
+    event: item["event"]?.B,
+  };
+}
+
+function metaText(meta: RosterMeta): string {
+  return JSON.stringify({ ...meta, openedByStart: meta.openedByStart.toString() });
+}
+
+function metaFrom(stored: string): RosterMeta {
+  const { trigger, openedByStart, ...others } = JSON.parse(stored);
+  return { ...others, trigger, openedByStart: BigInt(openedByStart) };
+}
+
+const KINDS = { dispatchers: "d", tables: "t", nodes: "n" } as const;
+const KIND_OF = { d: "dispatchers", t: "tables", n: "nodes" } as const;
+
+/** `d17.3.name`, one after the other: a hundred dispatchers' share of the root is a few bytes. */
+function pointersText(pointers: Root["pointers"]): string {
+  return pointers.map(({ kind, id, version, name }) => `${KINDS[kind]}${id}.${version}.${name}`).join(" ");
+}
+
+function pointersFrom(stored: string): Root["pointers"] {
+  if (stored === "") return [];
+  return stored.split(" ").map((one) => {
+    const [head = "", version = "", ...name] = one.split(".");
+    return {
+      kind: KIND_OF[head[0] as keyof typeof KIND_OF],
+      id: Number(head.slice(1)),
+      version: Number(version),
+      name: name.join("."),
+    };
+  });
+}

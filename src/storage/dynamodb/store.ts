@@ -1,0 +1,205 @@
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import type { Chunk, ChunkPointer } from "../../barrier/roster.ts";
+import type {
+  BarrierChanges,
+  BarrierConditions,
+  BarrierItem,
+  BarrierName,
+  BarrierResult,
+  Count,
+  Kept,
+  Root,
+  RootChanges,
+  RootConditions,
+  RootResult,
+  Tally,
+} from "../../maintainer/port.ts";
+import { parseSpace, type Space } from "../../maintainer/space.ts";
+import { decodeChunk, encodeChunk } from "../chunkcodec.ts";
+import type { Store } from "../memory.ts";
+import { barrierFrom, barrierUpdate, tallyFrom, tallyUpdate } from "./barrieritem.ts";
+import { rootFrom, rootUpdate } from "./rootitem.ts";
+import { type Key, Table } from "./table.ts";
+import { B, type Item, integer, long, N, S, text, Update } from "./values.ts";
+
+/**
+ * How long tombstones, tallies and kept messages stay: longer than the 14 days that SQS can keep a message, so that the
+ * latest copy of a report still finds them (design.md I9).
+ */
+export const KEEP_SECONDS = 15 * 24 * 3600;
+/** Superseded chunk versions stay for invocations that still read them: an hour is many times a function's timeout. */
+const SUPERSEDED_SECONDS = 3600;
+
+export interface StoreOptions {
+  readonly table: string;
+  /** Milliseconds since 1970, for the TTL. */
+  readonly now?: () => number;
+}
+
+/** One recent or open barrier as an operator's list shows it. */
+export interface ListedBarrier {
+  readonly key: string;
+  readonly item: BarrierItem;
+}
+
+/**
+ * The store on DynamoDB: one table, every exclusive step one conditional write of one item, no transactions.
+ *
+ * | pk | sk | item |
+ * |---|---|---|
+ * | space | `ROOT` | root |
+ * | space `#` epoch | `B#` key | barrier |
+ * | space `#` epoch `#` key `#` count | chunk | tally |
+ * | space `#C#` name | `CHUNK` | one version of a roster chunk |
+ * | space `#KEPT` | id | kept message |
+ * | `SPACES` | space | registry for the sweeper |
+ */
+export class DynamoStore implements Store {
+  readonly table: Table;
+  readonly #now: () => number;
+
+  constructor(client: DynamoDBClient, options: StoreOptions) {
+    this.table = new Table(client, options.table);
+    this.#now = options.now ?? Date.now;
+  }
+
+  async readRoot(space: Space): Promise<Root | undefined> {
+    return rootFrom(await this.table.get(rootKey(space)));
+  }
+
+  async commitRoot(space: Space, conditions: RootConditions, changes: RootChanges): Promise<RootResult> {
+    const { done, item } = await this.table.update(rootKey(space), rootUpdate(conditions, changes));
+    const root = rootFrom(item);
+    return done ? { committed: true, root: root! } : { committed: false, root };
+  }
+
+  async readChunks(space: Space, pointers: readonly ChunkPointer[]): Promise<(Chunk | undefined)[]> {
+    const items = await this.table.getMany(pointers.map((pointer) => chunkKey(space, pointer)));
+    return items.map((item) => (item?.["data"]?.B ? decodeChunk(item["data"].B) : undefined));
+  }
+
+  async putChunks(space: Space, chunks: readonly { pointer: ChunkPointer; chunk: Chunk }[]): Promise<void> {
+    await this.table.putMany(
+      chunks.map(({ pointer, chunk }) => {
+        const data = encodeChunk(chunk);
+        return { key: chunkKey(space, pointer), attributes: { data: B(data) }, bytes: data.length };
+      }),
+    );
+  }
+
+  async expireChunks(space: Space, pointers: readonly ChunkPointer[]): Promise<void> {
+    await Promise.all(
+      pointers.map((pointer) => {
+        const update = new Update();
+        update.set(update.name("ttl"), update.value(N(this.#seconds(SUPERSEDED_SECONDS))));
+        update.condition("attribute_exists(pk)");
+        return this.table.update(chunkKey(space, pointer), update);
+      }),
+    );
+  }
+
+  async readBarrier(name: BarrierName): Promise<BarrierItem | undefined> {
+    return barrierFrom(await this.table.get(barrierKey(name)));
+  }
+
+  async touchBarrier(
+    name: BarrierName,
+    conditions: BarrierConditions,
+    changes: BarrierChanges,
+  ): Promise<BarrierResult> {
+    const update = barrierUpdate(conditions, changes, this.#seconds(KEEP_SECONDS));
+    const { done, item } = await this.table.update(barrierKey(name), update);
+    const barrier = barrierFrom(item);
+    return done ? { done: true, item: barrier! } : { done: false, item: barrier };
+  }
+
+  async touchTally(
+    name: BarrierName,
+    count: Count,
+    chunk: number,
+    changes: { readonly add?: readonly number[]; readonly stamp?: number },
+  ): Promise<Tally> {
+    const update = tallyUpdate(changes, this.#seconds(KEEP_SECONDS));
+    const { item } = await this.table.update(
+      { pk: tallyPartition(name, count), sk: chunkText(chunk) },
+      update,
+    );
+    return tallyFrom(chunk, item);
+  }
+
+  async readTallies(name: BarrierName, count: Count): Promise<Tally[]> {
+    const items = await this.table.query(tallyPartition(name, count));
+    return items.map((item) => tallyFrom(Number(text(item["sk"])), item));
+  }
+
+  async keep(space: Space, kept: Kept): Promise<void> {
+    await this.table.put(
+      { pk: keptPartition(space), sk: kept.id },
+      {
+        type: S(kept.type),
+        body: S(kept.body),
+        node: S(kept.node),
+        start: N(kept.start),
+        principal: S(kept.principal),
+        sentAt: N(kept.sentAt),
+        ttl: N(this.#seconds(KEEP_SECONDS)),
+      },
+    );
+  }
+
+  async readKept(space: Space): Promise<Kept[]> {
+    const items = await this.table.query(keptPartition(space));
+    return items.map(keptFrom);
+  }
+
+  async dropKept(space: Space, ids: readonly string[]): Promise<void> {
+    await this.table.deleteMany(ids.map((id) => ({ pk: keptPartition(space), sk: id })));
+  }
+
+  async registerSpace(space: Space): Promise<void> {
+    await this.table.put({ pk: "SPACES", sk: space.text }, {});
+  }
+
+  async listSpaces(): Promise<Space[]> {
+    const items = await this.table.query("SPACES");
+    return items.map((item) => parseSpace(text(item["sk"])));
+  }
+
+  /** Open and closed barriers of an epoch, newest first: what operators read. */
+  async listBarriers(space: Space, epoch: bigint, limit: number): Promise<ListedBarrier[]> {
+    const items = await this.table.query(epochPartition(space, epoch), "B#", { newestFirst: true, limit });
+    return items.map((item) => ({ key: text(item["sk"]).slice(2), item: barrierFrom(item)! }));
+  }
+
+  #seconds(from: number): number {
+    return Math.floor(this.#now() / 1000) + from;
+  }
+}
+
+const rootKey = (space: Space): Key => ({ pk: space.text, sk: "ROOT" });
+const epochPartition = (space: Space, epoch: bigint) => `${space.text}#${epoch}`;
+const barrierKey = ({ space, epoch, key }: BarrierName): Key => ({
+  pk: epochPartition(space, epoch),
+  sk: `B#${key}`,
+});
+const tallyPartition = ({ space, epoch, key }: BarrierName, count: Count) =>
+  `${epochPartition(space, epoch)}#${key}#${count}`;
+const chunkText = (chunk: number) => chunk.toString().padStart(8, "0");
+// Each version in a partition of its own: reading a large roster is spread over the table.
+const chunkKey = (space: Space, { name }: ChunkPointer): Key => ({
+  pk: `${space.text}#C#${name}`,
+  sk: "CHUNK",
+});
+const keptPartition = (space: Space) => `${space.text}#KEPT`;
+
+function keptFrom(item: Item): Kept {
+  return {
+    id: text(item["sk"]),
+    type: text(item["type"]) as Kept["type"],
+    body: text(item["body"]),
+    node: text(item["node"]),
+    start: long(item["start"]),
+    principal: text(item["principal"]),
+    sentAt: integer(item["sentAt"]),
+  };
+}
