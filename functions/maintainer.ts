@@ -1,0 +1,22 @@
+import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
+import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
+import middy from "@middy/core";
+import type { Context, SQSBatchResponse, SQSEvent } from "aws-lambda";
+import { newMemory } from "../src/maintainer/batch.ts";
+import { maintain } from "../src/maintainer/lambda.ts";
+import { logger, metrics, port, report, settings } from "./wiring.ts";
+
+const memory = newMemory();
+
+/** Folds a batch of the status queue into the state and sends what follows from it. */
+export const handler = middy<SQSEvent, SQSBatchResponse>()
+  .use(injectLambdaContext(logger))
+  .use(logMetrics(metrics))
+  .handler(async (event, context: Context) => {
+    const invocation = { now: Date.now(), nonce: context.awsRequestId, settings, memory };
+    const { response, observer, failed } = await maintain(event.Records, port, invocation);
+    report(observer);
+    for (const { messageId, reason } of failed)
+      logger.warn("message goes back to the queue", { messageId, reason });
+    return response;
+  });
