@@ -7,7 +7,7 @@ import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Architecture, RecursiveLoop, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
-import { NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
+import { LogLevel, NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Queue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
@@ -129,6 +129,7 @@ export class Weir extends Construct {
         mainFields: ["module", "main"],
         bundleAwsSDK: true,
         forceDockerBundling: false,
+        logLevel: LogLevel.ERROR,
         // Parts of the SDK's dependencies are CommonJS and call require.
         banner:
           "import{createRequire as weirRequire}from'node:module';const require=weirRequire(import.meta.url);",
