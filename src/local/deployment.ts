@@ -68,8 +68,8 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalDeplo
   const dynamo = await startDynamo(options.dynamodbPort);
   const sqs = await startSqs(options.sqsPort, chaos);
   const clients = {
-    dynamodb: new DynamoDBClient({ endpoint: dynamo.url, region: REGION, credentials: CREDENTIALS }),
-    sqs: new SQSClient({ endpoint: sqs.url, region: REGION, credentials: CREDENTIALS }),
+    dynamodb: new DynamoDBClient({ endpoint: dynamo.url, region: REGION, credentials: { ...CREDENTIALS } }),
+    sqs: new SQSClient({ endpoint: sqs.url, region: REGION, credentials: { ...CREDENTIALS } }),
   };
   const table = await createTable(synthesized, clients.dynamodb);
   const queues = await createQueues(synthesized, clients.sqs, options);

@@ -1,0 +1,150 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import Table from "cli-table3";
+import type { Command } from "commander";
+import { Roster } from "../barrier/roster.ts";
+import { findLocalDeployments } from "../local/discovery.ts";
+import { type BarrierView, describeClosed, describeOpen } from "../maintainer/describe.ts";
+import { DynamoStore } from "../storage/dynamodb/store.ts";
+import { Problem, wholeNumber } from "./problem.ts";
+
+interface BarriersOptions {
+  readonly json?: boolean;
+  readonly endpoint?: string;
+  readonly table?: string;
+  readonly region?: string;
+  readonly limit: number;
+}
+
+interface ListedChangefeed {
+  readonly changefeed: string;
+  readonly epoch: string;
+  readonly opened: boolean;
+  readonly dispatchers: number;
+  readonly barriers: BarrierView[];
+}
+
+/** `weir barriers`: what is open, since when, and who holds it up. */
+export function registerBarriers(program: Command): void {
+  program
+    .command("barriers")
+    .description("list open and recent barriers, and who is missing")
+    .option("--json", "as JSON")
+    .option("--endpoint <url>", "DynamoDB endpoint (default: a running weir local, else AWS)")
+    .option("--table <name>", "the deployment's table (its output TableName)")
+    .option("--region <region>", "AWS region")
+    .option("--limit <n>", "closed barriers shown of each changefeed", wholeNumber("--limit", 0, 1000), 10)
+    .action(listBarriers);
+}
+
+async function listBarriers(options: BarriersOptions): Promise<void> {
+  const { client, table } = connect(options);
+  const store = new DynamoStore(client, { table });
+  try {
+    const changefeeds = await read(store, options.limit);
+    if (options.json) console.log(JSON.stringify(changefeeds, undefined, 2));
+    else show(changefeeds);
+  } catch (error) {
+    if (error instanceof Error && error.name === "ResourceNotFoundException")
+      throw new Problem(`there is no table "${table}": name the stack's output TableName with --table`);
+    throw error;
+  } finally {
+    client.destroy();
+  }
+}
+
+function connect(options: BarriersOptions): { client: DynamoDBClient; table: string } {
+  if (options.endpoint !== undefined || options.table !== undefined) {
+    const { endpoint, region, table } = options;
+    if (table === undefined) throw new Problem("--table is missing: name the stack's output TableName");
+    const client = new DynamoDBClient({
+      ...(endpoint !== undefined && { endpoint }),
+      ...(region !== undefined && { region }),
+    });
+    return { client, table };
+  }
+  const [local, another] = findLocalDeployments();
+  if (!local)
+    throw new Problem(
+      "no weir local runs here: start one, or name a deployment with --table (and --endpoint)",
+    );
+  if (another) console.error(`weir: several run here, this is the one with process id ${local.pid}`);
+  const { endpoint, region, credentials, table } = local.endpoints;
+  return { client: new DynamoDBClient({ endpoint: endpoint.dynamodb, region, credentials }), table };
+}
+
+async function read(store: DynamoStore, limit: number): Promise<ListedChangefeed[]> {
+  const now = Date.now();
+  const listed: ListedChangefeed[] = [];
+  for (const space of await store.listSpaces()) {
+    const root = await store.readRoot(space);
+    if (root === undefined) continue;
+    const chunks = (await store.readChunks(space, root.pointers)).filter((chunk) => chunk !== undefined);
+    const roster = new Roster(root.rosterVersion, root.meta, chunks);
+    const barriers: BarrierView[] = [];
+    for (const [key, step] of [...root.steps].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const name = { space, epoch: root.epoch, key };
+      const item = await store.readBarrier(name);
+      if (item === undefined) continue;
+      const tallies = await store.readTallies(name, step.phase === "passing" ? "passed" : "waiting");
+      barriers.push(describeOpen(key, step, item, tallies, roster, root.pending, now));
+    }
+    const recent = await store.listBarriers(space, root.epoch, limit + barriers.length);
+    for (const { key, item } of recent)
+      if (item.tombstone && !root.steps.has(key)) barriers.push(describeClosed(key, item));
+    listed.push({
+      changefeed: space.text,
+      epoch: root.epoch.toString(),
+      opened: roster.opened,
+      dispatchers: roster.dispatchers.reduce((sum, chunk) => sum + chunk.lives.length, 0),
+      barriers: barriers.slice(0, root.steps.size + limit),
+    });
+  }
+  return listed;
+}
+
+function show(changefeeds: readonly ListedChangefeed[]): void {
+  if (changefeeds.length === 0) console.log("No changefeed has registered yet.");
+  for (const { changefeed, epoch, opened, dispatchers, barriers } of changefeeds) {
+    console.log(
+      `${changefeed}  epoch ${epoch}, ${dispatchers} dispatchers${opened ? "" : ", not opened yet"}`,
+    );
+    const open = barriers.filter((barrier) => barrier.phase !== "closed");
+    for (const barrier of open) console.log(`  ${holdUp(barrier)}`);
+    if (open.length === 0) console.log("  no barrier is open");
+    if (barriers.length === 0) continue;
+    const table = new Table({
+      head: ["commitTs", "phase", "influence", "writer", "reported", "age"],
+      style: { head: [], border: [] },
+    });
+    for (const barrier of barriers)
+      table.push([
+        barrier.commitTs + (barrier.isSyncPoint ? " syncpoint" : ""),
+        barrier.phase,
+        barrier.influence,
+        short(barrier.writer),
+        `${barrier.reported}/${barrier.expected}`,
+        seconds(barrier.ageMs),
+      ]);
+    console.log(table.toString());
+  }
+}
+
+/** The one line for three in the morning: what is stuck, since when, whose fault. */
+export function holdUp(barrier: BarrierView): string {
+  const what = `${barrier.isSyncPoint ? "syncpoint" : "DDL"} ${barrier.commitTs} ${barrier.phase} since ${seconds(barrier.ageMs)}`;
+  if (barrier.waitsFor !== undefined) return `${what}: waits for the earlier event ${barrier.waitsFor}`;
+  const names = barrier.missing.map(
+    (one) =>
+      `${short(one.dispatcher)} on ${one.node} (table ${one.tableId}${one.unreachable ? ", its queue is gone" : ""})`,
+  );
+  const more = barrier.missingCount > names.length ? ` and ${barrier.missingCount - names.length} more` : "";
+  const tables =
+    barrier.uncoveredTables.length > 0
+      ? `; no dispatcher for table ${barrier.uncoveredTables.join(", ")}`
+      : "";
+  if (names.length === 0 && tables === "") return `${what}: nobody is missing, it is about to go on`;
+  return `${what}: ${names.length > 0 ? `held up by ${names.join(", ")}${more}` : "held up"}${tables}`;
+}
+
+const short = (id: string) => (id.length > 12 ? `…${id.slice(-8)}` : id);
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;

@@ -1,0 +1,30 @@
+import { Command, CommanderError } from "commander";
+import { registerBarriers } from "./barriers.ts";
+import { registerLocal } from "./local.ts";
+import { Problem } from "./problem.ts";
+import { registerReplay } from "./replay.ts";
+
+const program = new Command("weir")
+  .description("Barriers for change data capture: run them here, replay a change log, see what is open.")
+  .showHelpAfterError("(weir --help lists the commands)")
+  .exitOverride();
+registerReplay(program);
+registerLocal(program);
+registerBarriers(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+}
+
+/** 0 for help, 2 for what the caller can put right, 1 for what went wrong. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof Problem) {
+    console.error(`weir: ${error.message}`);
+    return error.exitCode;
+  }
+  console.error(error instanceof Error ? `weir: ${error.stack ?? error.message}` : `weir: ${String(error)}`);
+  return 1;
+}
