@@ -43,8 +43,10 @@ export interface RowChange {
   readonly tableId: bigint;
   /** The commitTs of the DDL that gave the table its present definition: the folder its rows belong to. */
   readonly tableVersion: bigint;
-  /** The primary key of the (first) row, as text: what decides the span. For an UPDATE the new row's. */
+  /** The primary key as text: what decides the span. For an UPDATE the old row's. */
   readonly key: string;
+  /** The row as the log writes it: what a storage sink writes too. */
+  readonly text: string;
   readonly message: CanalMessage;
 }
 
@@ -57,7 +59,7 @@ export interface Influence {
   readonly schemaId: bigint;
 }
 
-/** A table as it is after a DDL: what a schema file says. */
+/** A table as it is after a DDL (for a dropped one: as it was): what a schema file says. */
 export interface TableDefinition {
   readonly schema: string;
   readonly table: string;
@@ -65,11 +67,16 @@ export interface TableDefinition {
   readonly schemaId: bigint;
   /** commitTs of the DDL that made it so. */
   readonly version: bigint;
-  readonly columns: readonly {
-    readonly name: string;
-    readonly type: string;
-    readonly isPrimaryKey: boolean;
-  }[];
+  readonly columns: readonly Column[];
+  /** The part of the DDL that is about this table: a RENAME of two tables is two. */
+  readonly query: string;
+}
+
+export interface Column {
+  readonly name: string;
+  /** As MySQL writes it: `varchar(20)`. */
+  readonly type: string;
+  readonly isPrimaryKey: boolean;
 }
 
 /** A DDL with what it does to tables (the table in ticdc.md, section 1.5). */

@@ -1,7 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Chunk, DispatcherChunk, Life } from "../barrier/roster.ts";
+import type { Chunk, DispatcherChunk, Life, TableChunk } from "../barrier/roster.ts";
 import { compareBytes, tableRange } from "../protocol/span.ts";
-import { StoredChunkSchema, StoredDispatchersSchema } from "./chunk_pb.js";
+import { StoredChunkSchema, StoredDispatchersSchema, StoredTablesSchema } from "./chunk_pb.js";
 
 const idBytes = (id: string) => Uint8Array.from(Buffer.from(id, "hex"));
 const idText = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -24,35 +24,49 @@ function content(chunk: Chunk) {
     case "tables":
       return {
         case: "tables" as const,
-        value: {
-          tables: chunk.tables.map(({ scheduledOn, ...table }) => ({
-            ...table,
-            scheduledOn: scheduledOn ?? "",
-          })),
-          dropped: chunk.dropped.map((one) => ({ tableId: one.tableId, droppedAt: BigInt(one.droppedAt) })),
-        },
+        value: create(StoredTablesSchema, storedTables(chunk)),
       };
     case "nodes":
       return { case: "nodes" as const, value: { nodes: [...chunk.nodes] } };
   }
 }
 
-function storedDispatchers(chunk: DispatcherChunk) {
-  const index = new Map<string, number>();
-  const nameOf = (name: string) => {
-    const known = index.get(name);
+/** Names that many entries share, each stored once. */
+class Dictionary {
+  readonly #index = new Map<string, number>();
+
+  indexOf(name: string): number {
+    const known = this.#index.get(name);
     if (known !== undefined) return known;
-    index.set(name, index.size);
-    return index.size - 1;
-  };
+    this.#index.set(name, this.#index.size);
+    return this.#index.size - 1;
+  }
+
+  get names(): string[] {
+    return [...this.#index.keys()];
+  }
+}
+
+function storedTables(chunk: TableChunk) {
+  const dictionary = new Dictionary();
+  const tables = chunk.tables.map(({ scheduledOn, ...table }) => ({
+    ...table,
+    ...(scheduledOn !== undefined && { scheduledOn: dictionary.indexOf(scheduledOn) }),
+  }));
+  const dropped = chunk.dropped.map((one) => ({ tableId: one.tableId, droppedAt: BigInt(one.droppedAt) }));
+  return { tables, dropped, names: dictionary.names };
+}
+
+function storedDispatchers(chunk: DispatcherChunk) {
+  const dictionary = new Dictionary();
   const lives = chunk.lives.map((life) => {
     const whole = isWhole(life);
     return {
       slot: life.slot,
       id: idBytes(life.id),
       life: life.life,
-      node: nameOf(life.node),
-      queue: nameOf(life.queue),
+      node: dictionary.indexOf(life.node),
+      queue: dictionary.indexOf(life.queue),
       tableId: life.tableId,
       schemaId: life.schemaId,
       ...(!whole && { start: life.start, end: life.end }),
@@ -67,11 +81,11 @@ function storedDispatchers(chunk: DispatcherChunk) {
   const ended = chunk.ended.map((one) => ({
     id: idBytes(one.id),
     life: one.life,
-    node: nameOf(one.node),
-    queue: nameOf(one.queue),
+    node: dictionary.indexOf(one.node),
+    queue: dictionary.indexOf(one.queue),
     endedAt: BigInt(one.endedAt),
   }));
-  return { node: chunk.node, nextSlot: chunk.nextSlot, names: [...index.keys()], lives, ended };
+  return { node: chunk.node, nextSlot: chunk.nextSlot, names: dictionary.names, lives, ended };
 }
 
 function isWhole(life: Life): boolean {
@@ -129,7 +143,7 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
           tableId,
           schemaId,
           since,
-          ...(scheduledOn !== "" && { scheduledOn }),
+          ...(scheduledOn !== undefined && { scheduledOn: content.value.names[scheduledOn]! }),
         })),
         dropped: content.value.dropped.map((one) => ({
           tableId: one.tableId,

@@ -10,7 +10,9 @@ import { B, type Item, integer, long, N, S, SS, strings, text, Update } from "./
 export function rootFrom(item: Item | undefined): Root | undefined {
   if (item === undefined) return undefined;
   const steps = new Map<string, Step>();
-  for (const [key, value] of Object.entries(item["steps"]?.M ?? {})) steps.set(key, stepFrom(value.M!));
+  // In the order of keys, that is of events: DynamoDB keeps none.
+  for (const [key, value] of Object.entries(item["steps"]?.M ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
+    steps.set(key, stepFrom(value.M!));
   return {
     epoch: long(item["epoch"]),
     rosterVersion: integer(item["rosterVersion"]),
@@ -22,7 +24,7 @@ export function rootFrom(item: Item | undefined): Root | undefined {
   };
 }
 
-/** The clauses of `RootConditions` as DynamoDB conditions. */
+/** The clauses of `RootConditions` as DynamoDB conditions; what each protects stands there. */
 const CLAUSES: {
   readonly [K in keyof RootConditions]-?: (update: Update, wanted: NonNullable<RootConditions[K]>) => string;
 } = {
@@ -47,9 +49,13 @@ const CLAUSES: {
       : `${update.name("pending")} = ${update.value(SS(keys))}`,
 };
 
-/** A conditional update of the root. */
-export function rootUpdate(conditions: RootConditions, changes: RootChanges): Update {
+/**
+ * A conditional update of the root.
+ * @param token names this attempt in the item, see `isOwnCommit`
+ */
+export function rootUpdate(conditions: RootConditions, changes: RootChanges, token: string): Update {
   const update = new Update();
+  update.set(update.name("commit"), update.value(S(token)));
   for (const [clause, wanted] of Object.entries(conditions))
     if (wanted !== undefined) {
       const expression = CLAUSES[clause as keyof RootConditions] as (
@@ -59,20 +65,33 @@ export function rootUpdate(conditions: RootConditions, changes: RootChanges): Up
       update.condition(expression(update, wanted));
     }
   if (changes.startEpoch !== undefined) startEpoch(update, changes);
-  else changeRoot(update, changes);
+  else {
+    // An update without condition would make an item of the pieces that it names.
+    update.condition(`attribute_exists(${update.name("epoch")})`);
+    changeRoot(update, changes);
+  }
   return update;
+}
+
+/**
+ * Whether the root, which a failed condition gave back, is what this very attempt wrote: the first answer was lost, and
+ * the SDK's repeat of the request met its own effect.
+ */
+export function isOwnCommit(item: Item | undefined, token: string): boolean {
+  return item !== undefined && text(item["commit"]) === token;
 }
 
 /** A root of a new epoch: nothing of the one before stays. */
 function startEpoch(update: Update, changes: RootChanges): void {
   const steps: Item = {};
-  const first = changes.step ?? changes.open;
-  if (first) steps[first.key] = { M: stepItem(first.step) };
+  if (changes.step) steps[changes.step.key] = { M: stepItem(changes.step.step) };
+  if (changes.open) steps[changes.open.key] ??= { M: stepItem(changes.open.step) };
+  if (changes.remove !== undefined) delete steps[changes.remove];
   update.set(update.name("epoch"), update.value(N(changes.startEpoch!)));
   update.set(update.name("closedCount"), update.value(N(changes.countClosed ? 1 : 0)));
   update.set(update.name("steps"), update.value({ M: steps }));
   setRoster(update, changes.roster!);
-  if (changes.addPending !== undefined)
+  if (changes.addPending !== undefined && changes.addPending !== changes.removePending)
     update.set(update.name("pending"), update.value(SS([changes.addPending])));
   else update.remove(update.name("pending"));
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { Chunk, ChunkPointer } from "../../barrier/roster.ts";
 import type {
@@ -18,7 +19,8 @@ import { parseSpace, type Space } from "../../maintainer/space.ts";
 import { decodeChunk, encodeChunk } from "../chunkcodec.ts";
 import type { Store } from "../memory.ts";
 import { barrierFrom, barrierUpdate, tallyFrom, tallyUpdate } from "./barrieritem.ts";
-import { rootFrom, rootUpdate } from "./rootitem.ts";
+import { inParallel } from "./batches.ts";
+import { isOwnCommit, rootFrom, rootUpdate } from "./rootitem.ts";
 import { type Key, Table } from "./table.ts";
 import { B, type Item, integer, long, N, S, text, Update } from "./values.ts";
 
@@ -32,6 +34,10 @@ const SUPERSEDED_SECONDS = 3600;
 
 export interface StoreOptions {
   readonly table: string;
+  /** How long tombstones, tallies and kept messages stay. Default: `KEEP_SECONDS`. */
+  readonly keepSeconds?: number;
+  /** How long superseded chunk versions stay. Default: an hour. */
+  readonly supersededSeconds?: number;
   /** Milliseconds since 1970, for the TTL. */
   readonly now?: () => number;
 }
@@ -57,10 +63,14 @@ export interface ListedBarrier {
 export class DynamoStore implements Store {
   readonly table: Table;
   readonly #now: () => number;
+  readonly #keepSeconds: number;
+  readonly #supersededSeconds: number;
 
   constructor(client: DynamoDBClient, options: StoreOptions) {
     this.table = new Table(client, options.table);
     this.#now = options.now ?? Date.now;
+    this.#keepSeconds = options.keepSeconds ?? KEEP_SECONDS;
+    this.#supersededSeconds = options.supersededSeconds ?? SUPERSEDED_SECONDS;
   }
 
   async readRoot(space: Space): Promise<Root | undefined> {
@@ -68,9 +78,10 @@ export class DynamoStore implements Store {
   }
 
   async commitRoot(space: Space, conditions: RootConditions, changes: RootChanges): Promise<RootResult> {
-    const { done, item } = await this.table.update(rootKey(space), rootUpdate(conditions, changes));
+    const token = randomBytes(12).toString("base64url");
+    const { done, item } = await this.table.update(rootKey(space), rootUpdate(conditions, changes, token));
     const root = rootFrom(item);
-    return done ? { committed: true, root: root! } : { committed: false, root };
+    return done || isOwnCommit(item, token) ? { committed: true, root: root! } : { committed: false, root };
   }
 
   async readChunks(space: Space, pointers: readonly ChunkPointer[]): Promise<(Chunk | undefined)[]> {
@@ -87,14 +98,22 @@ export class DynamoStore implements Store {
     );
   }
 
+  /**
+   * Those that the root points to are left alone, whatever the caller believes: who lost the answer of a commit takes it
+   * for a failure, and a roster without one of its chunks could not be read again.
+   */
   async expireChunks(space: Space, pointers: readonly ChunkPointer[]): Promise<void> {
-    await Promise.all(
-      pointers.map((pointer) => {
+    if (pointers.length === 0) return;
+    const inUse = new Set((await this.readRoot(space))?.pointers.map((pointer) => pointer.name));
+    const ttl = this.#ttl(this.#supersededSeconds);
+    await inParallel(
+      pointers.filter((pointer) => !inUse.has(pointer.name)),
+      async (pointer) => {
         const update = new Update();
-        update.set(update.name("ttl"), update.value(N(this.#seconds(SUPERSEDED_SECONDS))));
-        update.condition("attribute_exists(pk)");
-        return this.table.update(chunkKey(space, pointer), update);
-      }),
+        update.set(update.name("ttl"), update.value(N(ttl)));
+        update.condition(`attribute_exists(${update.name("pk")})`);
+        await this.table.update(chunkKey(space, pointer), update);
+      },
     );
   }
 
@@ -107,7 +126,7 @@ export class DynamoStore implements Store {
     conditions: BarrierConditions,
     changes: BarrierChanges,
   ): Promise<BarrierResult> {
-    const update = barrierUpdate(conditions, changes, this.#seconds(KEEP_SECONDS));
+    const update = barrierUpdate(conditions, changes, this.#ttl(this.#keepSeconds));
     const { done, item } = await this.table.update(barrierKey(name), update);
     const barrier = barrierFrom(item);
     return done ? { done: true, item: barrier! } : { done: false, item: barrier };
@@ -119,7 +138,7 @@ export class DynamoStore implements Store {
     chunk: number,
     changes: { readonly add?: readonly number[]; readonly stamp?: number },
   ): Promise<Tally> {
-    const update = tallyUpdate(changes, this.#seconds(KEEP_SECONDS));
+    const update = tallyUpdate(changes, this.#ttl(this.#keepSeconds));
     const { item } = await this.table.update(
       { pk: tallyPartition(name, count), sk: chunkText(chunk) },
       update,
@@ -142,7 +161,7 @@ export class DynamoStore implements Store {
         start: N(kept.start),
         principal: S(kept.principal),
         sentAt: N(kept.sentAt),
-        ttl: N(this.#seconds(KEEP_SECONDS)),
+        ttl: N(this.#ttl(this.#keepSeconds)),
       },
     );
   }
@@ -171,8 +190,9 @@ export class DynamoStore implements Store {
     return items.map((item) => ({ key: text(item["sk"]).slice(2), item: barrierFrom(item)! }));
   }
 
-  #seconds(from: number): number {
-    return Math.floor(this.#now() / 1000) + from;
+  /** Seconds since 1970 until which an item stays that is kept for so long from now. */
+  #ttl(seconds: number): number {
+    return Math.floor(this.#now() / 1000) + seconds;
   }
 }
 

@@ -10,17 +10,24 @@ import {
   UpdateItemCommand,
   type WriteRequest,
 } from "@aws-sdk/client-dynamodb";
+import { batches, inParallel, untilDone } from "./batches.ts";
+import { explain } from "./toolarge.ts";
 import type { Item, Update } from "./values.ts";
 
 export type Key = { readonly pk: string; readonly sk: string };
+
+export interface NewItem {
+  readonly key: Key;
+  readonly attributes: Item;
+  /** About how large it is. */
+  readonly bytes: number;
+}
 
 /** Items in one BatchGetItem and one BatchWriteItem: DynamoDB's limits. */
 const READ_BATCH = 100;
 const WRITE_BATCH = 25;
 /** Bytes of one BatchWriteItem that are surely accepted (the limit is 16 MB). */
 const WRITE_BATCH_BYTES = 4 * 1024 * 1024;
-const BATCH_ATTEMPTS = 8;
-const BATCHES_AT_A_TIME = 8;
 
 /** Requests by kind, counted where they are made. */
 export type RequestCounts = Record<string, number>;
@@ -86,6 +93,8 @@ export class Table {
     options: { newestFirst?: boolean; limit?: number } = {},
   ): Promise<Item[]> {
     const items: Item[] = [];
+    // DynamoDB refuses a limit of 0.
+    if (options.limit !== undefined && options.limit < 1) return items;
     let from: Item | undefined;
     do {
       this.#count("Query");
@@ -110,61 +119,66 @@ export class Table {
   async getMany(keys: readonly Key[]): Promise<(Item | undefined)[]> {
     if (keys.length === 1) return [await this.get(keys[0]!)];
     const found = new Map<string, Item>();
-    await inParallel(batches(keys, READ_BATCH), async (batch) => {
-      let rest: Item[] = batch.map(itemKey);
-      for (let attempt = 1; rest.length > 0; attempt++) {
-        this.#count("BatchGetItem");
-        const answer = await this.#client.send(
-          new BatchGetItemCommand({ RequestItems: { [this.name]: { Keys: rest, ConsistentRead: true } } }),
-        );
-        for (const item of answer.Responses?.[this.name] ?? [])
-          found.set(`${item["pk"]?.S} ${item["sk"]?.S}`, item);
-        // What does not fit into 16 MB, or is throttled, comes back to be asked for again.
-        rest = (answer.UnprocessedKeys?.[this.name]?.Keys as Item[] | undefined) ?? [];
-        if (rest.length > 0) await backOff(attempt, `read ${rest.length} of ${batch.length} items`);
-      }
-    });
-    return keys.map((key) => found.get(`${key.pk} ${key.sk}`));
+    await inParallel(
+      batches(
+        distinct(keys, (key) => key),
+        READ_BATCH,
+      ),
+      (batch) =>
+        untilDone<Item>("read", batch.map(itemKey), async (rest) => {
+          this.#count("BatchGetItem");
+          const answer = await this.#client.send(
+            new BatchGetItemCommand({ RequestItems: { [this.name]: { Keys: rest, ConsistentRead: true } } }),
+          );
+          for (const item of answer.Responses?.[this.name] ?? [])
+            found.set(keyText({ pk: item["pk"]!.S!, sk: item["sk"]!.S! }), item);
+          // What does not fit into 16 MB, or is throttled, comes back to be asked for again.
+          return answer.UnprocessedKeys?.[this.name]?.Keys ?? [];
+        }),
+    );
+    return keys.map((key) => found.get(keyText(key)));
   }
 
-  async putMany(items: readonly { key: Key; attributes: Item; bytes: number }[]): Promise<void> {
-    if (items.length === 1) return this.put(items[0]!.key, items[0]!.attributes);
-    const requests = items.map(({ key, attributes, bytes }) => ({
-      request: { PutRequest: { Item: { ...itemKey(key), ...attributes } } },
-      bytes,
-    }));
-    await this.#writeMany(requests);
+  async putMany(items: readonly NewItem[]): Promise<void> {
+    const [first] = items;
+    if (items.length === 1) return this.put(first!.key, first!.attributes);
+    await this.#writeMany(
+      items.map(({ key, attributes, bytes }) => ({
+        key,
+        request: { PutRequest: { Item: { ...itemKey(key), ...attributes } } },
+        bytes,
+      })),
+    );
   }
 
   async deleteMany(keys: readonly Key[]): Promise<void> {
     await this.#writeMany(
-      keys.map((key) => ({ request: { DeleteRequest: { Key: itemKey(key) } }, bytes: 0 })),
+      keys.map((key) => ({ key, request: { DeleteRequest: { Key: itemKey(key) } }, bytes: 0 })),
     );
   }
 
-  async #writeMany(requests: readonly { request: WriteRequest; bytes: number }[]): Promise<void> {
-    const all: WriteRequest[][] = [];
-    let size = 0;
-    for (const { request, bytes } of requests) {
-      const last = all.at(-1);
-      if (last && last.length < WRITE_BATCH && size + bytes <= WRITE_BATCH_BYTES) last.push(request);
-      else {
-        all.push([request]);
-        size = 0;
-      }
-      size += bytes;
-    }
-    await inParallel(all, async (batch) => {
-      let rest: WriteRequest[] = batch;
-      for (let attempt = 1; rest.length > 0; attempt++) {
-        this.#count("BatchWriteItem");
-        const answer = await this.#client.send(
-          new BatchWriteItemCommand({ RequestItems: { [this.name]: rest } }),
-        );
-        rest = answer.UnprocessedItems?.[this.name] ?? [];
-        if (rest.length > 0) await backOff(attempt, `write ${rest.length} of ${batch.length} items`);
-      }
-    });
+  async #writeMany(
+    writes: readonly { readonly key: Key; readonly request: WriteRequest; readonly bytes: number }[],
+  ): Promise<void> {
+    const each = distinct(writes, ({ key }) => key);
+    await inParallel(
+      batches(each, WRITE_BATCH, WRITE_BATCH_BYTES, ({ bytes }) => bytes),
+      async (batch) => {
+        const requests = batch.map(({ request }) => request);
+        try {
+          await untilDone<WriteRequest>("write", requests, async (rest) => {
+            this.#count("BatchWriteItem");
+            const answer = await this.#client.send(
+              new BatchWriteItemCommand({ RequestItems: { [this.name]: rest } }),
+            );
+            return answer.UnprocessedItems?.[this.name] ?? [];
+          });
+        } catch (error) {
+          // A batch is refused as a whole, and the answer does not say for which item: it is the largest.
+          throw explain(error, batch.reduce((max, one) => (one.bytes > max.bytes ? one : max)).key);
+        }
+      },
+    );
   }
 
   #count(kind: string): void {
@@ -176,33 +190,9 @@ function itemKey({ pk, sk }: Key): Record<"pk" | "sk", AttributeValue> {
   return { pk: { S: pk }, sk: { S: sk } };
 }
 
-function batches<T>(all: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
-    all.slice(index * size, (index + 1) * size),
-  );
-}
+const keyText = ({ pk, sk }: Key) => `${pk} ${sk}`;
 
-async function inParallel<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    while (next < all.length) await work(all[next++]!);
-  };
-  await Promise.all(Array.from({ length: Math.min(BATCHES_AT_A_TIME, all.length) }, worker));
-}
-
-async function backOff(attempt: number, what: string): Promise<void> {
-  if (attempt >= BATCH_ATTEMPTS)
-    throw new Error(`DynamoDB did not ${what} in ${attempt} attempts: it is throttled`);
-  await new Promise((resolve) => setTimeout(resolve, Math.random() * 25 * 2 ** attempt));
-}
-
-/** An item over 400 KB is the one error that no repetition mends: say which it is. */
-function explain(error: unknown, key: Key): unknown {
-  if (error instanceof Error && /item size.*exceeded/i.test(error.message))
-    return new Error(
-      `item ${key.pk} ${key.sk} is larger than DynamoDB allows (400 KB): ` +
-        "too many barriers are open at once, or an event lists too many tables",
-      { cause: error },
-    );
-  return error;
+/** The last of those with the same key: DynamoDB refuses a batch that names an item twice. */
+function distinct<T>(all: readonly T[], keyOf: (one: T) => Key): T[] {
+  return [...new Map(all.map((one) => [keyText(keyOf(one)), one])).values()];
 }

@@ -6,9 +6,9 @@ export const S = (value: string): AttributeValue => ({ S: value });
 /** Numbers go as text: a commitTs or an epoch is larger than a JavaScript number is exact. */
 export const N = (value: number | bigint): AttributeValue => ({ N: value.toString() });
 export const B = (value: Uint8Array): AttributeValue => ({ B: value });
-/** Sets may not be empty: callers leave the attribute out. */
-export const SS = (values: Iterable<string>): AttributeValue => ({ SS: [...values] });
-export const NS = (values: Iterable<number>): AttributeValue => ({ NS: Array.from(values, String) });
+/** Sets may not be empty: callers leave the attribute out. DynamoDB refuses a set that names a member twice. */
+export const SS = (values: Iterable<string>): AttributeValue => ({ SS: [...new Set(values)] });
+export const NS = (values: Iterable<number>): AttributeValue => ({ NS: Array.from(new Set(values), String) });
 
 export const text = (value: AttributeValue | undefined): string => value?.S ?? "";
 export const integer = (value: AttributeValue | undefined): number => Number(value?.N ?? 0);

@@ -1,0 +1,377 @@
+import { create } from "@bufbuild/protobuf";
+import { type DispatcherKey, dispatcherId, dispatcherKey } from "../barrier/dispatcherid.ts";
+import {
+  decode,
+  type Encoding,
+  encode,
+  MalformedMessage,
+  type MessageOf,
+  type MessageType,
+  parseEncoding,
+} from "../protocol/codec.ts";
+import {
+  Action,
+  type ChangefeedID,
+  ComponentState,
+  type DispatcherStatus,
+  HeartBeatRequestSchema,
+  type HeartBeatResponse,
+  MaintainerBootstrapResponseSchema,
+  MaintainerPostBootstrapRequestSchema,
+  type ScheduleDispatcherRequest,
+} from "../protocol/messages.ts";
+import { Dispatcher, type DispatcherConfig, isInfluenced } from "./dispatcher.ts";
+import { Mailbox } from "./mailbox.ts";
+import { type Clock, type QueueClient, type ReceivedMessage, systemClock } from "./ports.ts";
+import { Registrations } from "./registrations.ts";
+import { Reporter } from "./reporter.ts";
+
+export interface CaptureNodeOptions {
+  /** Names the node; letters, digits, - and _. */
+  readonly id: string;
+  readonly changefeed: ChangefeedID;
+  /** 0 default, 1 redo. */
+  readonly mode?: bigint;
+  /** Which life of the changefeed this is; a higher one starts empty (protocol.md R1). Default: 1. */
+  readonly epoch?: bigint;
+  readonly statusQueueUrl: string;
+  readonly actionQueuePrefix: string;
+  readonly queues: QueueClient;
+  readonly clock?: Clock;
+  /** One queue for the node (default), or one for each dispatcher. */
+  readonly layout?: "node" | "dispatcher";
+  readonly encoding?: Encoding;
+  /** How long reports are collected to go out together, in ms. Default: 10. */
+  readonly foldMs?: number;
+  /** Largest body in bytes. Default: 256 KiB. */
+  readonly messageLimit?: number;
+  /** The coordinator wants a dispatcher created or removed. The message comes again until this resolves. */
+  readonly onSchedule?: (request: ScheduleDispatcherRequest) => Promise<void>;
+  /** Something failed and is tried again. */
+  readonly onError?: (error: unknown, dispatcher?: Dispatcher) => void;
+}
+
+/** A schema with its tables, for the opening. */
+export interface OpeningSchema {
+  readonly schemaId: bigint;
+  readonly name: string;
+  readonly tables: readonly { readonly tableId: bigint; readonly name: string }[];
+}
+
+const RETRY_SEND_MS = 1_000;
+/** Tables in one part of an opening: about 40 bytes each, far below the message limit. */
+const TABLES_PER_PART = 2_000;
+
+/**
+ * A capture node: hosts dispatchers of one changefeed and speaks for them with the coordinator (protocol.md, as a new
+ * node: with `start` and lives).
+ *
+ * Create it, `start` it, `open` the changefeed on the node of the table trigger, create dispatchers; then feed each
+ * dispatcher its rows and block events in the order of its stream.
+ */
+export class CaptureNode {
+  readonly id: string;
+  readonly options: CaptureNodeOptions;
+  readonly clock: Clock;
+  readonly #start: number;
+  readonly #dispatchers = new Map<DispatcherKey, Dispatcher>();
+  readonly #mailboxes = new Map<string, Mailbox>();
+  readonly #queueOf = new Map<DispatcherKey, { name: string; url: string }>();
+  readonly #reporter: Reporter;
+  readonly #registrations: Registrations;
+  #nodeQueue = { name: "", url: "" };
+  #lastLife = 0n;
+  #epochSeen = 0n;
+  #stopped = false;
+
+  constructor(options: CaptureNodeOptions) {
+    this.id = options.id;
+    this.options = options;
+    this.clock = options.clock ?? systemClock;
+    this.#start = this.clock.now();
+    this.#reporter = new Reporter({
+      changefeed: options.changefeed,
+      mode: options.mode ?? 0n,
+      encoding: options.encoding ?? "json",
+      clock: this.clock,
+      foldMs: options.foldMs ?? 10,
+      limit: options.messageLimit ?? 256 * 1024,
+      send: (body) => this.#sendBody("BlockStatusRequest", body),
+    });
+    this.#registrations = new Registrations({
+      clock: this.clock,
+      send: (queue, dispatchers) => this.#register(queue, dispatchers),
+      nextLife: (above) => this.#nextLife(above),
+    });
+  }
+
+  /** Creates the node's queue and begins to listen. */
+  async start(): Promise<void> {
+    const name = `${this.options.actionQueuePrefix}${this.id}`;
+    this.#nodeQueue = { name, url: await this.options.queues.createQueue(name) };
+    this.#listen(this.#nodeQueue.url, () => true);
+  }
+
+  /** Opens the changefeed: names the table trigger and all tables (protocol.md R1). For the table trigger's node. */
+  async open(trigger: DispatcherKey, schemas: readonly OpeningSchema[]): Promise<void> {
+    const parts = partsOf(schemas);
+    for (const [index, part] of parts.entries()) {
+      const request = create(MaintainerPostBootstrapRequestSchema, {
+        changefeedID: this.options.changefeed,
+        tableTriggerEventDispatcherId: dispatcherId(trigger),
+        schemas: part.map((schema) => ({
+          SchemaID: schema.schemaId,
+          SchemaName: schema.name,
+          Tables: schema.tables.map((table) => ({ TableID: table.tableId, TableName: table.name })),
+        })),
+        maintainerEpoch: this.#epoch,
+      });
+      await this.#send("MaintainerPostBootstrapRequest", request, {
+        replyQueue: this.#nodeQueue.name,
+        part: String(index + 1),
+        parts: String(parts.length),
+      });
+    }
+  }
+
+  /** Creates a dispatcher and registers it. Resolves when the coordinator has accepted it (protocol.md R2, R4). */
+  async createDispatcher(config: DispatcherConfig): Promise<Dispatcher> {
+    const queue = await this.#queueFor(config.id);
+    const dispatcher = new Dispatcher(config, {
+      life: this.#nextLife(0n),
+      clock: this.clock,
+      reporter: this.#reporter,
+      onOutstanding: () => this.#mailboxes.get(queue.url)?.wake(),
+      onError: (error, one) => this.options.onError?.(error, one),
+    });
+    this.#dispatchers.set(config.id, dispatcher);
+    const accepted = this.#registrations.add(queue.name, dispatcher);
+    this.#mailboxes.get(queue.url)?.wake();
+    await accepted;
+    return dispatcher;
+  }
+
+  dispatcher(id: DispatcherKey): Dispatcher | undefined {
+    return this.#dispatchers.get(id);
+  }
+
+  get dispatchers(): Iterable<Dispatcher> {
+    return this.#dispatchers.values();
+  }
+
+  /** Closes a dispatcher after what it has begun, and tells the coordinator (protocol.md R5, D10a). */
+  async removeDispatcher(id: DispatcherKey): Promise<void> {
+    const dispatcher = this.#dispatchers.get(id);
+    if (!dispatcher) return;
+    await dispatcher.close();
+    await this.setState(dispatcher, ComponentState.Removed);
+    this.#dispatchers.delete(id);
+    this.#registrations.forget(id);
+    const queue = this.#queueOf.get(id);
+    if (queue && this.options.layout === "dispatcher") {
+      this.#queueOf.delete(id);
+      await this.#mailboxes.get(queue.url)?.stop();
+      this.#mailboxes.delete(queue.url);
+      await this.options.queues.deleteQueue(queue.url);
+    }
+  }
+
+  /** Tells the coordinator what a dispatcher is doing (protocol.md R2). */
+  async setState(dispatcher: Dispatcher, state: ComponentState): Promise<void> {
+    const request = create(HeartBeatRequestSchema, {
+      changefeedID: this.options.changefeed,
+      statuses: [
+        {
+          ID: dispatcherId(dispatcher.config.id),
+          life: dispatcher.life,
+          componentStatus: state,
+          mode: this.options.mode ?? 0n,
+        },
+      ],
+    });
+    await this.#send("HeartBeatRequest", request);
+  }
+
+  /** Stops listening and sending. Dispatchers stay registered: the next start of the node ends them (R5). */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#registrations.stop();
+    for (const dispatcher of this.#dispatchers.values()) dispatcher.abandon();
+    await Promise.all([...this.#mailboxes.values()].map((mailbox) => mailbox.stop()));
+  }
+
+  get #epoch(): bigint {
+    return this.options.epoch ?? 1n;
+  }
+
+  /** A number higher than any life that this node gave, and than `above` (protocol.md R4). */
+  #nextLife(above: bigint): bigint {
+    const now = BigInt(this.clock.now());
+    const highest = this.#lastLife > above ? this.#lastLife : above;
+    this.#lastLife = now > highest ? now : highest + 1n;
+    return this.#lastLife;
+  }
+
+  async #queueFor(id: DispatcherKey): Promise<{ name: string; url: string }> {
+    if (this.options.layout !== "dispatcher") return this.#nodeQueue;
+    const known = this.#queueOf.get(id);
+    if (known) return known;
+    const name = `${this.options.actionQueuePrefix}${id}`;
+    const queue = { name, url: await this.options.queues.createQueue(name) };
+    this.#queueOf.set(id, queue);
+    this.#listen(queue.url, () => {
+      const dispatcher = this.#dispatchers.get(id);
+      return (dispatcher?.outstanding ?? false) || this.#registrations.waitsFor(id);
+    });
+    return queue;
+  }
+
+  #listen(url: string, wanted: () => boolean): void {
+    const mailbox = new Mailbox({
+      url,
+      queues: this.options.queues,
+      clock: this.clock,
+      wanted,
+      handle: (message) => this.#receive(message),
+      onError: (error) => {
+        if (!this.#stopped) this.options.onError?.(error);
+      },
+    });
+    this.#mailboxes.set(url, mailbox);
+    mailbox.start();
+  }
+
+  async #register(queue: string, dispatchers: readonly Dispatcher[]): Promise<void> {
+    const response = create(MaintainerBootstrapResponseSchema, {
+      changefeedID: this.options.changefeed,
+      maintainerEpoch: this.#epoch,
+      spans: dispatchers.map(({ config, life, schemaId }) => ({
+        ID: dispatcherId(config.id),
+        SchemaID: schemaId,
+        span: {
+          TableID: config.tableId,
+          StartKey: config.start ?? new Uint8Array(),
+          EndKey: config.end ?? new Uint8Array(),
+        },
+        checkpointTs: config.checkpointTs,
+        mode: this.options.mode ?? 0n,
+        life,
+      })),
+    });
+    await this.#send("MaintainerBootstrapResponse", response, {
+      replyQueue: queue,
+      nodeQueue: this.#nodeQueue.name,
+    });
+  }
+
+  /** Sends until the status queue has accepted it: what is sent here must not be lost (protocol.md D4). */
+  #send<T extends MessageType>(
+    type: T,
+    message: MessageOf<T>,
+    more: Record<string, string> = {},
+  ): Promise<void> {
+    return this.#sendBody(type, encode(type, this.options.encoding ?? "json", message), more);
+  }
+
+  async #sendBody(type: MessageType, body: string, more: Record<string, string> = {}): Promise<void> {
+    const attributes = {
+      type,
+      from: this.id,
+      start: String(this.#start),
+      encoding: this.options.encoding ?? "json",
+      ...more,
+    };
+    for (;;) {
+      try {
+        return await this.options.queues.send(this.options.statusQueueUrl, { body, attributes });
+      } catch (error) {
+        if (this.#stopped) throw error;
+        this.options.onError?.(error);
+        await new Promise<void>((resolve) => {
+          this.clock.after(RETRY_SEND_MS, resolve);
+        });
+      }
+    }
+  }
+
+  async #receive(message: ReceivedMessage): Promise<void> {
+    const { type } = message.attributes;
+    try {
+      if (type === "RegistrationResult") this.#registrations.onResult(message.body);
+      else if (type === "HeartBeatResponse")
+        await this.#respond(
+          decode("HeartBeatResponse", parseEncoding(message.attributes["encoding"]), message.body),
+        );
+      else if (type === "ScheduleDispatcherRequest") {
+        const encoding = parseEncoding(message.attributes["encoding"]);
+        const request = decode("ScheduleDispatcherRequest", encoding, message.body);
+        if (this.#follows(request.maintainerEpoch)) await this.options.onSchedule?.(request);
+      } else throw new MalformedMessage(`attribute type is "${type}": nothing is known of it`);
+    } catch (error) {
+      // What cannot be understood will not be understood the next time: it is told, and goes.
+      if (!(error instanceof MalformedMessage)) throw error;
+      this.options.onError?.(error);
+    }
+  }
+
+  /** Whether a message is of the newest epoch that was seen: older ones are dropped (protocol.md D11). */
+  #follows(epoch: bigint): boolean {
+    if (epoch < this.#epochSeen) return false;
+    this.#epochSeen = epoch;
+    return true;
+  }
+
+  async #respond(response: HeartBeatResponse): Promise<void> {
+    if (!this.#follows(response.maintainerEpoch)) return;
+    const durable: Promise<void>[] = [];
+    for (const status of response.dispatcherStatuses)
+      for (const dispatcher of this.#addressed(status)) durable.push(this.#tell(dispatcher, status));
+    await Promise.all(durable);
+  }
+
+  /** The dispatchers that a status is for; an action of another life is for nobody (protocol.md D6). */
+  #addressed(status: DispatcherStatus): Dispatcher[] {
+    const about = status.influencedDispatchers;
+    if (about === undefined) return [];
+    const named = about.DispatcherIDs.flatMap((id, index) => {
+      const dispatcher = this.#dispatchers.get(dispatcherKey(id));
+      const life = status.lives[index];
+      return dispatcher && (life === undefined || life === dispatcher.life) ? [dispatcher] : [];
+    });
+    if (about.DispatcherIDs.length > 0) return named;
+    return [...this.#dispatchers.values()].filter((one) =>
+      isInfluenced(one, about.InfluenceType, about.SchemaID),
+    );
+  }
+
+  async #tell(dispatcher: Dispatcher, { ack, ignoredBlockStatus, action }: DispatcherStatus): Promise<void> {
+    if (ack) dispatcher.onAck({ commitTs: ack.CommitTs, isSyncPoint: ack.IsSyncPoint });
+    if (ignoredBlockStatus)
+      dispatcher.onIgnored({
+        commitTs: ignoredBlockStatus.CommitTs,
+        isSyncPoint: ignoredBlockStatus.IsSyncPoint,
+      });
+    if (action === undefined) return;
+    const key = { commitTs: action.CommitTs, isSyncPoint: action.IsSyncPoint };
+    if (action.action === Action.Write) await dispatcher.onAction("write", key);
+    else if (action.action === Action.Pass) await dispatcher.onAction("pass", key);
+    // An unknown action: told, and the event goes on waiting (protocol.md D7).
+    else this.options.onError?.(new MalformedMessage(`action ${action.action} is unknown`), dispatcher);
+  }
+}
+
+function partsOf(schemas: readonly OpeningSchema[]): OpeningSchema[][] {
+  const parts: OpeningSchema[][] = [[]];
+  let tables = 0;
+  for (const schema of schemas)
+    for (let from = 0; from === 0 || from < schema.tables.length; from += TABLES_PER_PART) {
+      const slice = schema.tables.slice(from, from + TABLES_PER_PART);
+      if (tables > 0 && tables + slice.length > TABLES_PER_PART) {
+        parts.push([]);
+        tables = 0;
+      }
+      tables += slice.length;
+      parts.at(-1)!.push({ ...schema, tables: slice });
+    }
+  return parts;
+}

@@ -1,0 +1,39 @@
+/** What a capture node needs from outside, so that it runs on SQS, in memory, and under a simulation's clock. */
+
+export interface QueueMessage {
+  readonly body: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+export interface ReceivedMessage extends QueueMessage {
+  readonly receipt: string;
+}
+
+export interface QueueClient {
+  /** Creates a queue, or finds it. @returns its URL */
+  createQueue(name: string): Promise<string>;
+  deleteQueue(url: string): Promise<void>;
+  /** Resolves when the queue has accepted the message: from then on it is durable. */
+  send(url: string, message: QueueMessage): Promise<void>;
+  /** Long-polls; an empty answer is no error. */
+  receive(url: string, waitSeconds: number, signal: AbortSignal): Promise<ReceivedMessage[]>;
+  delete(url: string, receipts: readonly string[]): Promise<void>;
+  /** Keeps a received message from being delivered again for so long. */
+  extend(url: string, receipt: string, seconds: number): Promise<void>;
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Calls `work` once, after so many ms. @returns what cancels it */
+  after(ms: number, work: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(ms, work) {
+    const timer = setTimeout(work, ms);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};

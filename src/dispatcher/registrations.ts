@@ -1,0 +1,119 @@
+import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
+import { MalformedMessage } from "../protocol/codec.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Clock } from "./ports.ts";
+
+interface RegistrationsOptions {
+  readonly clock: Clock;
+  /** Sends one registration of dispatchers that are answered through one queue. */
+  readonly send: (queue: string, dispatchers: readonly Dispatcher[]) => Promise<void>;
+  /** A life higher than a known one. */
+  readonly nextLife: (above: bigint) => bigint;
+}
+
+/** The body of a `RegistrationResult` (protocol.md R9a). */
+interface RegistrationResult {
+  readonly accepted: readonly { readonly id: WireId; readonly life: string }[];
+  readonly refused: readonly {
+    readonly id: WireId;
+    readonly life: string;
+    readonly knownLife: string;
+    readonly reason: string;
+  }[];
+}
+type WireId = { readonly high: string; readonly low: string };
+
+interface Waiting {
+  readonly dispatcher: Dispatcher;
+  readonly queue: string;
+  readonly accepted: PromiseWithResolvers<void>;
+}
+
+const COLLECT_MS = 10;
+const REPEAT_MS = 5_000;
+const SPANS_PER_MESSAGE = 500;
+
+/** Registers dispatchers, again and again until each is accepted, with a higher life where one is refused (R4). */
+export class Registrations {
+  readonly #options: RegistrationsOptions;
+  readonly #waiting = new Map<DispatcherKey, Waiting>();
+  #scheduled: (() => void) | undefined;
+  #soon = false;
+  #stopped = false;
+
+  constructor(options: RegistrationsOptions) {
+    this.#options = options;
+  }
+
+  /** Registers a dispatcher. Resolves when it is accepted. */
+  add(queue: string, dispatcher: Dispatcher): Promise<void> {
+    const waiting: Waiting = { dispatcher, queue, accepted: Promise.withResolvers() };
+    this.#waiting.set(dispatcher.config.id, waiting);
+    this.#sendIn(COLLECT_MS);
+    return waiting.accepted.promise;
+  }
+
+  waitsFor(id: DispatcherKey): boolean {
+    return this.#waiting.has(id);
+  }
+
+  forget(id: DispatcherKey): void {
+    this.#waiting.delete(id);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#scheduled?.();
+  }
+
+  /** @throws MalformedMessage if the body is none */
+  onResult(body: string): void {
+    const result = parse(body);
+    for (const { id, life } of result.accepted) {
+      const waiting = this.#waiting.get(keyOf(id));
+      if (waiting?.dispatcher.life !== BigInt(life)) continue;
+      this.#waiting.delete(keyOf(id));
+      waiting.accepted.resolve();
+    }
+    for (const { id, life, knownLife } of result.refused) {
+      const waiting = this.#waiting.get(keyOf(id));
+      if (waiting?.dispatcher.life !== BigInt(life)) continue;
+      waiting.dispatcher.life = this.#options.nextLife(BigInt(knownLife));
+      this.#sendIn(COLLECT_MS);
+    }
+  }
+
+  /** An earlier sending stands in for a later one. */
+  #sendIn(ms: number): void {
+    if (this.#stopped || this.#soon) return;
+    this.#soon = ms === COLLECT_MS;
+    this.#scheduled?.();
+    this.#scheduled = this.#options.clock.after(ms, () => {
+      this.#soon = false;
+      this.#sendAll();
+      if (this.#waiting.size > 0) this.#sendIn(REPEAT_MS);
+    });
+  }
+
+  #sendAll(): void {
+    const queues = Map.groupBy(this.#waiting.values(), (waiting) => waiting.queue);
+    for (const [queue, waiting] of queues)
+      for (let from = 0; from < waiting.length; from += SPANS_PER_MESSAGE) {
+        const dispatchers = waiting.slice(from, from + SPANS_PER_MESSAGE).map((one) => one.dispatcher);
+        // What does not get through is sent again with the next repeat.
+        this.#options.send(queue, dispatchers).catch(() => undefined);
+      }
+  }
+}
+
+function parse(body: string): RegistrationResult {
+  try {
+    return JSON.parse(body) as RegistrationResult;
+  } catch (cause) {
+    throw new MalformedMessage("body is no RegistrationResult in JSON", { cause });
+  }
+}
+
+function keyOf(id: WireId): DispatcherKey {
+  return dispatcherKey({ high: BigInt(id.high), low: BigInt(id.low) });
+}

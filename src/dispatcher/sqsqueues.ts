@@ -1,0 +1,88 @@
+import {
+  ChangeMessageVisibilityCommand,
+  CreateQueueCommand,
+  DeleteMessageBatchCommand,
+  DeleteQueueCommand,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+  type SQSClient,
+} from "@aws-sdk/client-sqs";
+import type { QueueClient, QueueMessage, ReceivedMessage } from "./ports.ts";
+
+/** Seconds for which a received action is not delivered again; a longer write extends it. */
+const VISIBILITY_SECONDS = 30;
+
+/** Queues on SQS. */
+export class SqsQueues implements QueueClient {
+  readonly #client: SQSClient;
+
+  constructor(client: SQSClient) {
+    this.#client = client;
+  }
+
+  async createQueue(name: string): Promise<string> {
+    const { QueueUrl } = await this.#client.send(
+      new CreateQueueCommand({
+        QueueName: name,
+        Attributes: { VisibilityTimeout: String(VISIBILITY_SECONDS) },
+      }),
+    );
+    return QueueUrl!;
+  }
+
+  async deleteQueue(url: string): Promise<void> {
+    await this.#client.send(new DeleteQueueCommand({ QueueUrl: url }));
+  }
+
+  async send(url: string, message: QueueMessage): Promise<void> {
+    await this.#client.send(
+      new SendMessageCommand({
+        QueueUrl: url,
+        MessageBody: message.body,
+        MessageAttributes: Object.fromEntries(
+          Object.entries(message.attributes).map(([name, value]) => [
+            name,
+            { DataType: "String", StringValue: value },
+          ]),
+        ),
+      }),
+    );
+  }
+
+  async receive(url: string, waitSeconds: number, abortSignal: AbortSignal): Promise<ReceivedMessage[]> {
+    const answer = await this.#client.send(
+      new ReceiveMessageCommand({
+        QueueUrl: url,
+        MaxNumberOfMessages: 10,
+        WaitTimeSeconds: waitSeconds,
+        MessageAttributeNames: ["All"],
+      }),
+      { abortSignal },
+    );
+    return (answer.Messages ?? []).map((message) => ({
+      body: message.Body ?? "",
+      receipt: message.ReceiptHandle!,
+      attributes: Object.fromEntries(
+        Object.entries(message.MessageAttributes ?? {}).map(([name, value]) => [
+          name,
+          value.StringValue ?? "",
+        ]),
+      ),
+    }));
+  }
+
+  async delete(url: string, receipts: readonly string[]): Promise<void> {
+    const Entries = receipts.map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle }));
+    await this.#client.send(new DeleteMessageBatchCommand({ QueueUrl: url, Entries }));
+  }
+
+  async extend(url: string, receipt: string, seconds: number): Promise<void> {
+    await this.#client.send(
+      new ChangeMessageVisibilityCommand({
+        QueueUrl: url,
+        ReceiptHandle: receipt,
+        VisibilityTimeout: seconds,
+      }),
+    );
+  }
+}

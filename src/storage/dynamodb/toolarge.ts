@@ -1,0 +1,25 @@
+import type { Key } from "./table.ts";
+
+/** DynamoDB's limit of an item, names of attributes included. */
+export const MAX_ITEM_BYTES = 400 * 1024;
+
+/** An item over 400 KB: the one error that no repetition mends. The message says which item, and what to do. */
+export class ItemTooLarge extends Error {
+  override readonly name = "ItemTooLarge";
+}
+
+/** The error, or a better one if it says that an item is too large. */
+export function explain(error: unknown, key: Key): unknown {
+  if (!(error instanceof Error) || !/item size.*exceeded/i.test(error.message)) return error;
+  const message = `item ${key.pk} ${key.sk} is larger than DynamoDB allows (400 KB): ${advice(key)}`;
+  return new ItemTooLarge(message, { cause: error });
+}
+
+function advice({ pk, sk }: Key): string {
+  if (sk === "ROOT")
+    return "too many barriers are open at once, or the changefeed has too many dispatchers; split the changefeed";
+  if (sk === "CHUNK") return "keys or names of its dispatchers are too long; use shorter queue names";
+  if (sk.startsWith("B#")) return "its event lists too many tables; report it with influence DB or All";
+  if (pk.endsWith("#KEPT")) return "the message names too many dispatchers; send it in several messages";
+  return "too many lives of one roster chunk reported for one barrier";
+}
