@@ -238,6 +238,11 @@ export declare type StoredTables = Message<"weir.storage.StoredTables"> & {
    * @generated from field: repeated weir.storage.StoredDropped dropped = 2;
    */
   dropped: StoredDropped[];
+
+  /**
+   * @generated from field: repeated string names = 3;
+   */
+  names: string[];
 };
 
 /**
@@ -266,9 +271,11 @@ export declare type StoredTable = Message<"weir.storage.StoredTable"> & {
   since: bigint;
 
   /**
-   * @generated from field: string scheduled_on = 4;
+   * index into names
+   *
+   * @generated from field: optional uint32 scheduled_on = 4;
    */
-  scheduledOn: string;
+  scheduledOn?: number | undefined;
 };
 
 /**

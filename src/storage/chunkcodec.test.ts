@@ -1,0 +1,130 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Chunk, Life } from "../barrier/roster.ts";
+import { tableRange } from "../protocol/span.ts";
+import { decodeChunk, encodeChunk } from "./chunkcodec.ts";
+import { MAX_ITEM_BYTES } from "./dynamodb/toolarge.ts";
+
+const uint64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+const time = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const name = fc.string({ unit: "grapheme", maxLength: 12 });
+const id = uint64.chain((high) => uint64.map((low) => hex(high) + hex(low)));
+const hex = (half: bigint) => half.toString(16).padStart(16, "0");
+const bytes = fc.uint8Array({ maxLength: 40 });
+
+const life: fc.Arbitrary<Life> = fc
+  .record({
+    slot: uint32,
+    id,
+    life: uint64,
+    node: name,
+    queue: name,
+    tableId: int64,
+    schemaId: int64,
+    start: bytes,
+    end: bytes,
+    state: fc.integer({ min: 0, max: 6 }),
+    stateAt: time,
+    since: uint64,
+    addedAt: uint32,
+    schemaAt: uint32,
+    whole: fc.boolean(),
+  })
+  .map(({ whole, ...one }) => (whole ? { ...one, ...tableRange(one.tableId) } : one));
+
+const chunk: fc.Arbitrary<Chunk> = fc.oneof(
+  fc.record({
+    kind: fc.constant("dispatchers" as const),
+    id: uint32,
+    node: name,
+    version: uint32,
+    nextSlot: uint32,
+    lives: fc.array(life, { maxLength: 5 }),
+    ended: fc.array(fc.record({ id, life: uint64, node: name, queue: name, endedAt: time }), {
+      maxLength: 3,
+    }),
+  }),
+  fc.record({
+    kind: fc.constant("tables" as const),
+    id: uint32,
+    version: uint32,
+    tables: fc.array(
+      fc.record(
+        { tableId: int64, schemaId: int64, since: uint64, scheduledOn: name },
+        { requiredKeys: ["tableId", "schemaId", "since"] },
+      ),
+      { maxLength: 5 },
+    ),
+    dropped: fc.array(fc.record({ tableId: int64, droppedAt: time }), { maxLength: 3 }),
+  }),
+  fc.record({
+    kind: fc.constant("nodes" as const),
+    id: uint32,
+    version: uint32,
+    nodes: fc.array(
+      fc.record({
+        id: name,
+        start: uint64,
+        nodeQueue: name,
+        encoding: fc.constantFrom("json" as const, "protobuf" as const),
+        principal: name,
+      }),
+      { maxLength: 3 },
+    ),
+  }),
+);
+
+describe("stored chunks", () => {
+  it("come back as they were", () => {
+    fc.assert(
+      fc.property(chunk, (one) => {
+        expect(decodeChunk(encodeChunk(one))).toEqual(one);
+      }),
+    );
+  });
+
+  it("of 400 lives with keys of 40 bytes and long names take a tenth of an item", () => {
+    const lives = Array.from(
+      { length: 400 },
+      (_, slot): Life => ({
+        slot,
+        id: hex(2n ** 64n - 1n) + hex(2n ** 64n - 1n - BigInt(slot)),
+        life: 2n ** 63n,
+        node: "n".repeat(200),
+        queue: "q".repeat(80),
+        tableId: 2n ** 62n,
+        schemaId: 2n ** 62n,
+        start: new Uint8Array(40).fill(255),
+        end: new Uint8Array(40).fill(255),
+        state: 6,
+        stateAt: Number.MAX_SAFE_INTEGER,
+        since: 2n ** 63n,
+        addedAt: 2 ** 31,
+        schemaAt: 2 ** 31,
+      }),
+    );
+    const ended = lives.map(({ id, life, node, queue }) => ({ id, life, node, queue, endedAt: 2 ** 50 }));
+    const base = { kind: "dispatchers" as const, id: 1, node: "n", version: 2, nextSlot: 400 };
+    expect(encodeChunk({ ...base, lives, ended: [] }).length).toBeLessThan(MAX_ITEM_BYTES / 5);
+    expect(encodeChunk({ ...base, lives, ended }).length).toBeLessThan(MAX_ITEM_BYTES / 4);
+  });
+
+  it("of 2000 tables that were scheduled on nodes with long names fit as well", () => {
+    const tables = Array.from({ length: 2000 }, (_, index) => ({
+      tableId: 2n ** 62n + BigInt(index),
+      schemaId: 2n ** 62n,
+      since: 2n ** 63n,
+      scheduledOn: "n".repeat(200) + (index % 10),
+    }));
+    const stored = encodeChunk({ kind: "tables", id: 1, version: 2, tables, dropped: [] });
+    expect(stored.length).toBeLessThan(MAX_ITEM_BYTES / 4);
+  });
+
+  it("that a later version wrote are refused with a reason", () => {
+    expect(() => decodeChunk(new Uint8Array([8, 5, 16, 3]))).toThrow(
+      "roster chunk 5 version 3 has a content that this version of Weir does not know",
+    );
+  });
+});
