@@ -174,6 +174,11 @@ export declare type StoredLife = Message<"weir.storage.StoredLife"> & {
   schemaAt: number;
 
   /**
+   * @generated from field: uint64 schema_since = 16;
+   */
+  schemaSince: bigint;
+
+  /**
    * start and end are those of the whole table in TiCDC's keys, and left out
    *
    * @generated from field: bool whole = 15;

@@ -74,6 +74,7 @@ function storedDispatchers(chunk: DispatcherChunk) {
       state: life.state,
       stateAt: BigInt(life.stateAt),
       since: life.since,
+      schemaSince: life.schemaSince,
       addedAt: life.addedAt,
       schemaAt: life.schemaAt,
     };
@@ -121,6 +122,7 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
             state: life.state,
             stateAt: Number(life.stateAt),
             since: life.since,
+            schemaSince: life.schemaSince,
             addedAt: life.addedAt,
             schemaAt: life.schemaAt,
           };
@@ -139,10 +141,11 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
         kind: "tables",
         id,
         version,
-        tables: content.value.tables.map(({ tableId, schemaId, since, scheduledOn }) => ({
+        tables: content.value.tables.map(({ tableId, schemaId, since, schemaSince, scheduledOn }) => ({
           tableId,
           schemaId,
           since,
+          schemaSince,
           ...(scheduledOn !== undefined && { scheduledOn: content.value.names[scheduledOn]! }),
         })),
         dropped: content.value.dropped.map((one) => ({

@@ -17,6 +17,7 @@ import type {
 } from "../maintainer/port.ts";
 import type { Space } from "../maintainer/space.ts";
 import { parseSpace } from "../maintainer/space.ts";
+import { canonical, frozen } from "./canonical.ts";
 
 /** The half of the port that is kept in a table. */
 export type Store = Pick<
@@ -44,8 +45,8 @@ interface TallyState {
 
 /**
  * The store in memory, with the semantics that the table has: each operation is atomic, conditions are judged on the
- * item as it is, sets are united. Values are never changed in place, so that a result that was given out stays as it
- * was, and a copy of the store is a copy of its maps.
+ * item as it is, sets are united. Values are never changed in place and frozen when they come in, so that a result that
+ * was given out stays as it was, and a copy of the store is a copy of its maps.
  */
 export class MemoryStore implements Store {
   roots = new Map<string, Root>();
@@ -66,13 +67,28 @@ export class MemoryStore implements Store {
     return copy;
   }
 
+  /** All that is stored, as text that is the same for equal stores, whatever was written in which order. */
+  snapshot(): string {
+    const { roots, chunks, barriers, tallies, kept, spaces } = this;
+    const parts = [roots, chunks, barriers, tallies, kept].map(
+      (part) =>
+        `{${[...part]
+          .map(([path, value]) => `${path}=${canonical(value)}`)
+          .sort()
+          .join()}}`,
+    );
+    return [...parts, [...spaces].sort().join()].join("\n");
+  }
+
   async readRoot(space: Space): Promise<Root | undefined> {
     return this.roots.get(space.text);
   }
 
   async commitRoot(space: Space, conditions: RootConditions, changes: RootChanges): Promise<RootResult> {
     const root = this.roots.get(space.text);
-    if (!rootAllows(root, conditions)) return { committed: false, root };
+    const { startEpoch } = changes;
+    if ((root === undefined && startEpoch === undefined) || !rootAllows(root, conditions))
+      return { committed: false, root };
     const next = changeRoot(root, changes);
     this.roots.set(space.text, next);
     return { committed: true, root: next };
@@ -83,12 +99,13 @@ export class MemoryStore implements Store {
   }
 
   async putChunks(space: Space, chunks: readonly { pointer: ChunkPointer; chunk: Chunk }[]): Promise<void> {
-    for (const { pointer, chunk } of chunks) this.chunks.set(`${space.text} ${pointer.name}`, chunk);
+    for (const { pointer, chunk } of chunks) this.chunks.set(`${space.text} ${pointer.name}`, frozen(chunk));
   }
 
-  /** Expires at once: the worst that a TTL can do. */
+  /** Expires at once: the worst that a TTL can do. What the root points to stays, as in the table. */
   async expireChunks(space: Space, pointers: readonly ChunkPointer[]): Promise<void> {
-    for (const pointer of pointers) this.chunks.delete(`${space.text} ${pointer.name}`);
+    const inUse = new Set(this.roots.get(space.text)?.pointers.map((pointer) => pointer.name));
+    for (const { name } of pointers) if (!inUse.has(name)) this.chunks.delete(`${space.text} ${name}`);
   }
 
   async readBarrier(name: BarrierName): Promise<BarrierItem | undefined> {
@@ -136,11 +153,12 @@ export class MemoryStore implements Store {
   }
 
   async keep(space: Space, kept: Kept): Promise<void> {
-    this.kept.set(`${space.text} ${kept.id}`, kept);
+    this.kept.set(`${space.text} ${kept.id}`, frozen(kept));
   }
 
   async readKept(space: Space): Promise<Kept[]> {
-    return [...this.kept].filter(([path]) => path.startsWith(`${space.text} `)).map(([, kept]) => kept);
+    const found = [...this.kept].filter(([path]) => path.startsWith(`${space.text} `));
+    return found.map(([, kept]) => kept).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   async dropKept(space: Space, ids: readonly string[]): Promise<void> {
@@ -173,47 +191,39 @@ function rootAllows(root: Root | undefined, conditions: RootConditions): boolean
   if (notOpenYet !== undefined && root?.steps.has(notOpenYet)) return false;
   if (nothingClosedSince !== undefined && root?.closedCount !== nothingClosedSince) return false;
   if (samePending !== undefined) {
-    const present = new Set(root?.pending);
-    if (present.size !== samePending.length || samePending.some((key) => !present.has(key))) return false;
+    if (new Set(root?.pending).symmetricDifference(new Set(samePending)).size > 0) return false;
   }
   return true;
 }
 
 function changeRoot(root: Root | undefined, changes: RootChanges): Root {
-  const base: Root | undefined =
-    changes.startEpoch !== undefined
-      ? {
-          epoch: changes.startEpoch,
-          rosterVersion: 0,
-          meta: changes.roster!.meta,
-          pointers: [],
-          closedCount: 0,
-          pending: [],
-          steps: new Map(),
-        }
-      : root;
-  if (base === undefined) throw new Error("a root without startEpoch: there is none to change");
+  const base =
+    changes.startEpoch === undefined
+      ? root!
+      : { ...EMPTY_ROOT, ...changes.roster!, epoch: changes.startEpoch };
   const steps = new Map<string, Step>(base.steps);
-  if (changes.step) steps.set(changes.step.key, changes.step.step);
-  if (changes.open && !steps.has(changes.open.key)) steps.set(changes.open.key, changes.open.step);
+  if (changes.step) steps.set(changes.step.key, frozen(changes.step.step));
+  if (changes.open && !steps.has(changes.open.key)) steps.set(changes.open.key, frozen(changes.open.step));
   if (changes.remove !== undefined) steps.delete(changes.remove);
   const pending = new Set(base.pending);
   if (changes.addPending !== undefined) pending.add(changes.addPending);
   if (changes.removePending !== undefined) pending.delete(changes.removePending);
-  return {
+  return frozen({
     epoch: base.epoch,
     rosterVersion: changes.roster?.version ?? base.rosterVersion,
     meta: changes.roster?.meta ?? base.meta,
     pointers: changes.roster?.pointers ?? base.pointers,
     closedCount: base.closedCount + (changes.countClosed ? 1 : 0),
     pending: [...pending].sort(),
-    steps,
-  };
+    steps: new Map([...steps].sort(([a], [b]) => (a < b ? -1 : 1))),
+  });
 }
 
+const EMPTY_ROOT = { rosterVersion: 0, closedCount: 0, pending: [], steps: new Map<string, Step>() };
+
 function changeBarrier(item: BarrierItem | undefined, changes: BarrierChanges): BarrierItem {
-  return {
-    event: item?.event.length ? item.event : (changes.create?.event ?? new Uint8Array()),
+  return frozen({
+    event: item?.event.length ? item.event : Uint8Array.from(changes.create?.event ?? []),
     openedAt: item?.openedAt || (changes.create?.openedAt ?? 0),
     stamp: Math.max(item?.stamp ?? 0, changes.stamp ?? 0),
     waiting: new Set([...(item?.waiting ?? []), ...(changes.addWaiting ?? [])]),
@@ -221,5 +231,5 @@ function changeBarrier(item: BarrierItem | undefined, changes: BarrierChanges): 
     sentAt: changes.sentAt ?? item?.sentAt ?? 0,
     unreachable: new Set([...(item?.unreachable ?? []), ...(changes.addUnreachable ?? [])]),
     tombstone: changes.tombstone ?? item?.tombstone,
-  };
+  });
 }

@@ -1,0 +1,149 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { grantedStep } from "../../barrier/step.ts";
+import type {
+  BarrierChanges,
+  BarrierConditions,
+  Count,
+  RootChanges,
+  RootConditions,
+} from "../../maintainer/port.ts";
+import type { Store } from "../memory.ts";
+import { K1, K2, name, pointer, roster, space, step } from "./samples.ts";
+
+const key = fc.constantFrom(K1, K2);
+const rootCondition: fc.Arbitrary<RootConditions> = fc.record(
+  {
+    sameEpoch: fc.constantFrom(1n, 2n),
+    epochIsNew: fc.constantFrom(1n, 2n, 3n),
+    sameRoster: fc.constantFrom(1, 2),
+    sameStep: fc.record({
+      key,
+      phase: fc.constantFrom("waiting" as const, "writing" as const),
+      grants: fc.constantFrom(0, 1),
+    }),
+    notOpenYet: key,
+    nothingClosedSince: fc.constantFrom(0, 1),
+    samePending: fc.uniqueArray(key),
+  },
+  { requiredKeys: [] },
+);
+/** One or two clauses at a time: of all of them together, some would nearly always fail. */
+const rootConditions = fc
+  .tuple(rootCondition, fc.nat(), fc.nat({ max: 2 }))
+  .map(([all, at, count]): RootConditions => {
+    const clauses = Object.entries(all);
+    const from = clauses.length > 0 ? at % clauses.length : 0;
+    return Object.fromEntries(clauses.slice(from, from + count));
+  });
+const granted = grantedStep(step(), { id: "b".repeat(32), life: 2n, chunk: 1, slot: 1 }, 1, 1, 6);
+const anyStep = fc.constantFrom(step(), step(9), granted);
+const rootChange: fc.Arbitrary<RootChanges> = fc.oneof(
+  fc.record({ open: fc.record({ key, step: anyStep }), addPending: key }, { requiredKeys: ["open"] }),
+  fc.record({ step: fc.record({ key, step: anyStep }), countClosed: fc.constant(true) }),
+  fc.record({ roster: fc.constantFrom(roster(1), roster(2, [pointer(1, 2)])) }),
+  fc.record({ remove: key, removePending: key }),
+  fc.record(
+    {
+      startEpoch: fc.constantFrom(1n, 2n),
+      roster: fc.constant(roster(1)),
+      open: fc.record({ key, step: anyStep }),
+      step: fc.record({ key, step: anyStep }),
+      addPending: key,
+      countClosed: fc.constant(true),
+    },
+    { requiredKeys: ["startEpoch", "roster"] },
+  ),
+);
+
+const small = fc.nat({ max: 3 });
+const mark = fc.constantFrom("1.1", "1.2", "2.1");
+const barrierConditions: fc.Arbitrary<BarrierConditions> = fc.record(
+  { notClosed: fc.constant(true as const), notSentSince: small },
+  { requiredKeys: [] },
+);
+const barrierChanges: fc.Arbitrary<BarrierChanges> = fc.record(
+  {
+    create: fc.record({
+      event: fc.uint8Array({ minLength: 1, maxLength: 3 }),
+      openedAt: fc.integer({ min: 1 }),
+    }),
+    stamp: small,
+    addWaiting: fc.array(mark, { maxLength: 3 }),
+    addPassed: fc.array(mark, { maxLength: 3 }),
+    addUnreachable: fc.array(mark, { maxLength: 2 }),
+    sentAt: small,
+    tombstone: fc.record({
+      closedAt: small,
+      grantedAt: small,
+      writtenAt: small,
+      writer: fc.constantFrom("", "w"),
+      lives: small,
+    }),
+  },
+  { requiredKeys: [] },
+);
+const count = fc.constantFrom<Count>("waiting", "passed");
+const tallyChanges = fc.record(
+  { add: fc.array(small, { maxLength: 3 }), stamp: small },
+  { requiredKeys: [] },
+);
+const kept = fc.record({
+  id: fc.constantFrom("b", "a", "c"),
+  type: fc.constantFrom("BlockStatusRequest" as const, "HeartBeatRequest" as const),
+  body: fc.constantFrom("AA==", ""),
+  node: fc.constant("n"),
+  start: fc.constantFrom(0n, 2n ** 64n - 1n),
+  principal: fc.constantFrom("", "p"),
+  sentAt: small,
+});
+
+type Write = (store: Store) => Promise<unknown>;
+const write: fc.Arbitrary<Write> = fc.oneof(
+  fc.tuple(rootConditions, rootChange).map(([conditions, changes]): Write => {
+    return (store) => store.commitRoot(space, conditions, changes);
+  }),
+  fc.tuple(key, barrierConditions, barrierChanges).map(([key, conditions, changes]): Write => {
+    return (store) => store.touchBarrier(name(key), conditions, changes);
+  }),
+  fc.tuple(key, count, fc.nat({ max: 12 }), tallyChanges).map(([key, count, chunk, changes]): Write => {
+    return (store) => store.touchTally(name(key), count, chunk, changes);
+  }),
+  kept.map(
+    (one): Write =>
+      (store) =>
+        store.keep(space, one),
+  ),
+  fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 3 }).map((ids): Write => {
+    return (store) => store.dropKept(space, ids);
+  }),
+);
+
+async function contentOf(store: Store): Promise<unknown> {
+  const of = async (key: string) => [
+    await store.readBarrier(name(key)),
+    await store.readTallies(name(key), "waiting"),
+    await store.readTallies(name(key), "passed"),
+  ];
+  return [await store.readRoot(space), await of(K1), await of(K2), await store.readKept(space)];
+}
+
+/** Two stores must give the same results for any sequence of writes, and hold the same after it. */
+export function sequenceContract(one: () => Promise<Store>, other: () => Promise<Store>): void {
+  it("do the same for any sequence of writes", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(write, { maxLength: 25 }), async (writes) => {
+        const [left, right] = await Promise.all(
+          [one, other].map(async (make) => {
+            const store = await make();
+            const results: unknown[] = [];
+            for (const write of writes) results.push(await write(store));
+            return [results, await contentOf(store)];
+          }),
+        );
+        expect(right).toEqual(left);
+      }),
+      { numRuns: 60 },
+    );
+  });
+}
