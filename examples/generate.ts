@@ -354,7 +354,7 @@ export function generate(): string[] {
   truncate("shop.items");
   truncate("ledger.audit");
   traffic(150, everything());
-  ddl("CREATE", "shop", "", "CREATE DATABASE `scratch`");
+  ddl("CREATE", "scratch", "", "CREATE DATABASE `scratch`");
   later(2);
   create("scratch", "one", [column.id(), column.text("a")]);
   create("scratch", "two", [column.id(), column.text("b"), column.blob("c")]);

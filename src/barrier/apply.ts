@@ -40,7 +40,13 @@ export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
   for (const { tableId, schemaId } of event.add) {
     if (draft.table(tableId)) continue;
     const node = placeOn(draft, added);
-    const table: TableEntry = { tableId, schemaId, since, ...(node && { scheduledOn: node.id }) };
+    const table: TableEntry = {
+      tableId,
+      schemaId,
+      since,
+      schemaSince: 0n,
+      ...(node && { scheduledOn: node.id }),
+    };
     draft.putTable(table);
     added.push(table);
   }

@@ -22,7 +22,7 @@ export function completeVersions(marks: ReadonlySet<CompleteMark>, chunkId: numb
 
 /** The lives of a chunk that an event touches and that do not have it behind them (protocol.md M4, R10). */
 export function requiredLives(chunk: DispatcherChunk, event: BlockEvent): Life[] {
-  return chunk.lives.filter((life) => touches(event.influence, life) && !isPast(life.since, event.key));
+  return chunk.lives.filter((life) => touches(event, life) && !isPast(life.since, event.key));
 }
 
 /** Whether an older complete version of its chunk speaks for a life: it stood there then, and was touched then. */
@@ -75,7 +75,7 @@ export function judgeWaiting(
   for (const chunk of roster.dispatchers) {
     let required = 0;
     for (const life of chunk.lives) {
-      if (!touches(event.influence, life)) continue;
+      if (!touches(event, life)) continue;
       if (isPast(life.since, event.key)) {
         // A table that was added or renamed later, or a life that started later, was past the event already.
         if (life.since > event.key.commitTs && roster.opened) return { verdict: "past", witness: life };
@@ -113,8 +113,8 @@ function uncoveredTables(roster: Roster, event: BlockEvent, lateTablesHold: bool
   for (const tableId of roster.untiled()) {
     const known = roster.tables.get(tableId);
     if (known && isPast(known.since, key)) continue;
-    const schemaId = known?.schemaId ?? roster.ofTable(tableId)[0]!.schemaId;
-    if (influence.type === "All" || influence.schemaId === schemaId) uncovered.push(tableId);
+    const of = known ?? roster.ofTable(tableId)[0]!;
+    if (touches(event, { ...of, tableId })) uncovered.push(tableId);
   }
   return uncovered;
 }
@@ -153,7 +153,7 @@ export function chooseWriter(
   event: BlockEvent,
   preferred: Place | undefined,
 ): Place | undefined {
-  const isCandidate = (life: Life) => touches(event.influence, life) && !isPast(life.since, event.key);
+  const isCandidate = (life: Life) => touches(event, life) && !isPast(life.since, event.key);
   if (involvesTrigger(event.influence)) {
     const trigger = roster.trigger();
     return trigger && isCandidate(trigger.life) ? trigger : undefined;

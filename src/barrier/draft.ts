@@ -182,13 +182,13 @@ export class RosterDraft {
   /** Moves a table and its dispatchers to another schema, from the key of the rename on (protocol.md R10). */
   moveTable(tableId: bigint, schemaId: bigint, since: bigint): void {
     const table = this.table(tableId);
-    if (table) this.putTable({ ...table, schemaId, since });
+    if (table) this.putTable({ ...table, schemaId, schemaSince: since });
     const ids = [...this.lives()].filter((life) => life.tableId === tableId).map((life) => life.id);
     for (const id of ids)
       this.#replaceLife(id, (life) => ({
         ...life,
         schemaId,
-        since: life.since > since ? life.since : since,
+        schemaSince: since,
         schemaAt: this.version,
       }));
   }

@@ -129,13 +129,22 @@ export function eventFromBytes(bytes: Uint8Array): BlockEvent {
   return eventOf(fromBinary(StateSchema, bytes));
 }
 
-/** Whether an influence touches a dispatcher; the table trigger belongs to every schema (protocol.md M4). */
-export function touches(influence: Influence, life: Pick<Life, "tableId" | "schemaId">): boolean {
+/**
+ * Whether an event touches a dispatcher. The table trigger belongs to every schema (protocol.md M4), any other to its
+ * table's schema for events behind the rename that brought it there (R10).
+ */
+export function touches(
+  { influence, key }: Pick<BlockEvent, "influence" | "key">,
+  life: Pick<Life, "tableId" | "schemaId" | "schemaSince">,
+): boolean {
   switch (influence.type) {
     case "All":
       return true;
     case "DB":
-      return life.tableId === TRIGGER_TABLE || life.schemaId === influence.schemaId;
+      return (
+        life.tableId === TRIGGER_TABLE ||
+        (life.schemaId === influence.schemaId && !isPast(life.schemaSince, key))
+      );
     case "Normal":
       return influence.tableIds.has(life.tableId);
   }

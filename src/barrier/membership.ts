@@ -108,7 +108,7 @@ function applyOpening(draft: RosterDraft, change: Opening, outcome: Outcome): vo
   }
   if (!meta.parts.includes(change.part)) {
     for (const table of change.tables)
-      if (!draft.table(table.tableId)) draft.putTable({ ...table, since: 0n });
+      if (!draft.table(table.tableId)) draft.putTable({ ...table, since: 0n, schemaSince: 0n });
     draft.setMeta({
       parts: [...meta.parts, change.part].sort((a, b) => a - b),
       partsExpected: change.parts,
@@ -171,6 +171,7 @@ function applyRegistration(
       state: span.state,
       stateAt: sender.sentAt,
       since: table && table.since > span.checkpointTs ? table.since : span.checkpointTs,
+      schemaSince: table?.schemaSince ?? 0n,
     });
   }
 }

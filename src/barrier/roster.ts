@@ -22,6 +22,8 @@ export interface Life extends KeyRange {
   readonly stateAt: number;
   /** A commitTs: for keys at or below it this life is done and need not report (protocol.md R10). */
   readonly since: bigint;
+  /** commitTs of the rename that brought its table into the schema; 0 if it was always there (protocol.md R10). */
+  readonly schemaSince: bigint;
   /** Roster version in which this life first stood. */
   readonly addedAt: number;
   /** Roster version in which its schema last changed; `addedAt` if never. */
@@ -54,8 +56,10 @@ export interface DispatcherChunk {
 export interface TableEntry {
   readonly tableId: bigint;
   readonly schemaId: bigint;
-  /** commitTs of the event that added or last renamed it; 0 if it came with the opening (protocol.md R10). */
+  /** commitTs of the event that added it; 0 if it came with the opening (protocol.md R10). */
   readonly since: bigint;
+  /** commitTs of the rename that brought it into its schema; 0 if it was always there (protocol.md R10). */
+  readonly schemaSince: bigint;
   /** The node that was told to create its dispatcher; absent for tables of the opening. */
   readonly scheduledOn?: string;
 }

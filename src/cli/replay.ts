@@ -1,3 +1,194 @@
+import { mkdirSync, readdirSync } from "node:fs";
+import { ListQueuesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import type { Command } from "commander";
+import { BadChangeLog } from "../changelog/problem.ts";
+import { readChangeLog } from "../changelog/read.ts";
+import type { Change } from "../changelog/types.ts";
+import type { Verdict } from "../consumer/verdict.ts";
+import { verify } from "../consumer/verify.ts";
+import { SqsQueues } from "../dispatcher/sqsqueues.ts";
+import { type LocalCounts, type LocalDeployment, startLocal } from "../local/deployment.ts";
+import { planReplay } from "../replay/plan.ts";
+import { Replay } from "../replay/run.ts";
+import { Timings } from "../replay/timings.ts";
+import { Problem, wholeNumber } from "./problem.ts";
+import { LiveView, showResult } from "./replayview.ts";
 
-export function registerReplay(_program: Command): void {}
+interface ReplayCommandOptions {
+  readonly nodes: number;
+  readonly spans: number;
+  readonly syncpointEvery: bigint;
+  readonly out?: string;
+  readonly queues: "node" | "dispatcher";
+  readonly json?: boolean;
+  readonly endpoint?: string;
+  readonly statusQueueUrl?: string;
+  readonly prefix: string;
+  readonly region: string;
+  readonly chaosKill: number;
+  readonly chaosDuplicate: number;
+  readonly seed: number;
+  readonly logFile?: string;
+}
+
+/** Everything that a replay found out. */
+export interface ReplayResult {
+  readonly file: string;
+  readonly out: string;
+  readonly rows: number;
+  readonly seconds: number;
+  readonly barriers: ReturnType<Timings["barriers"]>;
+  /** Absent with --endpoint: an endpoint elsewhere does not count for us. */
+  readonly counts: LocalCounts | undefined;
+  readonly verdict: Verdict;
+}
+
+/** The default distance of syncpoints: two seconds of commitTs, of which the first 46 bits are milliseconds. */
+const TWO_SECONDS = (2_000n << 18n).toString();
+
+export function registerReplay(program: Command): void {
+  program
+    .command("replay")
+    .description(
+      "replay a change log through capture nodes, the coordinator and files, and verify the result",
+    )
+    .argument("<file>", "newline-delimited Canal-JSON with the TiDB extension")
+    .option("--nodes <n>", "capture nodes", wholeNumber("--nodes", 1, 50), 3)
+    .option("--spans <k>", "spans that each table is split into", wholeNumber("--spans", 1, 64), 4)
+    .option(
+      "--syncpoint-every <d>",
+      "commitTs distance between syncpoints, 0: none",
+      distance,
+      BigInt(TWO_SECONDS),
+    )
+    .option("--out <dir>", "where the files go (default: a new folder under out/)")
+    .option("--queues <layout>", "one queue for each node, or one for each dispatcher", layout, "node")
+    .option("--json", "the result as one JSON document on standard output")
+    .option("--endpoint <url>", "an AWS endpoint in place of the embedded one")
+    .option("--status-queue-url <url>", "with --endpoint: the stack's output (default: looked for)")
+    .option("--prefix <prefix>", "the deployment's prefix", "weir")
+    .option("--region <region>", "with --endpoint", "us-east-1")
+    .option(
+      "--chaos-kill <p>",
+      "share of invocations during which the function's process is killed",
+      share,
+      0,
+    )
+    .option("--chaos-duplicate <p>", "share of messages that come twice and out of order", share, 0)
+    .option("--seed <n>", "seed of the chaos", wholeNumber("--seed", 0, 2 ** 31), 1)
+    .option("--log-file <file>", "append the functions' logs to it")
+    .action(runReplay);
+}
+
+async function runReplay(file: string, options: ReplayCommandOptions): Promise<void> {
+  const changes = await readLog(file);
+  const out = prepareOut(options.out);
+  const plan = planReplay(changes, options.syncpointEvery);
+  const timings = new Timings(plan, () => performance.now());
+  const local = options.endpoint === undefined ? await startDeployment(options) : undefined;
+  const client = new SQSClient(
+    local
+      ? { endpoint: local.endpoint.sqs, region: local.region, credentials: local.credentials }
+      : { endpoint: options.endpoint!, region: options.region },
+  );
+  try {
+    const started = performance.now();
+    const replay = new Replay(plan, timings, {
+      nodes: options.nodes,
+      spans: options.spans,
+      layout: options.queues,
+      out,
+      name: `replay-${Date.now().toString(36)}`,
+      statusQueueUrl: local?.statusQueueUrl ?? (await findStatusQueue(client, options)),
+      actionQueuePrefix: local?.actionQueuePrefix ?? `${options.prefix}-action-`,
+      queues: new SqsQueues(client),
+      onError: (error) => view.note(error),
+    });
+    const view = new LiveView(timings, plan, replay);
+    view.start();
+    try {
+      await replay.run();
+    } finally {
+      view.stop();
+    }
+    const seconds = (performance.now() - started) / 1000;
+    const verdict = await verify(file, out);
+    const result: ReplayResult = {
+      file,
+      out,
+      rows: plan.rows,
+      seconds,
+      barriers: timings.barriers(),
+      counts: local?.counts(),
+      verdict,
+    };
+    if (options.json) console.log(JSON.stringify(result, undefined, 2));
+    else showResult(result);
+    if (!verdict.ok) process.exitCode = 1;
+  } finally {
+    client.destroy();
+    await local?.stop();
+  }
+}
+
+async function readLog(file: string): Promise<Change[]> {
+  try {
+    return await readChangeLog(file);
+  } catch (error) {
+    if (error instanceof BadChangeLog) throw new Problem(`${error.message}\nweir: nothing was replayed.`);
+    throw error;
+  }
+}
+
+/** A folder that holds nothing yet: files of another run would be taken for this one's. */
+function prepareOut(chosen: string | undefined): string {
+  const out = chosen ?? `out/${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
+  mkdirSync(out, { recursive: true });
+  if (readdirSync(out).length > 0)
+    throw new Problem(`--out ${out} is not empty: name a new folder, or empty it`);
+  return out;
+}
+
+function startDeployment(options: ReplayCommandOptions): Promise<LocalDeployment> {
+  const { chaosKill, chaosDuplicate, seed, prefix, logFile } = options;
+  const disturbed = chaosKill > 0 || chaosDuplicate > 0;
+  return startLocal({
+    prefix,
+    ...(logFile !== undefined && { logFile }),
+    ...(disturbed && {
+      chaos: { seed, killProbability: chaosKill, duplicateProbability: chaosDuplicate },
+      // What a killed process held comes back after this; the deployed value would make the run last hours.
+      visibilityTimeoutSeconds: 3,
+      sweepIntervalMs: 5_000,
+    }),
+  });
+}
+
+async function findStatusQueue(client: SQSClient, options: ReplayCommandOptions): Promise<string> {
+  if (options.statusQueueUrl !== undefined) return options.statusQueueUrl;
+  const { QueueUrls = [] } = await client.send(new ListQueuesCommand({ MaxResults: 1000 }));
+  const found = QueueUrls.filter((url) => /StatusQueue/.test(url));
+  if (found.length === 1) return found[0]!;
+  throw new Problem(
+    `${found.length} queues at ${options.endpoint} could be the status queue: name it with --status-queue-url`,
+  );
+}
+
+function distance(text: string): bigint {
+  if (!/^\d+$/.test(text))
+    throw new Problem(`--syncpoint-every is "${text}": use a commitTs distance, or 0 for none`);
+  return BigInt(text);
+}
+
+function layout(text: string): string {
+  if (text !== "node" && text !== "dispatcher")
+    throw new Problem(`--queues is "${text}": use node or dispatcher`);
+  return text;
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0 && value < 1))
+    throw new Problem(`"${text}" is no share: use a number from 0 to 0.99`);
+  return value;
+}

@@ -80,5 +80,5 @@ function* missingToPass(session: Session, key: string): Program<Life[]> {
 export function* touchedLives(session: Session, key: string): Program<Life[]> {
   const event = yield* session.event(key);
   const roster = yield* session.roster();
-  return roster.dispatchers.flatMap((chunk) => chunk.lives.filter((life) => touches(event.influence, life)));
+  return roster.dispatchers.flatMap((chunk) => chunk.lives.filter((life) => touches(event, life)));
 }

@@ -79,7 +79,7 @@ function* answer(
     const event = yield* session.event(key);
     session.outbox.pass(
       key,
-      places.map((place) => place.life).filter((life) => touches(event.influence, life)),
+      places.map((place) => place.life).filter((life) => touches(event, life)),
     );
     yield* repeatOutstanding(session, key, redelivered);
   }
@@ -132,7 +132,7 @@ export function* passedBefore(session: Session, key: string, places: readonly Pl
   for (const other of earlier.sort()) {
     const event = yield* session.event(other);
     const past = places.filter(
-      ({ life }) => touches(event.influence, life) && !isPast(life.since, parseKeyText(other)),
+      ({ life }) => touches(event, life) && !isPast(life.since, parseKeyText(other)),
     );
     if (past.length === 0) continue;
     if (yield* record(session, other, "passed", past)) yield* judge(session, other);

@@ -281,6 +281,11 @@ export declare type StoredTable = Message<"weir.storage.StoredTable"> & {
    * @generated from field: optional uint32 scheduled_on = 4;
    */
   scheduledOn?: number | undefined;
+
+  /**
+   * @generated from field: uint64 schema_since = 5;
+   */
+  schemaSince: bigint;
 };
 
 /**

@@ -28,6 +28,7 @@ const life: fc.Arbitrary<Life> = fc
     state: fc.integer({ min: 0, max: 6 }),
     stateAt: time,
     since: uint64,
+    schemaSince: uint64,
     addedAt: uint32,
     schemaAt: uint32,
     whole: fc.boolean(),
@@ -52,8 +53,8 @@ const chunk: fc.Arbitrary<Chunk> = fc.oneof(
     version: uint32,
     tables: fc.array(
       fc.record(
-        { tableId: int64, schemaId: int64, since: uint64, scheduledOn: name },
-        { requiredKeys: ["tableId", "schemaId", "since"] },
+        { tableId: int64, schemaId: int64, since: uint64, schemaSince: uint64, scheduledOn: name },
+        { requiredKeys: ["tableId", "schemaId", "since", "schemaSince"] },
       ),
       { maxLength: 5 },
     ),
@@ -101,6 +102,7 @@ describe("stored chunks", () => {
         state: 6,
         stateAt: Number.MAX_SAFE_INTEGER,
         since: 2n ** 63n,
+        schemaSince: 2n ** 63n,
         addedAt: 2 ** 31,
         schemaAt: 2 ** 31,
       }),
@@ -116,6 +118,7 @@ describe("stored chunks", () => {
       tableId: 2n ** 62n + BigInt(index),
       schemaId: 2n ** 62n,
       since: 2n ** 63n,
+      schemaSince: 2n ** 63n,
       scheduledOn: "n".repeat(200) + (index % 10),
     }));
     const stored = encodeChunk({ kind: "tables", id: 1, version: 2, tables, dropped: [] });

@@ -2,13 +2,13 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { CreateTableCommand, DynamoDBClient, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
 import dynalite from "dynalite";
-import { DynamoStore } from "../dynamodb/store.ts";
+import { DynamoStore, type StoreOptions } from "../dynamodb/store.ts";
 
 /** An engine that a store can be tried against. */
 export interface EmbeddedDynamo {
   readonly client: DynamoDBClient;
   /** A store on a table of its own. */
-  store(): Promise<DynamoStore>;
+  store(options?: Omit<StoreOptions, "table">): Promise<DynamoStore>;
   stop(): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ export async function startEmbeddedDynamo(): Promise<EmbeddedDynamo> {
   let tables = 0;
   return {
     client,
-    async store() {
+    async store(options) {
       const table = `weir-${tables++}`;
       await client.send(
         new CreateTableCommand({
@@ -46,7 +46,7 @@ export async function startEmbeddedDynamo(): Promise<EmbeddedDynamo> {
         { client, maxWaitTime: 10, minDelay: 0.01, maxDelay: 0.02 },
         { TableName: table },
       );
-      return new DynamoStore(client, { table });
+      return new DynamoStore(client, { ...options, table });
     },
     async stop() {
       client.destroy();

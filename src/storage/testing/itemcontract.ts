@@ -84,6 +84,7 @@ export function itemContract(make: () => Promise<Store>): void {
       state: 0,
       stateAt: 1_700_000_000_000,
       since: 449779372969249750n,
+      schemaSince: 449779372969249751n,
       addedAt: 3,
       schemaAt: 2,
     }));
@@ -99,8 +100,8 @@ export function itemContract(make: () => Promise<Store>): void {
       id: 40,
       version: 2,
       tables: [
-        { tableId: 5n, schemaId: 1n, since: 9n, scheduledOn: "n1" },
-        { tableId: 6n, schemaId: 1n, since: 0n },
+        { tableId: 5n, schemaId: 1n, since: 9n, schemaSince: 3n, scheduledOn: "n1" },
+        { tableId: 6n, schemaId: 1n, since: 0n, schemaSince: 0n },
       ],
       dropped: [{ tableId: 7n, droppedAt: 8 }],
     };

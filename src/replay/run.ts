@@ -1,0 +1,189 @@
+import { create } from "@bufbuild/protobuf";
+import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import type { Dispatcher } from "../dispatcher/dispatcher.ts";
+import { CaptureNode } from "../dispatcher/node.ts";
+import type { QueueClient } from "../dispatcher/ports.ts";
+import { StorageSink } from "../dispatcher/storagesink.ts";
+import { ChangefeedIDSchema, ScheduleAction, type ScheduleDispatcherRequest } from "../protocol/messages.ts";
+import type { Plan, ReplayEvent, StreamItem, TablePlan } from "./plan.ts";
+import { spanOf, spanRange } from "./spans.ts";
+import type { Timings } from "./timings.ts";
+
+export interface ReplayOptions {
+  readonly nodes: number;
+  readonly spans: number;
+  readonly layout: "node" | "dispatcher";
+  readonly out: string;
+  /** Makes names of the changefeed and the nodes that no other run has. */
+  readonly name: string;
+  readonly statusQueueUrl: string;
+  readonly actionQueuePrefix: string;
+  readonly queues: QueueClient;
+  readonly onError?: (error: unknown) => void;
+}
+
+const TRIGGER_ID = dispatcherKey({ high: 0n, low: 1n });
+/** Rows handed to the sink at a time. */
+const ROWS_AT_A_TIME = 200;
+
+/**
+ * Replays a plan with real capture nodes against a coordinator: the table trigger on the first node, every table split
+ * into spans over all nodes, each dispatcher with a stream of its own.
+ */
+export class Replay {
+  readonly #plan: Plan;
+  readonly #options: ReplayOptions;
+  readonly #timings: Timings;
+  readonly #nodes: CaptureNode[] = [];
+  readonly #streams: Promise<void>[] = [];
+  readonly #known = new Set<bigint>();
+  readonly #failed = Promise.withResolvers<never>();
+  #lastDispatcher = 1n;
+
+  constructor(plan: Plan, timings: Timings, options: ReplayOptions) {
+    this.#plan = plan;
+    this.#timings = timings;
+    this.#options = options;
+  }
+
+  /** Runs to the end of the log. Resolves when every stream is at its end and everything is written. */
+  async run(): Promise<void> {
+    const { nodes: count, name, layout, queues, statusQueueUrl, actionQueuePrefix, onError } = this.#options;
+    const changefeed = create(ChangefeedIDSchema, { high: 0n, low: 1n, name, keyspace: "default" });
+    for (let index = 1; index <= count; index++)
+      this.#nodes.push(
+        new CaptureNode({
+          id: `${name}-n${index}`,
+          changefeed,
+          layout,
+          queues,
+          statusQueueUrl,
+          actionQueuePrefix,
+          onSchedule: (request) => this.#schedule(request),
+          ...(onError && { onError }),
+        }),
+      );
+    await Promise.all(this.#nodes.map((node) => node.start()));
+    const [first] = this.#nodes as [CaptureNode];
+    await first.open(TRIGGER_ID, []);
+    const trigger = await first.createDispatcher({
+      id: TRIGGER_ID,
+      tableId: 0n,
+      schemaId: 0n,
+      checkpointTs: 1n,
+      sink: this.#sink(TRIGGER_ID),
+    });
+    this.#follow(this.#runTrigger(trigger));
+    try {
+      await Promise.race([this.#drained(), this.#failed.promise]);
+    } finally {
+      await Promise.all(this.#nodes.map((node) => node.stop()));
+    }
+  }
+
+  /** Who stands where, for the line that says who is missing. */
+  *standing(): Iterable<{ node: string; dispatcher: string; table: string; at: string }> {
+    for (const node of this.#nodes)
+      for (const dispatcher of node.dispatchers) {
+        const blocked = dispatcher.blockedAt;
+        yield {
+          node: node.id,
+          dispatcher: dispatcher.config.id,
+          table: this.#plan.tables.get(dispatcher.config.tableId)?.name ?? "table trigger",
+          at: blocked ? `${blocked.stage} at ${blocked.event.key.commitTs}` : "reading",
+        };
+      }
+  }
+
+  #follow(stream: Promise<void>): void {
+    this.#streams.push(stream);
+    stream.catch((error) => this.#failed.reject(error));
+  }
+
+  /** The streams grow in number while tables are added: at the end none is added any more. */
+  async #drained(): Promise<void> {
+    for (let index = 0; index < this.#streams.length || this.#known.size < this.#plan.tables.size; index++) {
+      while (index >= this.#streams.length) await new Promise((resolve) => setTimeout(resolve, 10));
+      await this.#streams[index];
+    }
+  }
+
+  async #runTrigger(trigger: Dispatcher): Promise<void> {
+    for (const event of this.#plan.trigger) await this.#event(trigger, event);
+    while (trigger.outstanding) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
+  /** The coordinator asks for a table's dispatcher: it is created as spans on all nodes. Asking again changes nothing. */
+  async #schedule({ config, scheduleAction }: ScheduleDispatcherRequest): Promise<void> {
+    const plan = this.#plan.tables.get(config?.span?.TableID ?? -1n);
+    // A dispatcher of a dropped table goes by itself when it has passed the event that drops it.
+    if (scheduleAction === ScheduleAction.Remove || plan === undefined || this.#known.has(plan.tableId))
+      return;
+    this.#known.add(plan.tableId);
+    const { spans } = this.#options;
+    for (let span = 0; span < spans; span++) {
+      const node = this.#nodes[(Number(plan.tableId) + span) % this.#nodes.length]!;
+      this.#lastDispatcher += 1n;
+      const id = dispatcherKey({ high: plan.tableId, low: this.#lastDispatcher });
+      const created = node.createDispatcher({
+        id,
+        tableId: plan.tableId,
+        schemaId: config!.schemaID,
+        ...spanRange(span, spans),
+        checkpointTs: config!.startTs,
+        sink: this.#sink(id),
+      });
+      this.#follow(created.then((dispatcher) => this.#runTable(node, dispatcher, plan, span)));
+    }
+  }
+
+  async #runTable(node: CaptureNode, dispatcher: Dispatcher, plan: TablePlan, span: number): Promise<void> {
+    const { spans } = this.#options;
+    let rows: Extract<StreamItem, { kind: "row" }>[] = [];
+    const write = async () => {
+      if (rows.length === 0) return;
+      await dispatcher.write(
+        rows.map(({ change }) => ({
+          schema: change.schema,
+          table: change.table,
+          version: change.tableVersion,
+          text: change.text,
+        })),
+      );
+      this.#timings.wroteRows(rows.length);
+      rows = [];
+    };
+    for (const item of plan.items) {
+      if (item.kind === "row") {
+        if (spanOf(item.change.key, spans) !== span) continue;
+        rows.push(item);
+        if (rows.length >= ROWS_AT_A_TIME) await write();
+        continue;
+      }
+      await write();
+      await this.#event(dispatcher, item.event);
+      if (!item.drops) continue;
+      await node.removeDispatcher(dispatcher.config.id);
+      return;
+    }
+    await write();
+    await dispatcher.flush();
+  }
+
+  async #event(dispatcher: Dispatcher, event: ReplayEvent): Promise<void> {
+    this.#timings.arrived(event, dispatcher.config.id);
+    await dispatcher.handle(event);
+    this.#timings.gone(event);
+  }
+
+  #sink(id: string): StorageSink {
+    const timings = this.#timings;
+    return new (class extends StorageSink {
+      override async writeBlockEvent(event: ReplayEvent): Promise<void> {
+        timings.writeStarts(event);
+        await super.writeBlockEvent(event);
+        timings.writeEnds(event);
+      }
+    })(this.#options.out, id);
+  }
+}
