@@ -1,37 +1,36 @@
 import {
+  type BatchResultErrorEntry,
   GetQueueUrlCommand,
-  type MessageAttributeValue,
   SendMessageBatchCommand,
   SendMessageCommand,
   type SQSClient,
 } from "@aws-sdk/client-sqs";
 import type { ActionMessage, DeadLetter, SendResult } from "../maintainer/port.ts";
+import { keepDeadLetter } from "./deadletters.ts";
+import { type Attributes, attribute, BATCH_ENTRIES, SAFE_MESSAGE_BYTES, sizeOf } from "./limits.ts";
 
 export interface SenderOptions {
   /** Queues whose names do not start with it are never sent to (protocol.md R2). */
   readonly actionQueuePrefix: string;
   readonly deadLetterQueueUrl: string;
-  /** Connections at a time, where each message goes to a queue of its own. */
+  /** Connections at a time, where each message goes to a queue of its own. Default: 32. */
   readonly connections?: number;
+  /** Bytes of all messages of one batch. Default: 256 KiB. */
+  readonly batchBytes?: number;
   /** Told of sends that failed, for the log. */
   readonly onFailure?: (queue: string, error: unknown) => void;
 }
 
-/** SQS's limits of one batch: entries, and bytes of all bodies and attributes together. */
-const BATCH_ENTRIES = 10;
-const BATCH_BYTES = 256 * 1024;
 const CONNECTIONS = 32;
-/** SQS allows ten attributes of a message; one is the reason. */
-const MAX_ATTRIBUTES = 10;
-const MAX_REASON = 1000;
-const MAX_BODY = 250 * 1024;
+/** Attempts for entries that a batch left over: the SDK repeats requests, not their entries. */
+const ENTRY_ATTEMPTS = 3;
 
-/** Sends actions and dead letters. */
+/** Sends actions and dead letters, and counts its requests. */
 export class Sender {
+  readonly counts: Record<string, number> = {};
   readonly #client: SQSClient;
   readonly #options: SenderOptions;
-  readonly #urls = new Map<string, string>();
-  readonly counts: Record<string, number> = {};
+  readonly #urls = new Map<string, Promise<string>>();
 
   constructor(client: SQSClient, options: SenderOptions) {
     this.#client = client;
@@ -44,15 +43,13 @@ export class Sender {
     const queues = Map.groupBy(messages.keys(), (index) => messages[index]!.queue);
     const work: [string, number[]][] = [];
     for (const [queue, indexes] of queues)
-      for (const batch of inBatches(messages, indexes)) work.push([queue, batch]);
+      for (const batch of this.#inBatches(messages, indexes)) work.push([queue, batch]);
     let next = 0;
     const connection = async () => {
       while (next < work.length) {
         const [queue, indexes] = work[next++]!;
-        const outcome = await this.#sendBatch(
-          queue,
-          indexes.map((index) => messages[index]!),
-        );
+        const batch = indexes.map((index) => messages[index]!);
+        const outcome = await this.#sendBatch(queue, batch);
         for (const [at, index] of indexes.entries()) results[index] = outcome[at]!;
       }
     };
@@ -61,75 +58,108 @@ export class Sender {
     return results;
   }
 
-  async #sendBatch(queue: string, messages: readonly ActionMessage[]): Promise<SendResult[]> {
-    try {
-      const QueueUrl = await this.#url(queue);
-      if (messages.length === 1) {
-        this.#count("SendMessage");
-        const [message] = messages;
-        await this.#client.send(
-          new SendMessageCommand({
-            QueueUrl,
-            MessageBody: message!.body,
-            MessageAttributes: attributesOf(message!),
-          }),
-        );
-        return ["sent"];
-      }
-      this.#count("SendMessageBatch");
-      const answer = await this.#client.send(
-        new SendMessageBatchCommand({
-          QueueUrl,
-          Entries: messages.map((message, index) => ({
-            Id: String(index),
-            MessageBody: message.body,
-            MessageAttributes: attributesOf(message),
-          })),
-        }),
-      );
-      const failed = new Set((answer.Failed ?? []).map((entry) => Number(entry.Id)));
-      for (const entry of answer.Failed ?? [])
-        this.#options.onFailure?.(queue, new Error(entry.Message ?? entry.Code));
-      return messages.map((_, index) => (failed.has(index) ? "failed" : "sent"));
-    } catch (error) {
-      const gone = isMissingQueue(error);
-      if (gone) this.#urls.delete(queue);
-      else this.#options.onFailure?.(queue, error);
-      return messages.map(() => (gone ? "no-such-queue" : "failed"));
-    }
-  }
-
-  /** The queue's URL by its name: a URL that a message names is never used (design.md, section 5). */
-  async #url(queue: string): Promise<string> {
-    if (!queue.startsWith(this.#options.actionQueuePrefix))
-      throw new Error(`queue "${queue}" is outside of the prefix "${this.#options.actionQueuePrefix}"`);
-    const known = this.#urls.get(queue);
-    if (known !== undefined) return known;
-    this.#count("GetQueueUrl");
-    const { QueueUrl } = await this.#client.send(new GetQueueUrlCommand({ QueueName: queue }));
-    this.#urls.set(queue, QueueUrl!);
-    return QueueUrl!;
-  }
-
   /**
    * Keeps a message that is not understood, with the reason as an attribute (design.md I10).
    * @throws if it could not be kept
    */
-  async deadLetter(letter: DeadLetter): Promise<void> {
-    this.#count("SendMessage");
-    const attributes: Record<string, MessageAttributeValue> = {};
-    for (const [name, value] of Object.entries(letter.attributes).slice(0, MAX_ATTRIBUTES - 1))
-      if (value !== "" && name !== "reason") attributes[name] = { DataType: "String", StringValue: value };
-    const cut = Buffer.byteLength(letter.body) > MAX_BODY;
-    const reason = `${letter.reason}${cut ? " (the body is cut here: it was too long to keep with the reason)" : ""}`;
-    attributes["reason"] = { DataType: "String", StringValue: allowed(reason).slice(0, MAX_REASON) };
-    await this.#client.send(
-      new SendMessageCommand({
-        QueueUrl: this.#options.deadLetterQueueUrl,
-        MessageBody: cut ? letter.body.slice(0, MAX_BODY / 4) : letter.body || " ",
-        MessageAttributes: attributes,
-      }),
+  deadLetter(letter: DeadLetter): Promise<void> {
+    return keepDeadLetter(letter, async (body, attributes) =>
+      this.#sendMessage(this.#options.deadLetterQueueUrl, body, attributes),
     );
+  }
+
+  #inBatches(messages: readonly ActionMessage[], indexes: readonly number[]): number[][] {
+    const limit = this.#options.batchBytes ?? SAFE_MESSAGE_BYTES;
+    const all: number[][] = [];
+    let size = 0;
+    for (const index of indexes) {
+      const message = messages[index]!;
+      const bytes = sizeOf(message.body, attributesOf(message));
+      const last = all.at(-1);
+      if (last && last.length < BATCH_ENTRIES && size + bytes <= limit) last.push(index);
+      else {
+        all.push([index]);
+        size = 0;
+      }
+      size += bytes;
+    }
+    return all;
+  }
+
+  /** What goes wrong with one queue is the result of its messages: nobody else waits for it (design.md I10). */
+  async #sendBatch(queue: string, messages: readonly ActionMessage[]): Promise<SendResult[]> {
+    const results = messages.map((): SendResult => "failed");
+    try {
+      const url = await this.#url(queue);
+      if (messages.length === 1) {
+        const [message] = messages;
+        await this.#sendMessage(url, message!.body, attributesOf(message!));
+        return ["sent"];
+      }
+      const failures = await this.#sendEntries(url, messages);
+      for (const index of messages.keys()) if (!failures.has(index)) results[index] = "sent";
+      for (const { Code, Message } of failures.values())
+        this.#options.onFailure?.(queue, new Error(`${Code}: ${Message}`));
+    } catch (error) {
+      if (isMissingQueue(error)) {
+        results.fill("no-such-queue");
+        // Another of its name may come, elsewhere.
+        this.#urls.delete(queue);
+      } else this.#options.onFailure?.(queue, error);
+    }
+    return results;
+  }
+
+  async #sendMessage(url: string, body: string, attributes: Attributes): Promise<void> {
+    this.#count("SendMessage");
+    const message = { QueueUrl: url, MessageBody: body, MessageAttributes: attributes };
+    await this.#client.send(new SendMessageCommand(message));
+  }
+
+  /** @returns what is wrong with those that were not sent, by their place */
+  async #sendEntries(
+    url: string,
+    messages: readonly ActionMessage[],
+  ): Promise<Map<number, BatchResultErrorEntry>> {
+    let failures = new Map<number, BatchResultErrorEntry>();
+    let rest = [...messages.keys()];
+    for (let attempt = 1; attempt <= ENTRY_ATTEMPTS && rest.length > 0; attempt++) {
+      if (attempt > 1) await pause(attempt);
+      this.#count("SendMessageBatch");
+      const answer = await this.#client.send(
+        new SendMessageBatchCommand({
+          QueueUrl: url,
+          Entries: rest.map((index) => ({
+            Id: String(index),
+            MessageBody: messages[index]!.body,
+            MessageAttributes: attributesOf(messages[index]!),
+          })),
+        }),
+      );
+      const failed = (answer.Failed ?? []).map((entry) => [Number(entry.Id), entry] as const);
+      const final = [...failures].filter(([, entry]) => entry.SenderFault);
+      failures = new Map([...final, ...failed]);
+      rest = failed.filter(([, entry]) => !entry.SenderFault).map(([index]) => index);
+    }
+    return failures;
+  }
+
+  /** The queue's URL by its name: a URL that a message names is never used (design.md, section 5). */
+  #url(queue: string): Promise<string> {
+    const { actionQueuePrefix } = this.#options;
+    if (!queue.startsWith(actionQueuePrefix))
+      throw new Error(
+        `queue "${queue}" is outside of the prefix "${actionQueuePrefix}": nothing is sent to it`,
+      );
+    let url = this.#urls.get(queue);
+    if (url === undefined) {
+      this.#count("GetQueueUrl");
+      const answer = this.#client.send(new GetQueueUrlCommand({ QueueName: queue }));
+      url = answer.then(({ QueueUrl }) => QueueUrl!);
+      url.catch(() => this.#urls.delete(queue));
+      this.#urls.set(queue, url);
+    }
+    return url;
   }
 
   #count(kind: string): void {
@@ -137,34 +167,16 @@ export class Sender {
   }
 }
 
-function attributesOf(message: ActionMessage): Record<string, MessageAttributeValue> {
-  return {
-    type: { DataType: "String", StringValue: message.type },
-    encoding: { DataType: "String", StringValue: message.encoding },
-  };
+/** Waits for a random time, longer with every attempt: who lost a race does not meet the same others again. */
+export async function pause(attempt: number): Promise<void> {
+  const upTo = Math.min(1_000, 5 * 2 ** attempt);
+  await new Promise((resolve) => setTimeout(resolve, Math.random() * upTo));
 }
 
-function inBatches(messages: readonly ActionMessage[], indexes: readonly number[]): number[][] {
-  const all: number[][] = [];
-  let size = 0;
-  for (const index of indexes) {
-    const bytes = Buffer.byteLength(messages[index]!.body) + 200;
-    const last = all.at(-1);
-    if (last && last.length < BATCH_ENTRIES && size + bytes <= BATCH_BYTES) last.push(index);
-    else {
-      all.push([index]);
-      size = 0;
-    }
-    size += bytes;
-  }
-  return all;
+function attributesOf(message: ActionMessage): Attributes {
+  return { type: attribute(message.type), encoding: attribute(message.encoding) };
 }
 
 function isMissingQueue(error: unknown): boolean {
-  return error instanceof Error && /QueueDoesNotExist|NonExistentQueue|QueueDeletedRecently/.test(error.name);
-}
-
-/** Only some characters may stand in SQS: control characters become spaces. */
-function allowed(text: string): string {
-  return text.replaceAll(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD]/gu, " ");
+  return error instanceof Error && /QueueDoesNotExist|NonExistentQueue/.test(error.name);
 }

@@ -2,44 +2,63 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { Port } from "../maintainer/port.ts";
-import { DynamoStore } from "../storage/dynamodb/store.ts";
+import { DynamoStore, type StoreOptions } from "../storage/dynamodb/store.ts";
 import type { Store } from "../storage/memory.ts";
-import { Sender, type SenderOptions } from "./actions.ts";
+import { pause, Sender, type SenderOptions } from "./actions.ts";
 
 export interface Clients {
   readonly dynamodb: DynamoDBClient;
   readonly sqs: SQSClient;
 }
 
+/** Milliseconds for a connection, and for an answer: a request that hangs is given up and repeated. */
+const CONNECTION_TIMEOUT = 1_000;
+const ANSWER_TIMEOUT = 5_000;
+const ATTEMPTS = 3;
+
 /**
- * SDK clients as a function needs them: connections are kept, and a request that hangs is given up long before the
- * function's own timeout. Endpoint, region and credentials come from the environment.
+ * SDK clients as a function needs them: connections are kept and bounded, and all attempts of a request together take
+ * less than the function's timeout. Endpoint, region and credentials come from the environment.
  */
 export function createClients(): Clients {
-  const handler = () =>
-    new NodeHttpHandler({
-      connectionTimeout: 1_000,
-      requestTimeout: 5_000,
+  const common = () => ({
+    maxAttempts: ATTEMPTS,
+    retryMode: "standard",
+    requestHandler: new NodeHttpHandler({
+      connectionTimeout: CONNECTION_TIMEOUT,
+      requestTimeout: ANSWER_TIMEOUT,
+      // Without it the timeout of an answer is only a line in the log.
+      throwOnRequestTimeout: true,
+      httpAgent: { keepAlive: true, maxSockets: 64 },
       httpsAgent: { keepAlive: true, maxSockets: 64 },
-    });
+    }),
+  });
   return {
-    dynamodb: new DynamoDBClient({ requestHandler: handler(), maxAttempts: 4 }),
-    sqs: new SQSClient({ requestHandler: handler(), maxAttempts: 4 }),
+    dynamodb: new DynamoDBClient(common()),
+    // Requests go to the endpoint of the environment, never to the host that a queue's URL happens to name.
+    sqs: new SQSClient({ ...common(), useQueueUrlAsEndpoint: false }),
   };
 }
 
-export interface PortOptions extends SenderOptions {
-  readonly table: string;
-}
+export interface PortOptions extends SenderOptions, StoreOptions {}
 
 export interface AwsPort extends Port {
   readonly store: DynamoStore;
   readonly sender: Sender;
+  /** Requests made so far, by kind, of DynamoDB and of SQS. */
+  counts(): RequestsMade;
+}
+
+export interface RequestsMade {
+  readonly dynamodb: Readonly<Record<string, number>>;
+  /** Conditions that failed: each costs its write all the same. */
+  readonly failedConditions: number;
+  readonly sqs: Readonly<Record<string, number>>;
 }
 
 /** The port on DynamoDB and SQS. */
 export function createPort(clients: Clients, options: PortOptions): AwsPort {
-  const store = new DynamoStore(clients.dynamodb, { table: options.table });
+  const store = new DynamoStore(clients.dynamodb, options);
   const sender = new Sender(clients.sqs, options);
   const half = Object.fromEntries(
     STORE_METHODS.map((method) => [method, (store[method] as (...args: never[]) => unknown).bind(store)]),
@@ -51,6 +70,11 @@ export function createPort(clients: Clients, options: PortOptions): AwsPort {
     send: (messages) => sender.send(messages),
     deadLetter: (letter) => sender.deadLetter(letter),
     pause,
+    counts: () => ({
+      dynamodb: { ...store.table.counts },
+      failedConditions: store.table.failedConditions,
+      sqs: { ...sender.counts },
+    }),
   };
 }
 
@@ -70,9 +94,3 @@ const STORE_METHODS = [
   "registerSpace",
   "listSpaces",
 ] as const satisfies readonly (keyof Store)[];
-
-/** Full jitter: who lost a race comes back at a random moment, later with every loss. */
-async function pause(attempt: number): Promise<void> {
-  const upTo = Math.min(1_000, 5 * 2 ** attempt);
-  await new Promise((resolve) => setTimeout(resolve, Math.random() * upTo));
-}
