@@ -11,22 +11,24 @@ export interface Clients {
   readonly sqs: SQSClient;
 }
 
-/** Milliseconds for a connection, and for an answer: a request that hangs is given up and repeated. */
-const CONNECTION_TIMEOUT = 1_000;
-const ANSWER_TIMEOUT = 5_000;
-const ATTEMPTS = 3;
+export interface ClientOptions {
+  /** Milliseconds after which a request without an answer is given up and repeated. Default: 5000. */
+  readonly answerTimeout?: number;
+  /** Default: 3. All attempts together take less than the function's timeout. */
+  readonly attempts?: number;
+}
 
 /**
- * SDK clients as a function needs them: connections are kept and bounded, and all attempts of a request together take
- * less than the function's timeout. Endpoint, region and credentials come from the environment.
+ * SDK clients as a function needs them: connections are kept and bounded, and a request that hangs is given up. Endpoint,
+ * region and credentials come from the environment.
  */
-export function createClients(): Clients {
+export function createClients({ answerTimeout = 5_000, attempts = 3 }: ClientOptions = {}): Clients {
   const common = () => ({
-    maxAttempts: ATTEMPTS,
+    maxAttempts: attempts,
     retryMode: "standard",
     requestHandler: new NodeHttpHandler({
-      connectionTimeout: CONNECTION_TIMEOUT,
-      requestTimeout: ANSWER_TIMEOUT,
+      connectionTimeout: 1_000,
+      requestTimeout: answerTimeout,
       // Without it the timeout of an answer is only a line in the log.
       throwOnRequestTimeout: true,
       httpAgent: { keepAlive: true, maxSockets: 64 },

@@ -7,6 +7,7 @@ import { DynamoStore, type StoreOptions } from "../dynamodb/store.ts";
 /** An engine that a store can be tried against. */
 export interface EmbeddedDynamo {
   readonly client: DynamoDBClient;
+  readonly url: string;
   /** A store on a table of its own. */
   store(options?: Omit<StoreOptions, "table">): Promise<DynamoStore>;
   stop(): Promise<void>;
@@ -17,14 +18,16 @@ export async function startEmbeddedDynamo(): Promise<EmbeddedDynamo> {
   const server = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 }) as Server;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
   const client = new DynamoDBClient({
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint: url,
     region: "us-east-1",
     credentials: { accessKeyId: "test", secretAccessKey: "test" },
   });
   let tables = 0;
   return {
     client,
+    url,
     async store(options) {
       const table = `weir-${tables++}`;
       await client.send(
