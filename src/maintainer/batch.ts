@@ -106,7 +106,12 @@ function* handleGroup(
       error = thrown;
     }
     // What was committed is told even if something after it failed: its message may not come again soon.
-    const undelivered = yield* flush(session, observer);
+    let undelivered = 0;
+    try {
+      undelivered = yield* flush(session, observer);
+    } catch (thrown) {
+      error = thrown;
+    }
     if (error instanceof EpochChanged && attempt < MAX_ATTEMPTS) continue;
     if (error !== undefined) {
       // What is in memory may be ahead of what was written.

@@ -29,6 +29,9 @@ interface Sorted {
   readonly granted: Report[];
   readonly orphans: Orphan[];
   readonly early: Report[];
+  /** Reports by who does not host the dispatcher (protocol.md R7). */
+  readonly mismatched: { readonly report: Report; readonly reason: string }[];
+  readonly stale: { readonly report: Report; readonly count: number }[];
 }
 
 /**
@@ -42,17 +45,28 @@ export function* handleReports(
 ): Program<void> {
   if (reports.length === 0) return;
   yield* session.recentRoot();
-  let sorted = yield* sort(session, reports, rejected, false);
-  if (!session.fresh && (sorted.early.length > 0 || sorted.notReplicating.length > 0)) {
+  let sorted = yield* sort(session, reports);
+  // A root from memory may be behind: what it does not know, or knows otherwise, is looked up before it is judged.
+  const doubtful = sorted.early.length + sorted.notReplicating.length + sorted.mismatched.length;
+  if (!session.fresh && doubtful > 0) {
     yield* session.refresh();
-    sorted = yield* sort(session, reports, rejected, false);
+    sorted = yield* sort(session, reports);
   }
   if (sorted.early.length > 0) {
     const known = yield* keepEarly(session, sorted.early);
-    sorted = yield* sort(session, reports, rejected, true);
+    sorted = yield* sort(session, reports);
     if (!known) sorted.early.length = 0;
   }
   if (session.root === undefined) return;
+  for (const { report, reason } of sorted.mismatched) rejected(report, reason);
+  for (const { report, count } of sorted.stale)
+    session.observer.note({
+      what: "report-stale",
+      space: session.space.text,
+      key: report.key,
+      node: report.sender.node,
+      count,
+    });
 
   const keys = new Set([
     ...sorted.placed.map((one) => one.report.key),
@@ -86,13 +100,16 @@ export function* handleReports(
 }
 
 /** Sorts lives by what the roster knows of them (protocol.md R6, R7, M1). */
-function* sort(
-  session: Session,
-  reports: readonly Report[],
-  rejected: (report: Report, reason: string) => void,
-  final: boolean,
-): Program<Sorted> {
-  const sorted: Sorted = { placed: [], notReplicating: [], granted: [], orphans: [], early: [] };
+function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
+  const sorted: Sorted = {
+    placed: [],
+    notReplicating: [],
+    granted: [],
+    orphans: [],
+    early: [],
+    mismatched: [],
+    stale: [],
+  };
   const roster = session.root === undefined ? undefined : yield* session.roster();
   for (const report of reports) {
     const places: Place[] = [];
@@ -107,8 +124,8 @@ function* sort(
           sorted.granted.push({ ...report, lives: [one] });
         else stale++;
       } else if (known === "mismatch") {
-        if (final || session.fresh)
-          rejected(report, `dispatcher ${one.id} is hosted by another node than "${report.sender.node}"`);
+        const reason = `dispatcher ${one.id} is hosted by another node than "${report.sender.node}"`;
+        sorted.mismatched.push({ report, reason });
       } else if ("orphan" in known) sorted.orphans.push({ report, target: known.orphan });
       else if (report.stage === "waiting" && !isReplicating(known.life)) notReplicating.push(known);
       else if (report.stage !== "done" && isPast(known.life.since, parseKeyText(report.key))) stale++;
@@ -117,14 +134,7 @@ function* sort(
     if (places.length > 0) sorted.placed.push({ report, places });
     if (notReplicating.length > 0) sorted.notReplicating.push({ report, places: notReplicating });
     if (early.length > 0) sorted.early.push({ ...report, lives: early });
-    if (stale > 0 && (final || session.fresh))
-      session.observer.note({
-        what: "report-stale",
-        space: session.space.text,
-        key: report.key,
-        node: report.sender.node,
-        count: stale,
-      });
+    if (stale > 0) sorted.stale.push({ report, count: stale });
   }
   return sorted;
 }

@@ -124,6 +124,45 @@ export class World {
     });
   }
 
+  /**
+   * The port with a hook around every operation: it may wait (a frozen invocation) or throw (a crash). `index` counts the
+   * invocation's operations from 0.
+   */
+  hookedPort(
+    hook: (when: "before" | "after", method: keyof Port, index: number) => Promise<void> | void,
+  ): Port {
+    let next = 0;
+    const { port } = this;
+    return new Proxy(port, {
+      get:
+        (target, name: keyof Port) =>
+        async (...args: unknown[]) => {
+          const index = next++;
+          await hook("before", name, index);
+          const result = await (target[name] as (...args: unknown[]) => Promise<unknown>)(...args);
+          await hook("after", name, index);
+          return result;
+        },
+    });
+  }
+
+  /** Delivers messages to an environment of its own whose operations go through a hook. */
+  async handleHooked(
+    hook: Parameters<World["hookedPort"]>[0],
+    ...messages: StatusMessage[]
+  ): Promise<BatchResult> {
+    const invocation = { ...this.invocation(), memory: newMemory() };
+    return run(handleBatch(messages, invocation), this.hookedPort(hook));
+  }
+
+  /** The same in the environment that remembers. */
+  async handleHookedWarm(
+    hook: Parameters<World["hookedPort"]>[0],
+    ...messages: StatusMessage[]
+  ): Promise<BatchResult> {
+    return run(handleBatch(messages, this.invocation()), this.hookedPort(hook));
+  }
+
   #send(message: ActionMessage): SendResult {
     if (this.missingQueues.has(message.queue)) return "no-such-queue";
     if (this.failingQueues.has(message.queue)) return "failed";
@@ -391,6 +430,33 @@ function toldOf(status: MessageOf<"HeartBeatResponse">["dispatcherStatuses"][num
       influence: status.influencedDispatchers!.InfluenceType,
     },
   ];
+}
+
+/** The same message, delivered again. */
+export function again(message: StatusMessage): StatusMessage {
+  return { ...message, receiveCount: message.receiveCount + 1 };
+}
+
+/** A gate for a hook: an invocation stops at one operation until it is let go. */
+export function freezeAt(wanted: number): {
+  readonly hook: Parameters<World["hookedPort"]>[0];
+  readonly frozen: Promise<boolean>;
+  release(): void;
+} {
+  const gate = Promise.withResolvers<void>();
+  const frozen = Promise.withResolvers<boolean>();
+  return {
+    hook: async (when, _, index) => {
+      if (when !== "before" || index !== wanted) return;
+      frozen.resolve(true);
+      await gate.promise;
+    },
+    frozen: frozen.promise,
+    release: () => {
+      frozen.resolve(false);
+      gate.resolve();
+    },
+  };
 }
 
 /** The ids that were told something of a kind about a key. */
