@@ -1,0 +1,233 @@
+/** A capture node against a coordinator that is played by the test: real messages on queues in memory. */
+import { create } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { dispatcherId, dispatcherKey } from "../barrier/dispatcherid.ts";
+import { decode, encode } from "../protocol/codec.ts";
+import {
+  Action,
+  BlockStage,
+  ChangefeedIDSchema,
+  DoneAction,
+  HeartBeatResponseSchema,
+  InfluenceType,
+} from "../protocol/messages.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { CaptureNode, type CaptureNodeOptions } from "./node.ts";
+import type { Sink } from "./sink.ts";
+import { MemoryQueues } from "./testing.ts";
+
+const changefeed = create(ChangefeedIDSchema, { low: 1n, name: "cf" });
+const id = (low: bigint) => dispatcherKey({ high: 0n, low });
+const key = { commitTs: 100n, isSyncPoint: true };
+const syncpoint = { key, blockTables: { InfluenceType: InfluenceType.All }, payload: undefined };
+
+let queues: MemoryQueues;
+let node: CaptureNode;
+let calls: string[];
+let write: PromiseWithResolvers<void>;
+const sink = (name: string): Sink => ({
+  write: async () => void calls.push(`${name} rows`),
+  flushBeforeBlock: async () => void calls.push(`${name} flush`),
+  writeBlockEvent: async () => {
+    calls.push(`${name} write`);
+    await write.promise;
+  },
+  passBlockEvent: async () => void calls.push(`${name} pass`),
+});
+
+async function start(options: Partial<CaptureNodeOptions> = {}): Promise<void> {
+  queues = new MemoryQueues();
+  calls = [];
+  write = Promise.withResolvers();
+  node = new CaptureNode({
+    id: "n1",
+    changefeed,
+    queues,
+    statusQueueUrl: "status",
+    actionQueuePrefix: "p-",
+    foldMs: 1,
+    ...options,
+  });
+  await node.start();
+}
+beforeEach(() => start());
+afterEach(() => node.stop());
+
+async function until<T>(what: () => T | undefined | false): Promise<T> {
+  for (let attempt = 0; attempt < 400; attempt++) {
+    const found = what();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error("it did not happen");
+}
+
+const sent = (type: string) =>
+  queues.waiting("status").filter((message) => message.attributes["type"] === type);
+const statuses = () =>
+  sent("BlockStatusRequest").flatMap(
+    (message) => decode("BlockStatusRequest", "json", message.body).blockStatuses,
+  );
+
+/** Creates a dispatcher and answers its registration. */
+async function dispatcher(low: bigint, tableId = low): Promise<Dispatcher> {
+  const created = node.createDispatcher({
+    id: id(low),
+    tableId,
+    schemaId: 1n,
+    checkpointTs: 1n,
+    sink: sink(`d${low}`),
+  });
+  const registration = await until(() => sent("MaintainerBootstrapResponse").at(-1));
+  const [span] = decode("MaintainerBootstrapResponse", "json", registration.body).spans;
+  await answer(
+    "RegistrationResult",
+    JSON.stringify({
+      accepted: [{ id: wire(low), life: String(span!.life) }],
+      refused: [],
+      maintainerEpoch: "1",
+    }),
+  );
+  queues.take("status");
+  return created;
+}
+const wire = (low: bigint) => ({ high: "0", low: low.toString() });
+const answer = (type: string, body: string, queue = "p-n1") =>
+  queues.send(queue, { body, attributes: { type, encoding: "json" } });
+
+function respond(
+  about: { action?: Action; ack?: true; to: readonly Dispatcher[]; epoch?: bigint; lives?: bigint[] },
+  queue?: string,
+) {
+  const response = create(HeartBeatResponseSchema, {
+    changefeedID: changefeed,
+    maintainerEpoch: about.epoch ?? 1n,
+    dispatcherStatuses: [
+      {
+        influencedDispatchers: {
+          InfluenceType: InfluenceType.Normal,
+          DispatcherIDs: about.to.map((one) => dispatcherId(one.config.id)),
+        },
+        lives: about.lives ?? about.to.map((one) => one.life),
+        ...(about.ack && { ack: { CommitTs: key.commitTs, IsSyncPoint: true } }),
+        ...(about.action !== undefined && {
+          action: { action: about.action, CommitTs: key.commitTs, IsSyncPoint: true },
+        }),
+      },
+    ],
+  });
+  return answer("HeartBeatResponse", encode("HeartBeatResponse", "json", response), queue);
+}
+
+describe("a capture node", () => {
+  it("folds what its dispatchers report at a time into one status", async () => {
+    const both = [await dispatcher(1n), await dispatcher(2n)];
+    const passed = both.map((one) => one.handle(syncpoint));
+    await until(() => statuses().length > 0);
+    expect(statuses()).toHaveLength(1);
+    expect(statuses()[0]!.dispatcherIDs.map(dispatcherKey)).toEqual([id(1n), id(2n)]);
+    expect(statuses()[0]!.lives).toEqual(both.map((one) => one.life));
+    expect(statuses()[0]!.state!.stage).toBe(BlockStage.WAITING);
+    queues.take("status");
+    await respond({ action: Action.Pass, to: both });
+    await Promise.all(passed);
+    await until(() => statuses().length > 0);
+    expect(statuses()[0]!.state!.doneAction).toBe(DoneAction.PASS_DONE);
+    expect(calls).toEqual(["d1 flush", "d2 flush", "d1 pass", "d2 pass"]);
+  });
+
+  it("deletes an action only when it is executed and its DONE is in the status queue (I7)", async () => {
+    const one = await dispatcher(1n);
+    const written = one.handle(syncpoint);
+    await until(() => statuses().length > 0);
+    await respond({ action: Action.Write, to: [one] });
+    await respond({ action: Action.Write, to: [one] });
+    await until(() => calls.includes("d1 write"));
+    expect(queues.waiting("p-n1")).toHaveLength(2);
+    queues.broken = "status";
+    queues.take("status");
+    write.resolve();
+    await written;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(queues.waiting("p-n1")).toHaveLength(2);
+    queues.broken = undefined;
+    await until(() => queues.waiting("p-n1").length === 0);
+    expect(statuses().map((status) => status.state!.doneAction)).toEqual([DoneAction.WRITE_DONE]);
+    expect(calls.filter((call) => call === "d1 write")).toHaveLength(1);
+  });
+
+  it("drops actions of another life and of an earlier epoch (D6, D11)", async () => {
+    const one = await dispatcher(1n);
+    void one.handle(syncpoint);
+    await until(() => statuses().length > 0);
+    await respond({ action: Action.Write, to: [one], lives: [one.life + 1n] });
+    await respond({ ack: true, to: [one], epoch: 2n });
+    await respond({ action: Action.Write, to: [one], epoch: 1n });
+    await until(() => queues.waiting("p-n1").length === 0);
+    expect(calls).toEqual(["d1 flush"]);
+    await respond({ action: Action.Pass, to: [one], epoch: 2n });
+    await until(() => calls.includes("d1 pass"));
+  });
+
+  it("registers again with a higher life when it is refused (R4)", async () => {
+    const created = node.createDispatcher({
+      id: id(1n),
+      tableId: 1n,
+      schemaId: 1n,
+      checkpointTs: 1n,
+      sink: sink("d1"),
+    });
+    const lives = () =>
+      sent("MaintainerBootstrapResponse").map(
+        (message) => decode("MaintainerBootstrapResponse", "json", message.body).spans[0]!.life,
+      );
+    const [first] = await until(() => lives().length === 1 && lives());
+    const known = first! + 5_000_000n;
+    await answer(
+      "RegistrationResult",
+      JSON.stringify({
+        accepted: [],
+        refused: [{ id: wire(1n), life: String(first), knownLife: String(known), reason: "r" }],
+      }),
+    );
+    const [, second] = await until(() => lives().length === 2 && lives());
+    expect(second).toBeGreaterThan(known);
+    await answer(
+      "RegistrationResult",
+      JSON.stringify({ accepted: [{ id: wire(1n), life: String(second) }], refused: [] }),
+    );
+    expect((await created).life).toBe(second);
+  });
+
+  it("polls a dispatcher's own queue only while an answer may come", async () => {
+    await node.stop();
+    await start({ layout: "dispatcher" });
+    const queue = `p-${id(1n)}`;
+    const created = node.createDispatcher({
+      id: id(1n),
+      tableId: 1n,
+      schemaId: 1n,
+      checkpointTs: 1n,
+      sink: sink("d1"),
+    });
+    const registration = await until(() => sent("MaintainerBootstrapResponse").at(-1));
+    expect(registration.attributes["replyQueue"]).toBe(queue);
+    expect(registration.attributes["nodeQueue"]).toBe("p-n1");
+    const [span] = decode("MaintainerBootstrapResponse", "json", registration.body).spans;
+    await answer(
+      "RegistrationResult",
+      JSON.stringify({ accepted: [{ id: wire(1n), life: String(span!.life) }], refused: [] }),
+      queue,
+    );
+    const one = await created;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const idle = queues.receives.get(queue);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(queues.receives.get(queue)).toBe(idle);
+    const passed = one.handle(syncpoint);
+    await until(() => statuses().length > 0);
+    await respond({ action: Action.Pass, to: [one] }, queue);
+    await passed;
+    expect(queues.receives.get(queue)).toBeGreaterThan(idle!);
+  });
+});
