@@ -119,6 +119,20 @@ export function rootContract(make: () => Promise<Store>): void {
     expect((await store.commitRoot(space, { samePending: [] }, {})).committed).toBe(true);
   });
 
+  it("knows a step by its phase and by how many grants it has, no more and no fewer", async () => {
+    await start();
+    const grant = { id: "a".repeat(32), life: 1n, chunk: 3, slot: 4 };
+    const granted = grantedStep(step(), grant, 1, 2, 9);
+    await store.commitRoot(space, {}, { open: { key: K1, step: granted } });
+    const next = { step: { key: K1, step: grantedStep(granted, grant, 2, 2, 10) } };
+    for (const grants of [0, 2]) {
+      const sameStep = { key: K1, phase: "writing" as const, grants };
+      expect((await store.commitRoot(space, { sameStep }, next)).committed).toBe(false);
+    }
+    const sameStep = { key: K1, phase: "writing" as const, grants: 1 };
+    expect((await store.commitRoot(space, { sameStep }, next)).root!.steps.get(K1)!.grants).toHaveLength(2);
+  });
+
   it("changes no root that is not there", async () => {
     for (const changes of [
       { countClosed: true },
