@@ -40,7 +40,7 @@ describe("deadLetter", () => {
     const ours = { type: "t", from: "n", encoding: "json", start: "1", parts: "2", part: "1" };
     const { attributes } = await kept(
       "{}",
-      { ...foreign, reason: "an older one", empty: "", ...ours },
+      { reason: "an older one", ...foreign, empty: "", ...ours },
       "new",
     );
     expect(attributes).toMatchObject({ ...ours, reason: "new" });

@@ -109,7 +109,24 @@ describe("send", () => {
     expect(results).toEqual(["no-such-queue", "sent", "no-such-queue", "no-such-queue"]);
     expect(failures).toEqual([]);
     await queues.create(gone.name);
+    const asked = sender.counts["GetQueueUrl"]!;
     expect(await sender.send([message(gone.name)])).toEqual(["sent"]);
+    // It may be another queue now, with another URL.
+    expect(sender.counts["GetQueueUrl"]).toBe(asked + 1);
+  });
+
+  it("asks for a URL again that it did not get", async () => {
+    const { name } = await newQueue();
+    queues.client.middlewareStack.add(
+      () => async () => {
+        throw new Error("busy");
+      },
+      { step: "initialize", name: "busy" },
+    );
+    expect(await sender.send([message(name)])).toEqual(["failed"]);
+    queues.client.middlewareStack.remove("busy");
+    expect(failures).toEqual([`${name}: busy`]);
+    expect(await sender.send([message(name)])).toEqual(["sent"]);
   });
 
   it("sends nothing to a queue outside of the prefix, and the rest all the same", async () => {

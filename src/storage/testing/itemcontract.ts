@@ -205,5 +205,8 @@ export function itemContract(make: () => Promise<Store>): void {
     const body = Buffer.alloc(380 * 1024, 7).toString("base64");
     await store.keep(space, { ...kept("k"), body });
     expect(await store.readKept(space)).toEqual([{ ...kept("k"), body }]);
+    // More than fits into one answer.
+    for (const id of ["l", "m", "n"]) await store.keep(space, { ...kept(id), body });
+    expect((await store.readKept(space)).map((one) => one.id)).toEqual(["k", "l", "m", "n"]);
   });
 }
