@@ -13,28 +13,48 @@ import { type Difference, MAX_DIFFERENCES, type Verdict } from "./verdict.ts";
  */
 export async function verify(log: string, out: string): Promise<Verdict> {
   const folder = readFolder(out);
-  const differences: Difference[] = [...folder.differences];
+  const differences = new Differences(folder.differences);
   const lastFile = new Map<string, string>();
-  const actual = new Database();
-  consume(actual, folder.schemas, folder.rows, differences, lastFile);
-
   const expected = new Database();
   const lastFolder = new Map<string, string>();
   const reference = await applyLog(expected, log, lastFolder);
-  checkPlaces(folder.rows, reference.places, differences);
   checkSchemas(folder.schemas, reference.definitions, differences);
+  checkPlaces(folder.rows, reference.places, differences);
+  const actual = new Database();
+  consume(actual, folder.schemas, folder.rows, differences, lastFile);
   compare(expected, actual, differences, lastFile, lastFolder);
   const tables = expected.tables.length;
   expected.close();
   actual.close();
   return {
-    ok: differences.length === 0,
+    ok: differences.count === 0,
     tables,
     rows: reference.rows,
     rowsApplied: folder.rows.length,
     files: folder.files,
-    differences: differences.slice(0, MAX_DIFFERENCES),
+    differences: differences.shown.slice(0, MAX_DIFFERENCES),
   };
+}
+
+/** Of a table's differences of one kind so many are shown: one missing schema file must not drown in its rows. */
+const SHOWN_OF_A_KIND = 3;
+
+class Differences {
+  readonly shown: Difference[] = [];
+  count = 0;
+  readonly #kinds = new Map<string, number>();
+
+  constructor(first: readonly Difference[]) {
+    for (const one of first) this.push(one);
+  }
+
+  push(difference: Difference): void {
+    this.count++;
+    const kind = `${difference.table} ${difference.what.replaceAll(/\d+|"[^"]*"/g, "")}`;
+    const seen = (this.#kinds.get(kind) ?? 0) + 1;
+    this.#kinds.set(kind, seen);
+    if (seen <= SHOWN_OF_A_KIND) this.shown.push(difference);
+  }
 }
 
 /** Applies a folder in storage order: versions of all tables in order, of each the DDL and then its rows. */
@@ -42,7 +62,7 @@ function consume(
   db: Database,
   schemas: readonly SchemaFile[],
   rows: readonly DataRow[],
-  differences: Difference[],
+  differences: Differences,
   lastFile: Map<string, string>,
 ): void {
   const versions = new Map<bigint, { schemas: SchemaFile[]; rows: DataRow[] }>();
@@ -68,12 +88,7 @@ function consume(
   }
 }
 
-function applyRow(
-  db: Database,
-  row: DataRow,
-  differences: Difference[],
-  lastFile: Map<string, string>,
-): void {
+function applyRow(db: Database, row: DataRow, differences: Differences, lastFile: Map<string, string>): void {
   const table = tableName(row.schema, row.table);
   const columns = db.columns(table);
   const about = (what: string) =>
@@ -141,7 +156,7 @@ async function applyLog(db: Database, log: string, lastFolder: Map<string, strin
 function checkPlaces(
   rows: readonly DataRow[],
   places: ReadonlyMap<string, Place>,
-  differences: Difference[],
+  differences: Differences,
 ): void {
   const found = new Set<string>();
   for (const row of rows) {
@@ -167,7 +182,7 @@ function checkPlaces(
 function checkSchemas(
   schemas: readonly SchemaFile[],
   definitions: ReadonlyMap<string, string>,
-  differences: Difference[],
+  differences: Differences,
 ): void {
   const found = new Set(schemas.map((one) => `${tableName(one.schema, one.table)} ${one.version}`));
   for (const id of definitions.keys()) {
@@ -195,7 +210,7 @@ function checkSchemas(
 function compare(
   expected: Database,
   actual: Database,
-  differences: Difference[],
+  differences: Differences,
   lastFile: ReadonlyMap<string, string>,
   lastFolder: ReadonlyMap<string, string>,
 ): void {

@@ -1,6 +1,7 @@
 /** I6: a crash between any two steps of any invocation loses nothing. All of them are tried. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { ComponentState } from "../protocol/messages.ts";
 import { newMemory } from "./batch.ts";
 import type { StatusMessage } from "./intake.ts";
 import { type ActorEvent, Actors, faultsOf } from "./testing/actors.ts";
@@ -203,4 +204,46 @@ it("gets to the end in any order, with duplicates, crashes and environments side
     }),
     { numRuns: 150 },
   );
+});
+
+it("finishes in a sweep what a crash left between the closing and its tombstone", async () => {
+  const { world } = await start();
+  const key = ddl(70n);
+  const state = { BlockTables: normal(10n) };
+  await world.handle(world.waiting(n1, [d(10)], key, state));
+  // The DONE of the only dispatcher: written, closed, then the process dies and its message is not seen again.
+  await world.handleHooked(
+    (when, method) => {
+      if (when === "before" && method === "touchBarrier") throw new Crash();
+    },
+    world.done(n1, [d(10)], key, "write"),
+  );
+  expect(await world.phase(key)).toBe("closed");
+  await world.sweep();
+  expect(await world.phase(key)).toBeUndefined();
+  expect([...world.store.barriers.values()].every((item) => item.tombstone !== undefined)).toBe(true);
+});
+
+it("looks again at a report that meets a change of the roster (no lost wake-up)", async () => {
+  const { world } = await start();
+  const key = ddl(70n);
+  const state = { BlockTables: normal(10n, 20n) };
+  await world.handle(world.waiting(n1, [d(21)], key, state));
+  // Another environment takes out a dispatcher of the same chunk; this one still has the roster of before in memory.
+  await world.handleCold(
+    world.status(n1, d(10), 1n, ComponentState.Removed),
+    world.none(n1, T, ddl(60n), { NeedDroppedTables: normal(10n) }),
+  );
+  expect(await world.phase(key)).toBe("waiting");
+  await world.handle(world.waiting(n2, [d(22)], key, state));
+  expect(await world.phase(key)).toBe("writing");
+
+  // The same where it is a tally that is touched, and no chunk became complete.
+  const other = ddl(80n);
+  await world.handle(world.waiting(n1, [T], other, { BlockTables: everybody }));
+  await world.handleCold(world.registration(n1, [{ id: d(50), table: 50n, checkpoint: 1n }]));
+  await world.handleCold(world.waiting(n2, [d(22)], other, { BlockTables: everybody }));
+  await world.handleCold(world.status(n1, d(50), 1n, ComponentState.Removed));
+  await world.handle(world.waiting(n1, [d(21)], other, { BlockTables: everybody }));
+  expect(await world.phase(other)).toBe("writing");
 });

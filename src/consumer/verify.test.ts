@@ -1,0 +1,156 @@
+/** The consumer finds nothing where nothing is wrong, and every error that is planted. */
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { readChangeLog } from "../changelog/read.ts";
+import { StorageSink, writeDefinition } from "../dispatcher/storagesink.ts";
+import { planReplay } from "../replay/plan.ts";
+import { describeDifference, type Verdict } from "./verdict.ts";
+import { verify } from "./verify.ts";
+
+const LOG = new URL("../../examples/shop.ndjson", import.meta.url).pathname;
+let good: string;
+let out: string;
+
+/** Writes the folder that a replay should leave behind, straight from the log. */
+async function writeGood(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "weir-good-"));
+  const changes = await readChangeLog(LOG);
+  for (const event of planReplay(changes, 0n).trigger)
+    for (const definition of event.payload.definitions) await writeDefinition(folder, definition);
+  const sinks = ["aa", "bb"].map((id) => new StorageSink(folder, id));
+  for (const [index, change] of changes.entries()) {
+    if (change.kind !== "row") continue;
+    const sink = sinks[change.key.length % 2]!;
+    const { schema, table, tableVersion: version, text } = change;
+    await sink.write([{ schema, table, version, text }]);
+    if (index % 400 === 0) for (const one of sinks) await one.flushBeforeBlock();
+  }
+  for (const one of sinks) await one.flushBeforeBlock();
+  return folder;
+}
+
+beforeAll(async () => {
+  good = await writeGood();
+});
+beforeEach(() => {
+  out = mkdtempSync(join(tmpdir(), "weir-planted-"));
+  cpSync(good, out, { recursive: true });
+});
+
+const versionsOf = (table: string) =>
+  readdirSync(join(out, table))
+    .filter((name) => name !== "meta")
+    .sort();
+const dataOf = (folder: string) =>
+  readdirSync(join(out, folder))
+    .filter((name) => name.endsWith(".json"))
+    .sort();
+const lines = (file: string) => readFileSync(join(out, file), "utf8").trimEnd().split("\n");
+const rewrite = (file: string, content: readonly string[]) =>
+  writeFileSync(join(out, file), `${content.join("\n")}\n`);
+
+/** The verdict, which must name a table and a file. */
+async function found(table: string, file: string | RegExp, what: RegExp): Promise<Verdict> {
+  const verdict = await verify(LOG, out);
+  expect(verdict.ok).toBe(false);
+  const said = verdict.differences.map(describeDifference);
+  expect(
+    said.some(
+      (one) =>
+        one.startsWith(table) &&
+        what.test(one) &&
+        (typeof file === "string" ? one.includes(file) : file.test(one)),
+    ),
+    said.join("\n"),
+  ).toBe(true);
+  return verdict;
+}
+
+describe("the consumer", () => {
+  it("finds nothing in a folder that is right, rows delivered twice or not", async () => {
+    expect(await verify(LOG, out)).toMatchObject({ ok: true, differences: [] });
+    const [version] = versionsOf("shop/customers");
+    const [file] = dataOf(`shop/customers/${version}`);
+    const path = `shop/customers/${version}/${file}`;
+    rewrite(path, [...lines(path), ...lines(path).slice(0, 3)]);
+    expect((await verify(LOG, out)).differences).toEqual([]);
+  });
+
+  it("finds a row in the wrong version folder", async () => {
+    const [first, second] = versionsOf("shop/orders");
+    const from = `shop/orders/${second}/${dataOf(`shop/orders/${second}`)[0]}`;
+    const to = `shop/orders/${first}/${dataOf(`shop/orders/${first}`)[0]}`;
+    const [row, ...rest] = lines(from);
+    rewrite(from, rest);
+    rewrite(to, [...lines(to), row!]);
+    await found("shop.orders", to, /stands in folder shop\/orders\/\d+ and belongs to shop\/orders\/\d+/);
+  });
+
+  it("finds a missing file", async () => {
+    const [version] = versionsOf("ledger/entries");
+    const folder = `ledger/entries/${version}`;
+    const [file] = dataOf(folder);
+    rmSync(join(out, folder, file!));
+    await found("ledger.entries", `${folder}/${file}`, /its index counts is missing/);
+  });
+
+  it("finds a missing file that no index counts", async () => {
+    const [version] = versionsOf("ledger/entries");
+    const folder = `ledger/entries/${version}`;
+    rmSync(join(out, folder), { recursive: true });
+    await found("ledger.entries", `${folder}/`, /a row change is missing/);
+  });
+
+  it("finds a schema file that is too early", async () => {
+    const name = readdirSync(join(out, "shop/orders/meta")).sort()[1]!;
+    const [, version = ""] = /schema_(\d+)_/.exec(name)!;
+    const early = (BigInt(version) - (200n << 18n)).toString();
+    renameSync(
+      join(out, "shop/orders/meta", name),
+      join(out, "shop/orders/meta", name.replace(version, early)),
+    );
+    await found("shop.orders", `schema_${early}`, /at which the log has no DDL of this table/);
+  });
+
+  it("finds a missing schema file", async () => {
+    const name = readdirSync(join(out, "shop/orders/meta")).sort()[1]!;
+    rmSync(join(out, "shop/orders/meta", name));
+    await found("shop.orders", "shop/orders/meta/", /the schema file of version \d+ is missing/);
+  });
+
+  it("finds a lost row, a changed one, and one that nobody wrote", async () => {
+    const [version] = versionsOf("shop/products").slice(-1);
+    const path = `shop/products/${version}/${dataOf(`shop/products/${version}`)[0]}`;
+    const all = lines(path);
+    rewrite(path, all.slice(1));
+    await found("shop.products", `shop/products/${version}/`, /a row change is missing/);
+    rewrite(path, [all[0]!.replace(/("data":.*?"price":)"[^"]*"/, '$1"0.07"'), ...all.slice(1)]);
+    await found("shop.products", path, /a row that the log does not have/);
+  });
+
+  it("finds an old version of a row that comes last", async () => {
+    const [version] = versionsOf("shop/customers").slice(-1);
+    const folder = `shop/customers/${version}`;
+    mkdirSync(join(out, folder), { recursive: true });
+    const updated = dataOf(folder)
+      .flatMap((file) => lines(`${folder}/${file}`))
+      .find((text) => text.includes('"UPDATE"'))!;
+    const { old, _tidb } = JSON.parse(updated);
+    const late = updated
+      .replace(/"data":\[.*?\],"old"/, `"data":${JSON.stringify(old)},"old"`)
+      .replace(String(_tidb.commitTs), "469999999999999999");
+    rewrite(`${folder}/CDC_zz_000001.json`, [late]);
+    await found("shop.customers", `${folder}/CDC_zz_000001.json`, /should be|does not have/);
+  });
+});
