@@ -10,6 +10,7 @@ import {
   idsOf,
   node,
   normal,
+  oldNode,
   syncpoint,
   type Told,
   World,
@@ -151,7 +152,7 @@ describe("I3: nobody receives Pass before the DONE of Write", () => {
   });
 
   it("infers what an old node did: the writer wrote, any other passed", async () => {
-    const old = node("old", undefined);
+    const old = oldNode("old");
     const world = new World();
     await world.handle(
       world.opening(old, T, [{ id: 20n, schema: 1n }]),

@@ -44,11 +44,9 @@ export interface TestNode {
   readonly encoding?: Encoding;
 }
 
-export const node = (id: string, start: number | undefined = 1): TestNode => ({
-  id,
-  queue: `${PREFIX}${id}`,
-  ...(start !== undefined && { start }),
-});
+export const node = (id: string): TestNode => ({ id, queue: `${PREFIX}${id}`, start: 1 });
+/** A node that sends neither `start` nor lives. */
+export const oldNode = (id: string): TestNode => ({ id, queue: `${PREFIX}${id}` });
 
 export interface TestSpan {
   readonly id: string;

@@ -1,5 +1,5 @@
 /** What only the store on DynamoDB has: requests, lifetimes, limits, lost answers. */
-import { GetItemCommand } from "@aws-sdk/client-dynamodb";
+import { GetItemCommand, type UpdateItemCommandInput } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type EmbeddedDynamo, startEmbeddedDynamo } from "../testing/embedded.ts";
 import { K1, K2, kept, name, pointer, roster, space, step } from "../testing/samples.ts";
@@ -39,6 +39,29 @@ describe("requests", () => {
     await store.commitRoot(space, { sameEpoch: 7n }, { countClosed: true });
     expect(store.table.counts).toEqual({ UpdateItem: 5, GetItem: 1 });
     expect(store.table.failedConditions).toBe(1);
+  });
+
+  it("are one for a failed condition too, where the engine says what is there as DynamoDB does", async () => {
+    await start();
+    const item = await store.table.get({ pk: space.text, sk: "ROOT" });
+    embedded.client.middlewareStack.add(
+      (next) => async (args) => {
+        const { ReturnValuesOnConditionCheckFailure } = args.input as UpdateItemCommandInput;
+        try {
+          return await next(args);
+        } catch (error) {
+          if (ReturnValuesOnConditionCheckFailure === "ALL_OLD")
+            Object.assign(error as Error, { Item: item });
+          throw error;
+        }
+      },
+      { step: "initialize", name: "itemInError" },
+    );
+    const before = { ...store.table.counts };
+    const result = await store.commitRoot(space, { sameEpoch: 7n }, { countClosed: true });
+    embedded.client.middlewareStack.remove("itemInError");
+    expect(store.table.counts).toEqual({ ...before, UpdateItem: before["UpdateItem"]! + 1 });
+    expect(result).toEqual({ committed: false, root: await store.readRoot(space) });
   });
 
   it("read and write chunks in as few as the limits allow", async () => {
