@@ -66,7 +66,10 @@ class Environment {
       requestId: randomUUID(),
       deadline: Date.now() + timeoutMs,
     };
-    this.#child.send(request);
+    // A process may end between two invocations; its channel says so here before its exit is known.
+    this.#child.send(request, (error) => {
+      if (error) outcome.reject(error);
+    });
     try {
       return await outcome.promise;
     } finally {
@@ -97,7 +100,7 @@ export class LocalFunction {
    */
   async invoke(event: unknown): Promise<unknown> {
     this.invocations++;
-    const environment = this.#idle.pop() ?? this.#start();
+    const environment = this.#free() ?? this.#start();
     const killAfter = this.options.chaos?.killAfter();
     const killer =
       killAfter === undefined
@@ -116,6 +119,14 @@ export class LocalFunction {
       clearTimeout(await killer);
       if (environment.dead) this.#all.delete(environment);
       else this.#idle.push(environment);
+    }
+  }
+
+  #free(): Environment | undefined {
+    for (;;) {
+      const environment = this.#idle.pop();
+      if (!environment?.dead) return environment;
+      this.#all.delete(environment);
     }
   }
 

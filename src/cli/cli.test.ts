@@ -1,0 +1,107 @@
+/** The command as a person or a script meets it: what it prints, and how it exits. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+
+const WEIR = fileURLToPath(new URL("../../bin/weir.mjs", import.meta.url));
+const EXAMPLE = fileURLToPath(new URL("../../examples/shop.ndjson", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "weir-cli-"));
+
+function weir(...args: string[]): {
+  child: ChildProcess;
+  out: () => string;
+  ended: Promise<{ code: number | null; out: string; err: string }>;
+} {
+  const child = spawn(process.execPath, [WEIR, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let out = "";
+  let err = "";
+  child.stdout!.on("data", (data: Buffer) => {
+    out += data;
+  });
+  child.stderr!.on("data", (data: Buffer) => {
+    err += data;
+  });
+  const ended = new Promise<{ code: number | null; out: string; err: string }>((resolve) =>
+    child.on("close", (code) => resolve({ code, out, err })),
+  );
+  return { child, out: () => out, ended };
+}
+
+async function until(what: () => boolean): Promise<void> {
+  for (let attempt = 0; attempt < 600 && !what(); attempt++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(what()).toBe(true);
+}
+
+it("runs a local deployment that others find, until it is asked to stop", async () => {
+  const local = weir("local", "--json");
+  await until(() => local.out().includes("\n"));
+  const ready = JSON.parse(local.out().split("\n")[0]!);
+  expect(Object.keys(ready)).toEqual([
+    "ready",
+    "endpoint",
+    "region",
+    "credentials",
+    "table",
+    "statusQueueUrl",
+    "deadLetterQueueUrl",
+    "actionQueuePrefix",
+  ]);
+  expect(ready).toMatchObject({ ready: true, region: "us-east-1", actionQueuePrefix: "weir-action-" });
+  expect(Object.keys(ready.credentials)).toEqual(["accessKeyId", "secretAccessKey"]);
+  const barriers = await weir("barriers").ended;
+  expect(barriers).toMatchObject({
+    code: 0,
+    out: expect.stringContaining("No changefeed has registered yet."),
+  });
+  local.child.kill("SIGTERM");
+  expect((await local.ended).code).toBe(0);
+});
+
+it("refuses bad input with exit code 2 and says what to do", async () => {
+  const log = join(folder, "bad.ndjson");
+  const lines = readFileSync(EXAMPLE, "utf8").split("\n").slice(0, 20);
+  writeFileSync(log, [...lines, "{nonsense"].join("\n"));
+  const [bad, missing, option, filled, command] = await Promise.all([
+    weir("replay", log).ended,
+    weir("replay", join(folder, "nowhere.ndjson")).ended,
+    weir("replay", EXAMPLE, "--nodes", "many").ended,
+    weir("replay", EXAMPLE, "--out", folder).ended,
+    weir("frobnicate").ended,
+  ]);
+  expect(bad).toMatchObject({ code: 2, err: expect.stringContaining("bad.ndjson:21: no JSON") });
+  expect(bad.err).toContain("nothing was replayed");
+  expect(missing).toMatchObject({ code: 2, err: expect.stringContaining("there is no such file") });
+  expect(option).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('--nodes is "many": use a whole number from 1 to 50'),
+  });
+  expect(filled).toMatchObject({ code: 2, err: expect.stringContaining("is not empty") });
+  expect(command.code).toBe(2);
+});
+
+it("replays the example with killed functions and messages that come twice, and the consumer finds nothing", async () => {
+  const options = [
+    "--queues",
+    "dispatcher",
+    "--nodes",
+    "2",
+    "--spans",
+    "3",
+    "--chaos-kill",
+    "0.1",
+    "--chaos-duplicate",
+    "0.1",
+  ];
+  const replay = await weir("replay", EXAMPLE, "--out", join(folder, "chaos"), "--json", ...options).ended;
+  expect(replay.err + replay.out.slice(0, 500), "the replay's output").toContain('"file"');
+  const result = JSON.parse(replay.out);
+  expect(result.verdict).toMatchObject({ ok: true, differences: [], rows: result.rows });
+  expect(result.barriers.length).toBeGreaterThan(20);
+  expect(result.counts.kills).toBeGreaterThan(0);
+  expect(result.counts.duplicates).toBeGreaterThan(0);
+  expect(replay.code).toBe(0);
+}, 240_000);
