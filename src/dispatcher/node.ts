@@ -43,7 +43,7 @@ export interface CaptureNodeOptions {
   readonly encoding?: Encoding;
   /** How long reports are collected to go out together, in ms. Default: 10. */
   readonly foldMs?: number;
-  /** Largest body in bytes. Default: 256 KiB. */
+  /** Largest body in bytes. Default: 255 KiB, which leaves room for the attributes. */
   readonly messageLimit?: number;
   /** The coordinator wants a dispatcher created or removed. The message comes again until this resolves. */
   readonly onSchedule?: (request: ScheduleDispatcherRequest) => Promise<void>;
@@ -95,7 +95,7 @@ export class CaptureNode {
       encoding: options.encoding ?? "json",
       clock: this.clock,
       foldMs: options.foldMs ?? 10,
-      limit: options.messageLimit ?? 256 * 1024,
+      limit: options.messageLimit ?? 255 * 1024,
       send: (body) => this.#sendBody("BlockStatusRequest", body),
     });
     this.#registrations = new Registrations({

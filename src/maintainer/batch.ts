@@ -241,7 +241,9 @@ function* putAside(
   failed: Map<string, string>,
 ): Program<void> {
   try {
-    yield* ask("deadLetter", { body: message.body, attributes: message.attributes, reason });
+    // When it was sent is part of what it says, and would be lost with a redrive (protocol.md, attribute sentAt).
+    const attributes = { sentAt: String(message.sentAt), ...message.attributes };
+    yield* ask("deadLetter", { body: message.body, attributes, reason });
     observer.note({
       what: "message-rejected",
       space: "",

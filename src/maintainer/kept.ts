@@ -28,7 +28,7 @@ function keptFrom(type: Kept["type"], body: string, sender: Sender, content: str
  */
 export function* keepEarly(session: Session, reports: readonly Report[]): Program<boolean> {
   const before = session.root?.rosterVersion;
-  for (const report of reports) {
+  for (const report of reports.flatMap(inParts)) {
     const body = encode(
       "BlockStatusRequest",
       "protobuf",
@@ -50,6 +50,16 @@ export function* keepEarly(session: Session, reports: readonly Report[]): Progra
   // A registration that was committed before this read saw nothing kept, so it is seen here; a later one reads it.
   yield* session.refresh();
   return session.root?.rosterVersion !== before;
+}
+
+/** Lives in one kept item: far below the 400 KB that an item may have. */
+const LIVES_PER_ITEM = 5_000;
+
+function inParts(report: Report): Report[] {
+  const parts: Report[] = [];
+  for (let from = 0; from < report.lives.length; from += LIVES_PER_ITEM)
+    parts.push({ ...report, lives: report.lives.slice(from, from + LIVES_PER_ITEM) });
+  return parts;
 }
 
 /** Keeps component states of lives that are not known yet. */

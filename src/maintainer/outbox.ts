@@ -27,8 +27,11 @@ type Kind = "ignored" | "ack" | "write" | "pass";
 /** One response carries its statuses in this order (protocol.md R9a). */
 const ORDER: readonly Kind[] = ["ignored", "ack", "write", "pass"];
 
-/** Bytes of one message: SQS allowed 256 KiB before 2025 and old consumers expect no more (protocol.md R9a). */
-export const MESSAGE_LIMIT = 256 * 1024;
+/** Bytes of one body: a message may have 256 KiB with its attributes (protocol.md R9a). */
+export const MESSAGE_LIMIT = 255 * 1024;
+
+/** Dispatchers in one `RegistrationResult`: a refusal takes some 200 bytes. */
+const RESULTS_PER_MESSAGE = 1_000;
 
 /** A dispatcher to create, with the id that it is given. */
 export interface ToCreate {
@@ -135,17 +138,20 @@ export class Outbox {
       const { high, low } = dispatcherId(key);
       return { high: high.toString(), low: low.toString() };
     };
-    const body = JSON.stringify({
-      accepted: outcome.accepted.map((one) => ({ id: id(one.id), life: one.life.toString() })),
-      refused: outcome.refused.map((one) => ({
-        id: id(one.id),
-        life: one.life.toString(),
-        knownLife: one.knownLife.toString(),
-        reason: one.reason,
-      })),
-      maintainerEpoch: this.#epoch.toString(),
-    });
-    this.#ready.push({ queue, type: "RegistrationResult", encoding: "json", body, about: [] });
+    const accepted = outcome.accepted.map((one) => ({ id: id(one.id), life: one.life.toString() }));
+    const refused = outcome.refused.map((one) => ({
+      id: id(one.id),
+      life: one.life.toString(),
+      knownLife: one.knownLife.toString(),
+      reason: one.reason,
+    }));
+    const maintainerEpoch = this.#epoch.toString();
+    const most = Math.max(1, accepted.length, refused.length);
+    for (let from = 0; from < most; from += RESULTS_PER_MESSAGE) {
+      const part = <T>(all: readonly T[]) => all.slice(from, from + RESULTS_PER_MESSAGE);
+      const body = JSON.stringify({ accepted: part(accepted), refused: part(refused), maintainerEpoch });
+      this.#ready.push({ queue, type: "RegistrationResult", encoding: "json", body, about: [] });
+    }
   }
 
   get empty(): boolean {
