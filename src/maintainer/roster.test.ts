@@ -160,7 +160,9 @@ describe("R4 to R6: lives", () => {
     await world.handle(world.registration({ ...n1, start: 7 }, [{ id: T, table: 0n, life: 2n }]));
     await world.handle(world.waiting({ ...n1, start: 7 }, [life(d(10), 1n)], K, state));
     expect(await world.phase(K)).toBeUndefined();
+    const before = world.store.clone();
     await world.handle(old);
+    expect(world.store.roots).toEqual(before.roots);
     await world.handle(world.waiting(n1, [life(d(55), 99n)], K, state));
     expect(await world.phase(K)).toBeUndefined();
   });
