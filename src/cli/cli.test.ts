@@ -15,7 +15,9 @@ function weir(...args: string[]): {
   out: () => string;
   ended: Promise<{ code: number | null; out: string; err: string }>;
 } {
-  const child = spawn(process.execPath, [WEIR, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  // A temporary folder of its own: deployments that run on this machine are found there.
+  const env = { ...process.env, TMPDIR: folder };
+  const child = spawn(process.execPath, [WEIR, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
   let out = "";
   let err = "";
   child.stdout!.on("data", (data: Buffer) => {
