@@ -1,17 +1,20 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import Table from "cli-table3";
 import type { Command } from "commander";
 import { Roster } from "../barrier/roster.ts";
-import { findLocalDeployments } from "../local/discovery.ts";
-import { type BarrierView, describeClosed, describeOpen } from "../maintainer/describe.ts";
+import {
+  type BarrierView,
+  describeClosed,
+  describeOpen,
+  holdUp,
+  seconds,
+  short,
+} from "../maintainer/describe.ts";
 import { DynamoStore } from "../storage/dynamodb/store.ts";
+import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
 import { Problem, wholeNumber } from "./problem.ts";
 
-interface BarriersOptions {
+interface BarriersOptions extends DeploymentOptions {
   readonly json?: boolean;
-  readonly endpoint?: string;
-  readonly table?: string;
-  readonly region?: string;
   readonly limit: number;
 }
 
@@ -37,8 +40,8 @@ export function registerBarriers(program: Command): void {
 }
 
 async function listBarriers(options: BarriersOptions): Promise<void> {
-  const { client, table } = connect(options);
-  const store = new DynamoStore(client, { table });
+  const { dynamodb, sqs, table } = connectDeployment(options);
+  const store = new DynamoStore(dynamodb, { table });
   try {
     const changefeeds = await read(store, options.limit);
     if (options.json) console.log(JSON.stringify(changefeeds, undefined, 2));
@@ -48,28 +51,9 @@ async function listBarriers(options: BarriersOptions): Promise<void> {
       throw new Problem(`there is no table "${table}": name the stack's output TableName with --table`);
     throw error;
   } finally {
-    client.destroy();
+    dynamodb.destroy();
+    sqs.destroy();
   }
-}
-
-function connect(options: BarriersOptions): { client: DynamoDBClient; table: string } {
-  if (options.endpoint !== undefined || options.table !== undefined) {
-    const { endpoint, region, table } = options;
-    if (table === undefined) throw new Problem("--table is missing: name the stack's output TableName");
-    const client = new DynamoDBClient({
-      ...(endpoint !== undefined && { endpoint }),
-      ...(region !== undefined && { region }),
-    });
-    return { client, table };
-  }
-  const [local, another] = findLocalDeployments();
-  if (!local)
-    throw new Problem(
-      "no weir local runs here: start one, or name a deployment with --table (and --endpoint)",
-    );
-  if (another) console.error(`weir: several run here, this is the one with process id ${local.pid}`);
-  const { endpoint, region, credentials, table } = local.endpoints;
-  return { client: new DynamoDBClient({ endpoint: endpoint.dynamodb, region, credentials }), table };
 }
 
 async function read(store: DynamoStore, limit: number): Promise<ListedChangefeed[]> {
@@ -128,23 +112,3 @@ function show(changefeeds: readonly ListedChangefeed[]): void {
     console.log(table.toString());
   }
 }
-
-/** The one line for three in the morning: what is stuck, since when, whose fault. */
-export function holdUp(barrier: BarrierView): string {
-  const what = `${barrier.isSyncPoint ? "syncpoint" : "DDL"} ${barrier.commitTs} ${barrier.phase} since ${seconds(barrier.ageMs)}`;
-  if (barrier.waitsFor !== undefined) return `${what}: waits for the earlier event ${barrier.waitsFor}`;
-  const names = barrier.missing.map(
-    (one) =>
-      `${short(one.dispatcher)} on ${one.node} (table ${one.tableId}${one.unreachable ? ", its queue is gone" : ""})`,
-  );
-  const more = barrier.missingCount > names.length ? ` and ${barrier.missingCount - names.length} more` : "";
-  const tables =
-    barrier.uncoveredTables.length > 0
-      ? `; no dispatcher for table ${barrier.uncoveredTables.join(", ")}`
-      : "";
-  if (names.length === 0 && tables === "") return `${what}: nobody is missing, it is about to go on`;
-  return `${what}: ${names.length > 0 ? `held up by ${names.join(", ")}${more}` : "held up"}${tables}`;
-}
-
-const short = (id: string) => (id.length > 12 ? `…${id.slice(-8)}` : id);
-const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;

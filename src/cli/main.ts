@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { registerBarriers } from "./barriers.ts";
+import { registerEvict } from "./evict.ts";
 import { registerLocal } from "./local.ts";
 import { Problem } from "./problem.ts";
 import { registerReplay } from "./replay.ts";
@@ -11,6 +12,7 @@ const program = new Command("weir")
 registerReplay(program);
 registerLocal(program);
 registerBarriers(program);
+registerEvict(program);
 
 try {
   await program.parseAsync();

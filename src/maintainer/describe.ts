@@ -126,3 +126,24 @@ function common(key: string, event: BlockEvent) {
     influence: influenceText(event),
   };
 }
+
+/** The one line for three in the morning: what is stuck, since when, whose fault. */
+export function holdUp(barrier: BarrierView): string {
+  const what = `${barrier.isSyncPoint ? "syncpoint" : "DDL"} ${barrier.commitTs} ${barrier.phase} since ${seconds(barrier.ageMs)}`;
+  if (barrier.waitsFor !== undefined) return `${what}: waits for the earlier event ${barrier.waitsFor}`;
+  const names = barrier.missing.map(
+    (one) =>
+      `${short(one.dispatcher)} on ${one.node} (table ${one.tableId}${one.unreachable ? ", its queue is gone" : ""})`,
+  );
+  const more = barrier.missingCount > names.length ? ` and ${barrier.missingCount - names.length} more` : "";
+  const tables =
+    barrier.uncoveredTables.length > 0
+      ? `; no dispatcher for table ${barrier.uncoveredTables.join(", ")}`
+      : "";
+  if (names.length === 0 && tables === "") return `${what}: nobody is missing, it is about to go on`;
+  return `${what}: ${names.length > 0 ? `held up by ${names.join(", ")}${more}` : "held up"}${tables}`;
+}
+
+/** The last digits of an id, for people. */
+export const short = (id: string) => (id.length > 12 ? `…${id.slice(-8)}` : id);
+export const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;

@@ -1,6 +1,8 @@
 /** The invariants of the design, each by what goes in and what comes out. What breaks a rule here breaks a test. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { ComponentState } from "../protocol/messages.ts";
+import { evict } from "./evict.ts";
+import { run } from "./program.ts";
 import {
   again,
   d,
@@ -355,5 +357,29 @@ describe("I10: a message that is not understood stops nobody else and is kept", 
       if (when === "before" && method === "deadLetter") throw new Error("the dead-letter queue is not there");
     }, bad);
     expect(result.failed.map((one) => one.messageId)).toEqual([bad.messageId]);
+  });
+});
+
+describe("R9b: who is lost for good", () => {
+  it("is evicted, and what waited for it goes on", async () => {
+    const key = syncpoint(100n);
+    await world.handle(world.waiting(n1, [T, d(10), d(21)], key, { BlockTables: everybody }));
+    const sweep = await world.sweep();
+    expect(sweep.observer.seen.find((one) => one.what === "barrier-open")).toMatchObject({
+      count: 1,
+      detail: expect.stringMatching(/syncpoint 100 waiting since .* held up by …00000016 on n2 \(table 20\)/),
+    });
+    const [space] = await world.store.listSpaces();
+    const evicted = await run(evict(space!, { node: "n2" }, world.invocation()), world.port);
+    expect(evicted.map((life) => life.id)).toEqual([d(22)]);
+    // Its part of the table is covered by nobody now: a dispatcher that takes it over is waited for.
+    expect(await world.phase(key)).toBe("waiting");
+    await world.handle(world.registration(n1, [{ id: d(23), table: 20n, start: "m", checkpoint: 1n }]));
+    await world.handle(world.waiting(n1, [d(23)], key, { BlockTables: everybody }));
+    expect(await world.phase(key)).toBe("writing");
+    // A late copy of its registration does not bring it back.
+    const before = world.store.clone();
+    await world.handle(world.registration(n2, [{ id: d(22), table: 20n, start: "m" }]));
+    expect(world.store.roots).toEqual(before.roots);
   });
 });

@@ -1,5 +1,6 @@
 import { tellCreate } from "./applying.ts";
 import { flush, handleKept, type Invocation, openSession } from "./batch.ts";
+import { describeOpen, holdUp } from "./describe.ts";
 import { evaluate } from "./evaluate.ts";
 import { Observer } from "./observe.ts";
 import { ask, type Program, together } from "./program.ts";
@@ -69,13 +70,22 @@ function* missingTables(session: Session): Program<void> {
 
 function* describe(session: Session): Program<void> {
   for (const [key, step] of session.root?.steps ?? []) {
-    const event = yield* session.event(key);
+    const item = yield* ask("readBarrier", session.name(key));
+    if (item === undefined) continue;
+    const tallies = yield* ask(
+      "readTallies",
+      session.name(key),
+      step.phase === "passing" ? "passed" : "waiting",
+    );
+    const roster = yield* session.roster();
+    const view = describeOpen(key, step, item, tallies, roster, session.root?.pending ?? [], session.now);
     session.observer.note({
       what: "barrier-open",
       space: session.space.text,
       key,
-      detail: `${step.phase} ${event.influence.type}`,
-      ms: session.now - step.openedAt,
+      detail: holdUp(view),
+      count: view.missingCount,
+      ms: view.ageMs,
     });
   }
 }

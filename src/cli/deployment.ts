@@ -1,0 +1,47 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import { findLocalDeployments } from "../local/discovery.ts";
+import { Problem } from "./problem.ts";
+
+/** How a command names the deployment that it is about. */
+export interface DeploymentOptions {
+  readonly endpoint?: string;
+  readonly table?: string;
+  readonly region?: string;
+}
+
+export interface ConnectedDeployment {
+  readonly dynamodb: DynamoDBClient;
+  readonly sqs: SQSClient;
+  readonly table: string;
+  /** Known of a local deployment only. */
+  readonly actionQueuePrefix: string | undefined;
+}
+
+/** Connects to the deployment that is named, or to the weir local that runs here. */
+export function connectDeployment(options: DeploymentOptions): ConnectedDeployment {
+  if (options.endpoint !== undefined || options.table !== undefined) {
+    const { endpoint, region, table } = options;
+    if (table === undefined) throw new Problem("--table is missing: name the stack's output TableName");
+    const config = { ...(endpoint !== undefined && { endpoint }), ...(region !== undefined && { region }) };
+    return {
+      dynamodb: new DynamoDBClient(config),
+      sqs: new SQSClient(config),
+      table,
+      actionQueuePrefix: undefined,
+    };
+  }
+  const [local, another] = findLocalDeployments();
+  if (!local)
+    throw new Problem(
+      "no weir local runs here: start one, or name a deployment with --table (and --endpoint)",
+    );
+  if (another) console.error(`weir: several run here, this is the one with process id ${local.pid}`);
+  const { endpoint, region, credentials, table, actionQueuePrefix } = local.endpoints;
+  return {
+    dynamodb: new DynamoDBClient({ endpoint: endpoint.dynamodb, region, credentials }),
+    sqs: new SQSClient({ endpoint: endpoint.sqs, region, credentials }),
+    table,
+    actionQueuePrefix,
+  };
+}
