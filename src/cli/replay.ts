@@ -86,11 +86,11 @@ async function runReplay(file: string, options: ReplayCommandOptions): Promise<v
   const plan = planReplay(changes, options.syncpointEvery);
   const timings = new Timings(plan, () => performance.now());
   const local = options.endpoint === undefined ? await startDeployment(options) : undefined;
-  const client = new SQSClient(
-    local
-      ? { endpoint: local.endpoint.sqs, region: local.region, credentials: local.credentials }
-      : { endpoint: options.endpoint!, region: options.region },
-  );
+  const config = local
+    ? { endpoint: local.endpoint.sqs, region: local.region, credentials: local.credentials }
+    : { endpoint: options.endpoint!, region: options.region };
+  const client = new SQSClient(config);
+  const queues = new SqsQueues(config);
   try {
     const started = performance.now();
     const replay = new Replay(plan, timings, {
@@ -101,7 +101,7 @@ async function runReplay(file: string, options: ReplayCommandOptions): Promise<v
       name: `replay-${Date.now().toString(36)}`,
       statusQueueUrl: local?.statusQueueUrl ?? (await findStatusQueue(client, options)),
       actionQueuePrefix: local?.actionQueuePrefix ?? `${options.prefix}-action-`,
-      queues: new SqsQueues(client),
+      queues,
       onError: (error) => view.note(error),
     });
     const view = new LiveView(timings, plan, replay);
@@ -127,6 +127,7 @@ async function runReplay(file: string, options: ReplayCommandOptions): Promise<v
     if (!verdict.ok) process.exitCode = 1;
   } finally {
     client.destroy();
+    queues.destroy();
     await local?.stop();
   }
 }

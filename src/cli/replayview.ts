@@ -1,5 +1,5 @@
 import Table from "cli-table3";
-import logUpdate from "log-update";
+import { createLogUpdate } from "log-update";
 import { describeDifference } from "../consumer/verdict.ts";
 import type { RequestCounts } from "../local/engines.ts";
 import type { Plan } from "../replay/plan.ts";
@@ -7,6 +7,8 @@ import type { Replay } from "../replay/run.ts";
 import type { Timings } from "../replay/timings.ts";
 import type { ReplayResult } from "./replay.ts";
 
+// Standard output is for the result alone.
+const logUpdate = createLogUpdate(process.stderr);
 const REDRAW_MS = 100;
 const LINE_MS = 5_000;
 /** After this long without any progress the view says who holds everything up. */

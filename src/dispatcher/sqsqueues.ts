@@ -5,19 +5,35 @@ import {
   DeleteQueueCommand,
   ReceiveMessageCommand,
   SendMessageCommand,
-  type SQSClient,
+  SQSClient,
+  type SQSClientConfig,
 } from "@aws-sdk/client-sqs";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { QueueClient, QueueMessage, ReceivedMessage } from "./ports.ts";
 
 /** Seconds for which a received action is not delivered again; a longer write extends it. */
 const VISIBILITY_SECONDS = 30;
 
-/** Queues on SQS. */
+/**
+ * Queues on SQS. Each queue that is polled holds a connection for as long as its long poll lasts, and the SDK's default is 50
+ * connections: with more queues than that, reports would wait for polls to end. So the client is made here, without a bound;
+ * there are as many connections as queues that are waited for, and a few.
+ */
 export class SqsQueues implements QueueClient {
   readonly #client: SQSClient;
 
-  constructor(client: SQSClient) {
-    this.#client = client;
+  /** @param config of the SDK client: region, credentials, endpoint as needed */
+  constructor(config: Omit<SQSClientConfig, "requestHandler"> = {}) {
+    const agent = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY };
+    this.#client = new SQSClient({
+      ...config,
+      requestHandler: new NodeHttpHandler({ httpAgent: agent, httpsAgent: agent }),
+    });
+  }
+
+  /** Closes the connections. */
+  destroy(): void {
+    this.#client.destroy();
   }
 
   async createQueue(name: string): Promise<string> {
