@@ -15,6 +15,8 @@ it("sends while more queues are polled than an SDK client has connections", asyn
   );
   const abort = new AbortController();
   const polls = urls.map((url) => queues.receive(url, 5, abort.signal).catch(() => []));
+  // The polls take their connections first.
+  await new Promise((resolve) => setTimeout(resolve, 500));
   const sent = queues.send(status, { body: "report", attributes: { type: "BlockStatusRequest" } });
   const first = await Promise.race([
     sent.then(() => "sent"),
