@@ -2,7 +2,7 @@ import Table from "cli-table3";
 import { createLogUpdate } from "log-update";
 import { describeDifference } from "../consumer/verdict.ts";
 import type { RequestCounts } from "../local/engines.ts";
-import type { Plan } from "../replay/plan.ts";
+import type { Plan, ReplayEvent } from "../replay/plan.ts";
 import type { Replay } from "../replay/run.ts";
 import type { Timings } from "../replay/timings.ts";
 import type { ReplayResult } from "./replay.ts";
@@ -67,9 +67,24 @@ export class LiveView {
       lines.push(
         `${current.key} ${current.phase}: ${current.arrived.length} arrived  ${current.statement.slice(0, 70)}`,
       );
+    if (current?.phase === "waiting") lines.push(this.#missing(current.event, current.arrived));
     if (stalled) lines.push(this.#holdUp());
     if (this.#note) lines.push(`tried again after: ${this.#note.slice(0, 120)}`);
     return lines;
+  }
+
+  /** Who has not come to an event at which others wait. */
+  #missing(event: ReplayEvent, arrived: readonly string[]): string {
+    const there = new Set(arrived);
+    const touched = this.#plan.touched.get(event);
+    const missing = [...this.#replay.standing()].filter(
+      (one) => (one.tableId === 0n || touched?.has(one.tableId)) && !there.has(one.dispatcher),
+    );
+    if (missing.length === 0) return "  all are there: the coordinator decides";
+    const names = missing
+      .slice(0, 4)
+      .map((one) => `…${one.dispatcher.slice(-4)} of ${one.table} on ${one.node}`);
+    return `  missing ${missing.length}: ${names.join(", ")}`;
   }
 
   /** Who stands at what, the one that keeps everybody waiting first. */

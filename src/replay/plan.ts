@@ -25,6 +25,8 @@ export interface Plan {
   readonly rows: number;
   /** What each event is, for people. */
   readonly about: ReadonlyMap<ReplayEvent, string>;
+  /** The tables whose dispatchers stop at each event, beside the table trigger. */
+  readonly touched: ReadonlyMap<ReplayEvent, ReadonlySet<bigint>>;
 }
 
 /** TiDB's numbers of kinds of DDL, as schema files have them; 0 for others. */
@@ -52,12 +54,14 @@ export function planReplay(changes: readonly Change[], syncpointEvery: bigint): 
   const tables = new Map<bigint, TablePlan>();
   const live = new Map<bigint, bigint>();
   const about = new Map<ReplayEvent, string>();
+  const touchedBy = new Map<ReplayEvent, ReadonlySet<bigint>>();
   let rows = 0;
   let nextSyncpoint = syncpointEvery > 0n ? changes[0]!.commitTs + syncpointEvery : undefined;
 
   const give = (event: ReplayEvent, touched: Iterable<bigint>, drops: (tableId: bigint) => boolean) => {
     trigger.push(event);
-    for (const tableId of touched)
+    touchedBy.set(event, new Set(touched));
+    for (const tableId of touchedBy.get(event)!)
       tables.get(tableId)?.items.push({ kind: "event", event, drops: drops(tableId) });
   };
   const syncpoint = (commitTs: bigint) => {
@@ -84,7 +88,7 @@ export function planReplay(changes: readonly Change[], syncpointEvery: bigint): 
     }
     const event = eventOf(change);
     about.set(event, change.query);
-    const touched = touchedBy(change, live);
+    const touched = tablesTouched(change, live);
     const dropped = new Set(droppedBy(change, live));
     give(event, touched, (tableId) => dropped.has(tableId));
     for (const tableId of dropped) live.delete(tableId);
@@ -96,10 +100,10 @@ export function planReplay(changes: readonly Change[], syncpointEvery: bigint): 
       tables.set(tableId, { tableId, schemaId, name, items: [] });
     }
   }
-  return { trigger, tables, rows, about };
+  return { trigger, tables, rows, about, touched: touchedBy };
 }
 
-function touchedBy(change: DdlChange, live: ReadonlyMap<bigint, bigint>): bigint[] {
+function tablesTouched(change: DdlChange, live: ReadonlyMap<bigint, bigint>): bigint[] {
   const { type, tableIds, schemaId } = change.blockTables;
   if (type === InfluenceType.Normal) return tableIds.filter((tableId) => live.has(tableId));
   return [...live]

@@ -82,13 +82,14 @@ export class Replay {
   }
 
   /** Who stands where, for the line that says who is missing. */
-  *standing(): Iterable<{ node: string; dispatcher: string; table: string; at: string }> {
+  *standing(): Iterable<{ node: string; dispatcher: string; tableId: bigint; table: string; at: string }> {
     for (const node of this.#nodes)
       for (const dispatcher of node.dispatchers) {
         const blocked = dispatcher.blockedAt;
         yield {
           node: node.id,
           dispatcher: dispatcher.config.id,
+          tableId: dispatcher.config.tableId,
           table: this.#plan.tables.get(dispatcher.config.tableId)?.name ?? "table trigger",
           at: blocked ? `${blocked.stage} at ${blocked.event.key.commitTs}` : "reading",
         };

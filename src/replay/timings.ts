@@ -71,11 +71,18 @@ export class Timings {
   }
 
   /** Events at which somebody stands, the first in order first. */
-  get open(): { key: string; phase: string; statement: string; arrived: readonly string[] }[] {
+  get open(): {
+    event: ReplayEvent;
+    key: string;
+    phase: string;
+    statement: string;
+    arrived: readonly string[];
+  }[] {
     return [...this.#times]
       .filter(([, one]) => one.gone < one.dispatchers.size)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, one]) => ({
+        event: one.event,
         key,
         phase: one.writeEnd ? "passing" : one.writeStart ? "writing" : "waiting",
         statement: this.#plan.about.get(one.event) ?? "",
