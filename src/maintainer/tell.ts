@@ -1,5 +1,4 @@
 import { completeVersions, missingLives, sameLives } from "../barrier/coverage.ts";
-import { touches } from "../barrier/event.ts";
 import type { Life } from "../barrier/roster.ts";
 import { writerOf } from "../barrier/step.ts";
 import { ask, type Program } from "./program.ts";
@@ -74,11 +73,4 @@ function* missingToPass(session: Session, key: string): Program<Life[]> {
       completeVersions(marks, chunk.id),
     ),
   );
-}
-
-/** The lives that a barrier's event touches, whether they still owe something or not. */
-export function* touchedLives(session: Session, key: string): Program<Life[]> {
-  const event = yield* session.event(key);
-  const roster = yield* session.roster();
-  return roster.dispatchers.flatMap((chunk) => chunk.lives.filter((life) => touches(event, life)));
 }

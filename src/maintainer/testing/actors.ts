@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { compareKeys, type EventKey, keyText } from "../../protocol/eventkey.ts";
 import type { StateSchema } from "../../protocol/messages.ts";
 import type { StatusMessage } from "../intake.ts";
-import { idsOf, type TestNode, type World } from "./world.ts";
+import type { TestNode, World } from "./world.ts";
 
 export interface ActorEvent {
   readonly key: EventKey;
@@ -126,5 +126,3 @@ export function faultsOf(deeds: readonly Deed[]): string[] {
   }
   return faults;
 }
-
-export { idsOf };
