@@ -54,6 +54,8 @@ export interface StatusChange {
     readonly id: DispatcherKey;
     readonly life: bigint;
     readonly state: ComponentState;
+    /** 0 if it says nothing. */
+    readonly checkpointTs: bigint;
   }[];
 }
 

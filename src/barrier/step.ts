@@ -18,6 +18,11 @@ export interface Grant {
   readonly life: bigint;
   readonly chunk: number;
   readonly slot: number;
+  /**
+   * It was registered as executing an action of an earlier coordinator, Write or Pass: either way its DONE says that
+   * the event is written (protocol.md M14).
+   */
+  readonly registered?: true;
 }
 
 /** What the root holds of an open barrier. It changes only together with `phase` or the number of grants. */
@@ -95,6 +100,15 @@ export function closedStep(step: Step, now: number): Step {
 /** The life that holds the last grant. */
 export function writerOf(step: Step): Grant | undefined {
   return step.wroteBy >= 0 ? step.grants[step.wroteBy] : step.grants.at(-1);
+}
+
+/**
+ * Whether a DONE of the life that holds or held a grant says that the event is written (protocol.md M8, M14). An old node
+ * does not say what it did: the barrier's writer wrote (section 1).
+ */
+export function saysWritten(step: Step, grant: number, done: "write" | "pass" | "unspecified"): boolean {
+  if (done !== "pass") return true;
+  return step.grants[grant]?.registered === true && (step.phase === "waiting" || step.phase === "writing");
 }
 
 /** Which grant a life holds or held; -1: never any (protocol.md M8). */

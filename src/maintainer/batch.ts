@@ -6,6 +6,7 @@ import { Observer } from "./observe.ts";
 import { Outbox } from "./outbox.ts";
 import type { ActionMessage } from "./port.ts";
 import { ask, type Program, together } from "./program.ts";
+import { noteProgress } from "./progress.ts";
 import { handleReports } from "./reports.ts";
 import {
   EpochChanged,
@@ -153,15 +154,20 @@ function* handleSpace(
   inputs: readonly SpaceInput[],
   fault: (message: StatusMessage, reason: string) => void,
 ): Program<void> {
-  const changed = yield* handleMembership(
+  const { changed, accepted } = yield* handleMembership(
     session,
     inputs.filter((input) => input.membership !== undefined),
     (input, reason) => fault(input.message, reason),
   );
   if (changed) yield* handleKept(session);
+  yield* noteProgress(session, inputs);
   yield* handleReports(
     session,
-    inputs.flatMap((input) => input.reports),
+    inputs.flatMap((input) =>
+      input.reports.filter(
+        ({ registered, lives }) => !registered || accepted.get(input)?.has(lives[0]!.id) === true,
+      ),
+    ),
     (report: Report, reason) => fault(report.message, reason),
   );
 }

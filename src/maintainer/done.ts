@@ -1,5 +1,5 @@
 import type { Place } from "../barrier/roster.ts";
-import { grantIndex, type Step } from "../barrier/step.ts";
+import { grantIndex, type Step, saysWritten } from "../barrier/step.ts";
 import { buryClosed, judge, markWritten } from "./advance.ts";
 import type { Report } from "./intake.ts";
 import { ask, type Program } from "./program.ts";
@@ -33,10 +33,9 @@ export function* doneReports(
   for (const { report, places } of placed)
     for (const place of places) {
       const grant = grantIndex(step, place.life.id, place.life.life);
-      // An old node does not say what it did: the barrier's writer wrote, any other passed (design.md, section 1).
-      const wrote = report.done === "write" || (report.done === "unspecified" && grant >= 0);
-      if (!wrote) passes.push(place);
-      else if (grant >= 0) writes.push(grant);
+      if (grant >= 0 && saysWritten(step, grant, report.done)) writes.push(grant);
+      // Of an old node without a grant: any other than the writer has passed (protocol.md, section 1).
+      else if (report.done !== "write") passes.push(place);
       else session.observer.note({ what: "report-stale", space: session.space.text, key, count: 1 });
     }
 

@@ -40,7 +40,12 @@ export function* evict(space: Space, who: Evicted, invocation: Invocation): Prog
       membership: {
         kind: "status" as const,
         sender: { node: id, start: node.start, principal: node.principal, sentAt: invocation.now },
-        statuses: of.map((life) => ({ id: life.id, life: life.life, state: ComponentState.Removed })),
+        statuses: of.map((life) => ({
+          id: life.id,
+          life: life.life,
+          state: ComponentState.Removed,
+          checkpointTs: 0n,
+        })),
       },
       reports: [],
       replyQueue: "",

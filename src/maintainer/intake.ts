@@ -3,11 +3,12 @@ import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { type BlockEvent, eventBytes, eventOf, InvalidState } from "../barrier/event.ts";
 import type { MembershipChange, Sender } from "../barrier/membership.ts";
 import { decode, type Encoding, MalformedMessage, parseEncoding } from "../protocol/codec.ts";
-import { keyText } from "../protocol/eventkey.ts";
+import { keyText, parseKeyText } from "../protocol/eventkey.ts";
 import {
   BlockStage,
   type ChangefeedID,
   DoneAction,
+  type State,
   type TableSpanBlockStatus,
 } from "../protocol/messages.ts";
 import { openingChanges, registrationChanges, statusChanges } from "./intakemembership.ts";
@@ -36,7 +37,8 @@ export interface ReportedLife {
 /** One block status, of one or many dispatchers. */
 export interface Report {
   readonly key: string;
-  readonly stage: "none" | "waiting" | "done";
+  /** `writing` and `written` come with registrations only: the block state WRITING and DONE (protocol.md M14). */
+  readonly stage: "none" | "waiting" | "writing" | "written" | "done";
   readonly done: "write" | "pass" | "unspecified";
   readonly lives: readonly ReportedLife[];
   /** Absent for DONE. */
@@ -48,6 +50,8 @@ export interface Report {
   readonly message: StatusMessage;
   readonly index: number;
   readonly redelivered: boolean;
+  /** It is the block state of a registration: it counts with the life that this registered, and is never kept. */
+  readonly registered: boolean;
 }
 
 /** What a message asks of one space. */
@@ -157,6 +161,7 @@ function reportsOf(message: StatusMessage, sender: Sender, encoding: Encoding): 
   for (const [index, status] of request.blockStatuses.entries()) {
     try {
       const report = reportOf(status, sender, message, index);
+      refuseRedoSyncpoint(space, report);
       const again = `${report.key}/${report.stage}/${report.done}/${report.digest}`;
       const lives = report.lives.filter(({ id, life }) => {
         const one = `${again}/${id}/${life}`;
@@ -172,6 +177,12 @@ function reportsOf(message: StatusMessage, sender: Sender, encoding: Encoding): 
     inputs: [{ space, message, epoch: undefined, membership: undefined, reports, replyQueue: "" }],
     faults,
   };
+}
+
+/** protocol.md M17. @throws MalformedMessage */
+export function refuseRedoSyncpoint(space: Space, report: Report): void {
+  if (space.mode === 1n && parseKeyText(report.key).isSyncPoint)
+    throw new MalformedMessage("IsSyncPoint in redo mode: redo has no syncpoints, report it in mode 0 only");
 }
 
 /** Digest of an event's bytes: short enough for the root, long enough that no two events of one key share it. */
@@ -196,7 +207,8 @@ function reportOf(
   if (state.BlockTs === 0n) throw new MalformedMessage("BlockTs is 0: name the event's commitTs");
   const lives = livesOf(status, sender);
   const key = keyText({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
-  const common = { key, lives, sender, message, index, redelivered: message.receiveCount > 1 };
+  const redelivered = message.receiveCount > 1;
+  const common = { key, lives, sender, message, index, redelivered, registered: false };
   if (state.stage === BlockStage.DONE) {
     const done = DONE_KINDS[state.doneAction];
     if (done === undefined)
@@ -208,17 +220,57 @@ function reportOf(
     throw new MalformedMessage(`stage ${state.stage} cannot be reported: use NONE, WAITING or DONE`);
   if (state.stage === BlockStage.WAITING && !state.IsBlocked)
     throw new MalformedMessage("stage is WAITING and IsBlocked is false: a dispatcher that waits is blocked");
+  return { ...common, stage: state.IsBlocked ? "waiting" : "none", done: "unspecified", ...described(state) };
+}
+
+/** What a state says that the event is. */
+function described(state: State): Pick<Report, "event" | "bytes" | "digest"> {
   const event = eventOf(state);
   const bytes = eventBytes(event);
+  return { event, bytes, digest: digestOf(bytes) };
+}
+
+/**
+ * The block state of a registered dispatcher as a report (protocol.md M14); undefined: it stands at no event.
+ * @throws MalformedMessage, InvalidState if the state cannot be one
+ */
+export function registeredReport(
+  state: State,
+  life: ReportedLife,
+  sender: Sender,
+  message: StatusMessage,
+  index: number,
+): Report | undefined {
+  if (state.stage === BlockStage.NONE && !state.IsBlocked) return undefined;
+  const stage = REGISTERED_STAGES[state.stage];
+  if (stage === undefined)
+    throw new MalformedMessage(`stage ${state.stage} is unknown: use WAITING, WRITING or DONE`);
+  if (!state.IsBlocked)
+    throw new MalformedMessage(
+      "IsBlocked is false: only an event that a dispatcher is blocked at is a block state",
+    );
+  if (state.BlockTs === 0n) throw new MalformedMessage("BlockTs is 0: name the event's commitTs");
   return {
-    ...common,
-    stage: state.IsBlocked ? "waiting" : "none",
+    key: keyText({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint }),
+    stage,
     done: "unspecified",
-    event,
-    bytes,
-    digest: digestOf(bytes),
+    lives: [life],
+    ...described(state),
+    sender,
+    message,
+    index,
+    redelivered: message.receiveCount > 1,
+    registered: true,
   };
 }
+
+const REGISTERED_STAGES: Partial<Record<BlockStage, Report["stage"]>> = {
+  // NONE and blocked is what WAITING was once (ticdc.md TM9).
+  [BlockStage.NONE]: "waiting",
+  [BlockStage.WAITING]: "waiting",
+  [BlockStage.WRITING]: "writing",
+  [BlockStage.DONE]: "written",
+};
 
 function livesOf(status: TableSpanBlockStatus, sender: Sender): ReportedLife[] {
   const { ID, dispatcherIDs, lives, life } = status;

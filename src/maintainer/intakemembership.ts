@@ -1,4 +1,5 @@
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import { InvalidState } from "../barrier/event.ts";
 import type { RegisteredSpan, Sender } from "../barrier/membership.ts";
 import { type Encoding, MalformedMessage } from "../protocol/codec.ts";
 import type {
@@ -9,7 +10,17 @@ import type {
   MaintainerPostBootstrapRequest,
   SchemaInfo,
 } from "../protocol/messages.ts";
-import { type Intake, numberAttribute, type SpaceInput, type StatusMessage, spaceFor } from "./intake.ts";
+import {
+  type Intake,
+  numberAttribute,
+  type Report,
+  refuseRedoSyncpoint,
+  registeredReport,
+  type SpaceInput,
+  type StatusMessage,
+  spaceFor,
+} from "./intake.ts";
+import type { Space } from "./space.ts";
 
 const MODES = [0n, 1n] as const;
 
@@ -24,7 +35,13 @@ export function statusChanges(message: StatusMessage, sender: Sender, request: H
       if (status.mode !== mode) continue;
       const fault = dispatcherFault(status.ID, status.life, sender);
       if (fault) faults.push(`statuses[${index}]: ${fault}`);
-      else statuses.push({ id: dispatcherKey(status.ID!), life: status.life, state: status.componentStatus });
+      else
+        statuses.push({
+          id: dispatcherKey(status.ID!),
+          life: status.life,
+          state: status.componentStatus,
+          checkpointTs: status.checkpointTs,
+        });
     }
     if (statuses.length > 0)
       inputs.push({
@@ -56,11 +73,21 @@ export function registrationChanges(
   for (const mode of MODES) {
     const space = spaceFor(response.changefeedID, mode);
     const spans: RegisteredSpan[] = [];
+    const reports: Report[] = [];
     for (const [index, span] of response.spans.entries()) {
       if (span.mode !== mode) continue;
       const fault = dispatcherFault(span.ID, 1n, sender);
-      if (fault) faults.push(`spans[${index}]: ${fault}`);
-      else spans.push(registeredSpan(span));
+      if (fault) {
+        faults.push(`spans[${index}]: ${fault}`);
+        continue;
+      }
+      spans.push(registeredSpan(span));
+      try {
+        reports.push(...blockReports(space, span, sender, message, index));
+      } catch (error) {
+        if (!(error instanceof MalformedMessage || error instanceof InvalidState)) throw error;
+        faults.push(`spans[${index}].block_state: ${error.message}`);
+      }
     }
     if (spans.length > 0 || (mode === 0n && response.spans.length === 0))
       inputs.push({
@@ -68,11 +95,27 @@ export function registrationChanges(
         message,
         epoch: response.maintainerEpoch || 1n,
         membership: { kind: "registration", sender, replyQueue, nodeQueue, encoding, spans },
-        reports: [],
+        reports,
         replyQueue,
       });
   }
   return { inputs, faults };
+}
+
+/** What a registered dispatcher stands at, if anything (protocol.md M14). */
+function blockReports(
+  space: Space,
+  span: BootstrapTableSpan,
+  sender: Sender,
+  message: StatusMessage,
+  index: number,
+): Report[] {
+  if (span.blockState === undefined) return [];
+  const life = { id: dispatcherKey(span.ID!), life: span.life };
+  const report = registeredReport(span.blockState, life, sender, message, index);
+  if (report === undefined) return [];
+  refuseRedoSyncpoint(space, report);
+  return [report];
 }
 
 /** protocol.md R1: one part of the opening; redo schemas open the redo space. */
@@ -93,6 +136,8 @@ export function openingChanges(
     [1n, request.redoSchemas],
   ] as const) {
     if (mode === 1n && schemas.length === 0) continue;
+    // Only redo schemas: a node that hosts the redo dispatchers opens their space, and no other.
+    if (mode === 0n && schemas.length === 0 && request.redoSchemas.length > 0) continue;
     inputs.push({
       space: spaceFor(request.changefeedID, mode),
       message,

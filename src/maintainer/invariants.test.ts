@@ -218,25 +218,41 @@ describe("I7: a message is done with only when its actions are in their queues",
 
 describe("I8: a dispatcher's barriers happen in order, DDL before syncpoint", () => {
   it("judges nothing while an earlier event still has to change the roster", async () => {
+    const truncate = ddl(90n);
+    const alter = ddl(95n);
+    await world.handle(
+      world.waiting(n1, [T, d(10)], truncate, {
+        BlockTables: normal(0n, 10n),
+        NeedDroppedTables: normal(10n),
+        NeedAddedTables: [{ TableID: 11n, SchemaID: 1n }],
+      }),
+    );
+    await world.handle(world.waiting(n1, [d(21)], alter, split), world.waiting(n2, [d(22)], alter, split));
+    expect(await world.phase(truncate)).toBe("writing");
+    expect(await world.phase(alter)).toBe("waiting");
+    await world.handle(world.done(n1, [T], truncate, "write"));
+    expect(await world.phase(alter)).toBe("writing");
+  });
+
+  it("lets a syncpoint wait for the tables that events before it bring", async () => {
+    const drop = ddl(80n);
     const create = ddl(90n);
     const key = syncpoint(90n);
     const all = { BlockTables: everybody };
-    const truncate = {
-      BlockTables: normal(0n, 10n),
-      NeedDroppedTables: normal(10n),
-      NeedAddedTables: [{ TableID: 11n, SchemaID: 1n }],
-    };
-    await world.handle(world.waiting(n1, [T, d(10)], create, truncate));
-    await world.handle(world.waiting(n1, [T, d(10), d(21)], key, all), world.waiting(n2, [d(22)], key, all));
-    expect(await world.phase(create)).toBe("writing");
+    await world.handle(
+      world.waiting(n1, [d(10)], drop, { BlockTables: normal(10n), NeedDroppedTables: normal(10n) }),
+      world.none(n1, T, create, { NeedAddedTables: [{ TableID: 40n, SchemaID: 1n }] }),
+    );
+    await world.handle(world.waiting(n1, [T, d(21)], key, all), world.waiting(n2, [d(22)], key, all));
+    expect(await world.phase(create)).toBe("written");
     expect(await world.phase(key)).toBe("waiting");
     told();
-    await world.handle(world.done(n1, [T], create, "write"));
-    // Applied: table 11 came in the place of 10, starts behind the DDL, and has to stop at the syncpoint.
+    await world.handle(world.done(n1, [d(10)], drop, "write"));
+    // Both are applied: table 40 starts behind its DDL, and has to stop at the syncpoint of the same commitTs.
     expect(await world.phase(key)).toBe("waiting");
     expect(idsOf(told(), "write", key)).toEqual([]);
-    await world.handle(world.registration(n2, [{ id: d(11), table: 11n, checkpoint: 90n }]));
-    await world.handle(world.waiting(n2, [d(11)], key, all));
+    await world.handle(world.registration(n2, [{ id: d(40), table: 40n, checkpoint: 90n }]));
+    await world.handle(world.waiting(n2, [d(40)], key, all));
     expect(await world.phase(key)).toBe("writing");
   });
 

@@ -73,10 +73,11 @@ export function* keepEarlyStatuses(
     "protobuf",
     create(HeartBeatRequestSchema, {
       changefeedID: changefeedMessage(session.space),
-      statuses: early.map(({ id, life, state }) => ({
+      statuses: early.map(({ id, life, state, checkpointTs }) => ({
         ID: dispatcherId(id),
         life: sender.start > 0n ? life : 0n,
         componentStatus: state,
+        checkpointTs,
         mode: session.space.mode,
       })),
     }),

@@ -14,18 +14,26 @@ interface Answered {
   readonly outcome: Outcome;
 }
 
+/** What handling membership came to. */
+export interface MembershipTurn {
+  /** Whether the roster may know lives now that it did not know before. */
+  readonly changed: boolean;
+  /** The dispatchers of each registration that were accepted: only their block states count (protocol.md M14). */
+  readonly accepted: ReadonlyMap<SpaceInput, ReadonlySet<string>>;
+}
+
 /**
  * Applies openings, registrations and status changes of a batch to one space, in one change of the roster (protocol.md
  * R1 to R7). A root of a higher epoch starts empty, a message of a lower one is dropped.
  * @param rejected gets the reason of what is refused as a whole
- * @returns whether the roster may know lives now that it did not know before
  */
 export function* handleMembership(
   session: Session,
   inputs: readonly SpaceInput[],
   rejected: (input: SpaceInput, reason: string) => void,
-): Program<boolean> {
-  if (inputs.length === 0) return false;
+): Program<MembershipTurn> {
+  const accepted = new Map<SpaceInput, ReadonlySet<string>>();
+  if (inputs.length === 0) return { changed: false, accepted };
   const onlyStatuses = inputs.every((input) => input.membership?.kind === "status");
   const redelivered = inputs.some((input) => input.message.receiveCount > 1);
   // A heartbeat that changes nothing is the common case: it is judged on the root of a moment ago.
@@ -39,14 +47,15 @@ export function* handleMembership(
       continue;
     }
     const { answered, changed, touched } = turn;
-    if (session.root === undefined) return false;
+    if (session.root === undefined) return { changed: false, accepted };
     yield* session.roster();
     for (const { input, outcome } of answered) {
+      accepted.set(input, new Set(outcome.accepted.map((one) => one.id)));
       if (outcome.rejected !== undefined) rejected(input, outcome.rejected);
       else yield* answer(session, input, outcome);
     }
     if (changed || redelivered) yield* evaluate(session, touched);
-    return changed || redelivered;
+    return { changed: changed || redelivered, accepted };
   }
   throw new Error(`${session.space.text}: lost ${MAX_ATTEMPTS} races to change the roster`);
 }

@@ -1,12 +1,13 @@
 import { isPast } from "../barrier/event.ts";
 import { isReplicating, type Place, type Roster } from "../barrier/roster.ts";
-import { grantIndex } from "../barrier/step.ts";
+import { grantIndex, saysWritten } from "../barrier/step.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
 import { doneReports } from "./done.ts";
 import type { Report } from "./intake.ts";
 import { keepEarly } from "./kept.ts";
 import type { Target } from "./outbox.ts";
 import type { Program } from "./program.ts";
+import { registeredReports } from "./registered.ts";
 import type { Session } from "./session.ts";
 import { noneReports, waitingReports } from "./waiting.ts";
 
@@ -83,6 +84,7 @@ export function* handleReports(
         places.map((place) => place.life),
       );
     yield* noneReports(session, key, of("none"));
+    yield* registeredReports(session, key, of("writing"), of("written"), rejected);
     yield* waitingReports(
       session,
       key,
@@ -118,8 +120,11 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
     let stale = 0;
     for (const one of report.lives) {
       const known = roster === undefined ? undefined : classify(roster, report, one);
-      if (known === undefined || known === "early") early.push(one);
-      else if (known === "stale") {
+      if (known === undefined || known === "early") {
+        // The roster has moved on since the registration was accepted: its next life speaks for itself.
+        if (report.registered) stale++;
+        else early.push(one);
+      } else if (known === "stale") {
         if (report.stage === "done" && wasGranted(session, report, one))
           sorted.granted.push({ ...report, lives: [one] });
         else stale++;
@@ -139,9 +144,12 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
   return sorted;
 }
 
+/** Whether a DONE of a life that is over says that it wrote what it was granted (protocol.md M8). */
 function wasGranted(session: Session, report: Report, one: Report["lives"][number]): boolean {
   const step = session.step(report.key);
-  return step !== undefined && one.life > 0n && grantIndex(step, one.id, one.life) >= 0;
+  if (step === undefined || one.life === 0n) return false;
+  const grant = grantIndex(step, one.id, one.life);
+  return grant >= 0 && saysWritten(step, grant, report.done);
 }
 
 function classify(

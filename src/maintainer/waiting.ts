@@ -1,12 +1,12 @@
-import { changesRoster, isPast, touches } from "../barrier/event.ts";
+import { changesRoster, touches } from "../barrier/event.ts";
 import type { Place } from "../barrier/roster.ts";
 import { type Step, writerOf } from "../barrier/step.ts";
-import { parseKeyText } from "../protocol/eventkey.ts";
 import { judge } from "./advance.ts";
 import { applyInTurn } from "./applying.ts";
 import type { Report } from "./intake.ts";
 import { openBarrier } from "./open.ts";
 import { ask, type Program } from "./program.ts";
+import { passedBefore } from "./progress.ts";
 import { record } from "./record.ts";
 import type { Orphan, Placed } from "./reports.ts";
 import type { Session } from "./session.ts";
@@ -29,19 +29,7 @@ export function* waitingReports(
   const found = yield* findOrOpen(session, key, first, places);
   if ("closed" in found) return late(session, key, placed);
   let { step } = found;
-  for (const { report } of placed)
-    if (report.digest !== step.digest) {
-      session.observer.note({
-        what: "report-conflicts",
-        space: session.space.text,
-        key,
-        node: report.sender.node,
-      });
-      rejected(
-        report,
-        `the report of ${key} names other tables or changes than the first one did, which stands`,
-      );
-    }
+  rejectConflicting(session, key, step, placed, rejected);
 
   if (step.phase === "waiting" || step.phase === "writing" || step.phase === "written")
     if (!(yield* record(session, key, "waiting", places))) return late(session, key, placed);
@@ -85,7 +73,31 @@ function* answer(
   }
 }
 
-function* findOrOpen(session: Session, key: string, { report }: Placed, places: readonly Place[]) {
+/** A report that says other than the first one did is counted and kept; the first one stands (protocol.md M3). */
+export function rejectConflicting(
+  session: Session,
+  key: string,
+  step: Step,
+  placed: readonly Placed[],
+  rejected: (report: Report, reason: string) => void,
+): void {
+  for (const { report } of placed)
+    if (report.digest !== step.digest) {
+      session.observer.note({
+        what: "report-conflicts",
+        space: session.space.text,
+        key,
+        node: report.sender.node,
+      });
+      rejected(
+        report,
+        `the report of ${key} names other tables or changes than the first one did, which stands`,
+      );
+    }
+}
+
+/** The open barrier of a report's key, opened by it if need be, or the tombstone that stands in its place. */
+export function* findOrOpen(session: Session, key: string, { report }: Placed, places: readonly Place[]) {
   const step = session.step(key);
   if (step?.phase === "closed") return { closed: true as const };
   if (step !== undefined) return { step };
@@ -122,21 +134,6 @@ function* releaseOrphans(session: Session, key: string, orphans: readonly Orphan
     key,
     orphans.map((one) => one.target),
   );
-}
-
-/** Who reports a key is past every earlier one: in phase passing it is done there (protocol.md M2, M15). */
-export function* passedBefore(session: Session, key: string, places: readonly Place[]): Program<void> {
-  const earlier = [...(session.root?.steps ?? [])]
-    .filter(([other, step]) => other < key && step.phase === "passing")
-    .map(([other]) => other);
-  for (const other of earlier.sort()) {
-    const event = yield* session.event(other);
-    const past = places.filter(
-      ({ life }) => touches(event, life) && !isPast(life.since, parseKeyText(other)),
-    );
-    if (past.length === 0) continue;
-    if (yield* record(session, other, "passed", past)) yield* judge(session, other);
-  }
 }
 
 /** Reports of events that were written without the maintainer (protocol.md M11). */

@@ -1,0 +1,71 @@
+import { isPast, touches } from "../barrier/event.ts";
+import type { Place } from "../barrier/roster.ts";
+import { parseKeyText } from "../protocol/eventkey.ts";
+import { judge, markWritten } from "./advance.ts";
+import type { SpaceInput } from "./intake.ts";
+import { ask, type Program } from "./program.ts";
+import { record } from "./record.ts";
+import { MAX_ATTEMPTS, type Session } from "./session.ts";
+
+/** What TiCDC reports while it knows no checkpoint: no information, never progress (ticdc.md T11). */
+const NO_CHECKPOINT = 2n ** 64n - 1n;
+
+/** Who reports a key is past every earlier one (protocol.md M2, M15). */
+export function* passedBefore(session: Session, key: string, places: readonly Place[]): Program<void> {
+  const earlier = [...(session.root?.steps.keys() ?? [])].filter((other) => other < key);
+  for (const other of earlier.sort()) yield* provenPast(session, other, places);
+}
+
+/** Who says that its checkpoint is above a commitTs is past that barrier; equal is not past (protocol.md M15). */
+export function* noteProgress(session: Session, inputs: readonly SpaceInput[]): Program<void> {
+  const open = [...(session.root?.steps.keys() ?? [])].sort();
+  if (open.length === 0) return;
+  for (const { membership } of inputs) {
+    if (membership?.kind !== "status") continue;
+    const { sender } = membership;
+    const roster = yield* session.roster();
+    const node = roster.nodes.get(sender.node);
+    if (node === undefined || sender.start < node.start) continue;
+    if (node.principal && sender.principal && node.principal !== sender.principal) continue;
+    const reached = membership.statuses.flatMap(({ id, life, checkpointTs }) => {
+      const place = roster.find(id);
+      if (place === undefined || place.life.node !== sender.node || checkpointTs === NO_CHECKPOINT) return [];
+      const isOf = sender.start > 0n ? life === place.life.life : BigInt(sender.sentAt) >= place.life.life;
+      return isOf ? [{ place, checkpointTs }] : [];
+    });
+    for (const key of open) {
+      const { commitTs } = parseKeyText(key);
+      const past = reached.filter((one) => one.checkpointTs > commitTs).map((one) => one.place);
+      yield* provenPast(session, key, past);
+    }
+  }
+}
+
+/**
+ * Lives that are past an open barrier: if the event touches one of them it was written, whoever did that, and each of them
+ * is done with it (protocol.md M15). The roster changes that it brings are applied as after a DONE of Write.
+ */
+function* provenPast(session: Session, key: string, places: readonly Place[]): Program<void> {
+  if (places.length === 0 || session.step(key) === undefined) return;
+  const event = yield* session.event(key);
+  if (!event.blocking) return;
+  for (let attempt = 1; ; attempt++) {
+    const past = (yield* session.placesNow(places)).filter(
+      ({ life }) => touches(event, life) && !isPast(life.since, event.key),
+    );
+    const step = session.step(key);
+    if (past.length === 0 || step === undefined) return;
+    if (step.phase === "waiting" || step.phase === "writing") {
+      // Nothing is judged on a roster that is not all there yet (protocol.md R1).
+      if (!(yield* session.roster()).opened) return;
+      if (yield* markWritten(session, key, -1, true)) continue;
+      if (attempt >= MAX_ATTEMPTS)
+        throw new Error(`barrier ${key}: lost ${attempt} races to mark it written`);
+      yield* ask("pause", attempt);
+      continue;
+    }
+    if (step.phase !== "passing") return;
+    if (yield* record(session, key, "passed", past)) yield* judge(session, key);
+    return;
+  }
+}

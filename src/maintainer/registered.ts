@@ -1,0 +1,78 @@
+import { requiredLives } from "../barrier/coverage.ts";
+import type { Place } from "../barrier/roster.ts";
+import { grantedStep } from "../barrier/step.ts";
+import { commit, judge, markWritten, sameStep } from "./advance.ts";
+import type { Report } from "./intake.ts";
+import { ask, type Program } from "./program.ts";
+import { passedBefore } from "./progress.ts";
+import { record } from "./record.ts";
+import type { Placed } from "./reports.ts";
+import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import { findOrOpen, rejectConflicting } from "./waiting.ts";
+
+/**
+ * Block states WRITING and DONE that came with registrations: from the time of another coordinator, or of an earlier epoch
+ * (protocol.md M14). Both stood at the event, so both count as WAITING. WRITING means Write or Pass: that life becomes the
+ * writer only where nobody has a grant. DONE means that the event is written.
+ */
+export function* registeredReports(
+  session: Session,
+  key: string,
+  writing: readonly Placed[],
+  written: readonly Placed[],
+  rejected: (report: Report, reason: string) => void,
+): Program<void> {
+  const all = [...written, ...writing];
+  const [first] = all;
+  if (first === undefined) return;
+  const places = all.flatMap((one) => one.places);
+  const found = yield* findOrOpen(session, key, first, places);
+  // Closed: written, and whoever still executes its action needs nothing for that.
+  if ("closed" in found) return;
+  rejectConflicting(session, key, found.step, all, rejected);
+  const { phase } = found.step;
+  if (phase === "waiting" || phase === "writing" || phase === "written")
+    if (!(yield* record(session, key, "waiting", places))) return;
+  yield* passedBefore(session, key, places);
+
+  const done = written.flatMap((one) => one.places);
+  if (done.length > 0) yield* markDone(session, key, done);
+  else
+    yield* claim(
+      session,
+      key,
+      writing.flatMap((one) => one.places),
+    );
+  yield* judge(session, key);
+}
+
+function* markDone(session: Session, key: string, places: readonly Place[]): Program<void> {
+  for (let attempt = 1; !(yield* markWritten(session, key, -1)); attempt++) {
+    if (attempt >= MAX_ATTEMPTS) throw new Error(`barrier ${key}: lost ${attempt} races to mark it written`);
+    yield* ask("pause", attempt);
+  }
+  if (session.step(key)?.phase === "passing") yield* record(session, key, "passed", places);
+}
+
+/** Makes a life the writer that is executing an action already: nothing is sent to it. */
+function* claim(session: Session, key: string, places: readonly Place[]): Program<void> {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const roster = yield* session.roster();
+    const [writer] = yield* session.placesNow(places);
+    const step = session.step(key);
+    if (writer === undefined || step?.phase !== "waiting") return;
+    const event = yield* session.event(key);
+    const lives = roster.dispatchers.reduce((sum, chunk) => sum + requiredLives(chunk, event).length, 0);
+    const { id, life, slot } = writer.life;
+    const grant = { id, life, chunk: writer.chunk.id, slot, registered: true as const };
+    const conditions = {
+      sameEpoch: session.root!.epoch,
+      sameRoster: roster.version,
+      sameStep: sameStep(key, step),
+    };
+    const next = grantedStep(step, grant, roster.version, lives, session.now);
+    if (yield* commit(session, conditions, { step: { key, step: next } })) return;
+    yield* ask("pause", attempt);
+  }
+  throw new Error(`barrier ${key} of ${session.space.text}: lost ${MAX_ATTEMPTS} races in a row`);
+}
