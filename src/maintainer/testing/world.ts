@@ -280,13 +280,13 @@ export class World {
     );
   }
 
-  status(from: TestNode, id: string, life: bigint, state: ComponentState): StatusMessage {
+  status(from: TestNode, id: string, life: bigint, state: ComponentState, checkpointTs = 0n): StatusMessage {
     return this.message(
       from,
       "HeartBeatRequest",
       create(schemas.HeartBeatRequest, {
         changefeedID: CHANGEFEED,
-        statuses: [{ ID: dispatcherId(id), life, componentStatus: state }],
+        statuses: [{ ID: dispatcherId(id), life, componentStatus: state, checkpointTs }],
       }),
     );
   }
