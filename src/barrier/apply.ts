@@ -1,7 +1,8 @@
 import type { RosterDraft } from "./draft.ts";
 import type { BlockEvent } from "./event.ts";
 import { TRIGGER_TABLE } from "./event.ts";
-import type { Life, NodeEntry, TableEntry } from "./roster.ts";
+import { Placement } from "./placement.ts";
+import type { Life, TableEntry } from "./roster.ts";
 
 /** What applying an event did, beside the draft: whom somebody has to tell. */
 export interface Applied {
@@ -37,9 +38,10 @@ export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
   }
 
   const added: TableEntry[] = [];
+  const placement = new Placement(draft);
   for (const { tableId, schemaId } of event.add) {
     if (draft.table(tableId)) continue;
-    const node = placeOn(draft, added);
+    const node = placement.next();
     const table: TableEntry = {
       tableId,
       schemaId,
@@ -53,19 +55,4 @@ export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
 
   for (const { tableId, newSchemaId } of event.schemaChanges) draft.moveTable(tableId, newSchemaId, since);
   return { removed, added };
-}
-
-/** The node that gets the next dispatcher: the one with the fewest, of those that can be told; ties go by name. */
-function placeOn(draft: RosterDraft, added: readonly TableEntry[]): NodeEntry | undefined {
-  const load = new Map<string, number>();
-  for (const node of draft.nodes()) if (node.nodeQueue !== "") load.set(node.id, 0);
-  if (load.size === 0) return undefined;
-  for (const life of draft.lives()) if (load.has(life.node)) load.set(life.node, load.get(life.node)! + 1);
-  for (const { scheduledOn } of added)
-    if (scheduledOn !== undefined && load.has(scheduledOn)) load.set(scheduledOn, load.get(scheduledOn)! + 1);
-  let best: string | undefined;
-  for (const [node, count] of load)
-    if (best === undefined || count < load.get(best)! || (count === load.get(best) && node < best))
-      best = node;
-  return draft.node(best!);
 }

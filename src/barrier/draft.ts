@@ -5,17 +5,22 @@ import type {
   DispatcherChunk,
   EndedLife,
   Life,
+  LostLife,
   NodeChunk,
   NodeEntry,
   Roster,
   RosterMeta,
+  RouteChunk,
   TableChunk,
   TableEntry,
 } from "./roster.ts";
+import { type Route, sourceName } from "./routes.ts";
 
 /** Lives in a chunk: few enough that a change rewrites little, enough that a set of chunks stays small. */
 export const LIVES_PER_CHUNK = 400;
 export const TABLES_PER_CHUNK = 2000;
+/** A route is four names: at 64 bytes each this is far below the 400 KB of an item. */
+export const ROUTES_PER_CHUNK = 500;
 
 /** What a registration says of one dispatcher. */
 export type NewLife = Omit<Life, "slot" | "addedAt" | "schemaAt">;
@@ -118,8 +123,11 @@ export class RosterDraft {
     this.#places.set(life.id, { chunk: chunk.id, life: placed });
   }
 
-  /** Ends a dispatcher's current life, and remembers that lives up to `life` are over (protocol.md R5). */
-  endLife(id: DispatcherKey, life: bigint): Life | undefined {
+  /**
+   * Ends a dispatcher's current life, and remembers that lives up to `life` are over (protocol.md R5).
+   * @param lost it did not end on purpose: its dispatcher has to be created again
+   */
+  endLife(id: DispatcherKey, life: bigint, lost = false): Life | undefined {
     const place = this.find(id);
     if (!place) return undefined;
     this.#remember(this.#takeOut(id, place.chunk), {
@@ -128,8 +136,17 @@ export class RosterDraft {
       node: place.life.node,
       queue: place.life.queue,
       endedAt: this.now,
+      ...(lost && { lost: { was: place.life, endedOn: this.version } }),
     });
     return place.life;
+  }
+
+  /** Notes who was told to create a lost dispatcher again, and from where. */
+  giveLost(chunkId: number, id: DispatcherKey, given: NonNullable<LostLife["given"]>): void {
+    const chunk = this.#editDispatchers(chunkId);
+    chunk.ended = chunk.ended.map((one) =>
+      one.id === id && one.lost ? { ...one, lost: { ...one.lost, given } } : one,
+    );
   }
 
   /** Remembers that a life is over of which nothing else is known. */
@@ -191,6 +208,27 @@ export class RosterDraft {
         schemaSince: since,
         schemaAt: this.version,
       }));
+  }
+
+  /** Puts routes and takes routes out, by their sources; the caller has seen that no two have one target. */
+  changeRoutes(put: readonly Route[], removed: readonly Route[]): void {
+    const gone = new Set([...put, ...removed].map(sourceName));
+    for (const chunk of this.#routeChunks())
+      if (chunk.routes.some((route) => gone.has(sourceName(route)))) {
+        const copy = this.#edit(chunk.id) as Editable<RouteChunk>;
+        copy.routes = copy.routes.filter((route) => !gone.has(sourceName(route)));
+      }
+    for (const route of put) {
+      const room = this.#routeChunks().find((chunk) => chunk.routes.length < ROUTES_PER_CHUNK);
+      const id =
+        room?.id ??
+        this.#add({ kind: "routes", id: this.#newChunkId(), version: this.version, routes: [] }).id;
+      (this.#edit(id) as Editable<RouteChunk>).routes.push(route);
+    }
+  }
+
+  #routeChunks(): RouteChunk[] {
+    return this.#allChunks().filter((chunk) => chunk.kind === "routes");
   }
 
   /** The chunks that changed, each whole, all with the version of this draft. */
@@ -316,7 +354,9 @@ export class RosterDraft {
         ? { ...chunk, version, lives: [...chunk.lives], ended: [...chunk.ended] }
         : chunk.kind === "tables"
           ? { ...chunk, version, tables: [...chunk.tables], dropped: this.#stillDropped(chunk) }
-          : { ...chunk, version, nodes: [...chunk.nodes] };
+          : chunk.kind === "nodes"
+            ? { ...chunk, version, nodes: [...chunk.nodes] }
+            : { ...chunk, version, routes: [...chunk.routes] };
     return this.#add(copy);
   }
 

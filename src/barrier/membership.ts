@@ -59,7 +59,16 @@ export interface StatusChange {
   }[];
 }
 
-export type MembershipChange = Opening | Registration | StatusChange;
+/** Dispatchers that an operator takes out because they are lost for good (protocol.md R9b). */
+export interface Eviction {
+  readonly kind: "eviction";
+  readonly sender: Sender;
+  readonly ids: readonly DispatcherKey[];
+  /** The whole node is lost: nothing is given to it any more before it registers again. */
+  readonly wholeNode: boolean;
+}
+
+export type MembershipChange = Opening | Registration | StatusChange | Eviction;
 
 /** What became of a change, one outcome for its message. */
 export interface Outcome {
@@ -88,8 +97,18 @@ export function applyMembership(draft: RosterDraft, change: MembershipChange): O
   else if (node && sender.start < node.start) outcome.stale++;
   else if (change.kind === "opening") applyOpening(draft, change, outcome);
   else if (change.kind === "registration") applyRegistration(draft, change, node, outcome);
-  else applyStatus(draft, change, outcome);
+  else if (change.kind === "status") applyStatus(draft, change, outcome);
+  else applyEviction(draft, change);
   return outcome;
+}
+
+function applyEviction(draft: RosterDraft, { ids, sender, wholeNode }: Eviction): void {
+  for (const id of ids) {
+    const life = draft.find(id)?.life;
+    if (life?.node === sender.node) draft.endLife(id, life.life, true);
+  }
+  const node = draft.node(sender.node);
+  if (wholeNode && node && node.nodeQueue !== "") draft.putNode({ ...node, nodeQueue: "" });
 }
 
 /** Why a sender may not speak as this node; undefined: it may (protocol.md R7). */
@@ -139,7 +158,7 @@ function applyRegistration(
   const restarted = node !== undefined && sender.start > node.start;
   if (restarted)
     for (const life of [...draft.lives()].filter((one) => one.node === sender.node))
-      draft.endLife(life.id, life.life);
+      draft.endLife(life.id, life.life, true);
   const nodeQueue = change.nodeQueue || (change.spans.length === 1 ? "" : change.replyQueue);
   if (node === undefined || restarted)
     draft.putNode({

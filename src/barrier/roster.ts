@@ -2,6 +2,7 @@ import { ComponentState } from "../protocol/messages.ts";
 import type { KeyRange } from "../protocol/span.ts";
 import type { DispatcherKey } from "./dispatcherid.ts";
 import { TRIGGER_TABLE } from "./event.ts";
+import { type Route, type Routes, sourceName, targetName } from "./routes.ts";
 import { tiles } from "./tiling.ts";
 
 /**
@@ -38,6 +39,25 @@ export interface EndedLife {
   readonly queue: string;
   /** Milliseconds since 1970, by the coordinator's clock. */
   readonly endedAt: number;
+  /** It did not end on purpose: its node started again without it, or was evicted. */
+  readonly lost?: LostLife;
+}
+
+/** A life whose dispatcher has to be created again, if nobody has taken its span over. */
+export interface LostLife {
+  readonly was: Life;
+  /** The roster version in which it did not stand any more. */
+  readonly endedOn: number;
+  /** Who was told to create it, and from where (ticdc.md TM59); asking again says the same. */
+  readonly given?: Restart & { readonly node: string };
+}
+
+/** Where a dispatcher that is created again starts. */
+export interface Restart {
+  /** Everything up to this commitTs is behind it; the syncpoint at it is not. */
+  readonly startTs: bigint;
+  /** It takes the DDL at startTs + 1 again, and not the rows of that commitTs, which are in the sink. */
+  readonly skipDMLAsStartTs: boolean;
 }
 
 export interface DispatcherChunk {
@@ -96,7 +116,15 @@ export interface NodeChunk {
   readonly nodes: readonly NodeEntry[];
 }
 
-export type Chunk = DispatcherChunk | TableChunk | NodeChunk;
+/** Routes that events have admitted (ticdc.md 2.13). */
+export interface RouteChunk {
+  readonly kind: "routes";
+  readonly id: number;
+  readonly version: number;
+  readonly routes: readonly Route[];
+}
+
+export type Chunk = DispatcherChunk | TableChunk | NodeChunk | RouteChunk;
 
 /** Names one stored version of one chunk. `name` is unique to the attempt that wrote it. */
 export interface ChunkPointer {
@@ -155,6 +183,7 @@ export class Roster {
   readonly #ended = new Map<DispatcherKey, EndedLife>();
   #ofTable: Map<bigint, Life[]> | undefined;
   #untiled: ReadonlySet<bigint> | undefined;
+  #routes: Routes | undefined;
 
   constructor(version: number, meta: RosterMeta, chunks: Iterable<Chunk>) {
     this.version = version;
@@ -170,7 +199,7 @@ export class Roster {
       } else if (chunk.kind === "tables") {
         for (const table of chunk.tables) this.tables.set(table.tableId, table);
         for (const table of chunk.dropped) this.dropped.set(table.tableId, table);
-      } else {
+      } else if (chunk.kind === "nodes") {
         for (const node of chunk.nodes) this.nodes.set(node.id, node);
       }
     }
@@ -192,6 +221,14 @@ export class Roster {
     return this.#ended.get(id);
   }
 
+  /** Lives that were lost and that no newer one has replaced, with the chunk in which they stood. */
+  *lost(): Iterable<{ readonly chunk: DispatcherChunk; readonly ended: EndedLife; readonly lost: LostLife }> {
+    for (const chunk of this.dispatchers)
+      for (const ended of chunk.ended)
+        if (ended.lost && !this.#places.has(ended.id) && this.#ended.get(ended.id) === ended)
+          yield { chunk, ended, lost: ended.lost };
+  }
+
   /** The table trigger's current life: the one that the opening named, or the one that carries table 0. */
   trigger(): Place | undefined {
     if (this.meta.trigger !== undefined) return this.find(this.meta.trigger);
@@ -201,6 +238,18 @@ export class Roster {
 
   ofTable(tableId: bigint): readonly Life[] {
     return this.#tableIndex().get(tableId) ?? [];
+  }
+
+  /** The admitted routes. */
+  routes(): Routes {
+    if (this.#routes === undefined) {
+      const all = [...this.chunks.values()].flatMap((chunk) => (chunk.kind === "routes" ? chunk.routes : []));
+      this.#routes = {
+        bySource: new Map(all.map((route) => [sourceName(route), route])),
+        byTarget: new Map(all.map((route) => [targetName(route), route])),
+      };
+    }
+    return this.#routes;
   }
 
   #tableIndex(): ReadonlyMap<bigint, Life[]> {

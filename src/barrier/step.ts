@@ -32,8 +32,12 @@ export interface Step {
   readonly event: Uint8Array | undefined;
   /** Digest of `eventBytes`: what reports of the same key are compared by (protocol.md M3). */
   readonly digest: string;
-  /** Whether the event changes the roster (protocol.md M10). */
+  /** Whether the event changes the roster or the routes (protocol.md M10). */
   readonly changesRoster: boolean;
+  /** Whether it brings route changes; they are in the barrier's own item (ticdc.md 2.13). */
+  readonly routes: boolean;
+  /** Why its route changes cannot be applied: it stands still until the routing is mended, and holds up nobody else. */
+  readonly conflict?: string;
   /** Whether a listed table that nobody knows holds the barrier (protocol.md R8). */
   readonly lateTablesHold: boolean;
   /** The roster version when the barrier was opened. */
@@ -53,7 +57,7 @@ export interface Step {
 }
 
 export function openedStep(
-  from: Pick<Step, "event" | "digest" | "changesRoster" | "lateTablesHold" | "openedOn">,
+  from: Pick<Step, "event" | "digest" | "changesRoster" | "routes" | "lateTablesHold" | "openedOn">,
   now: number,
 ): Step {
   return {

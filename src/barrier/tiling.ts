@@ -5,24 +5,36 @@ import { compareBytes, type KeyRange, tableRange } from "../protocol/span.ts";
  * outer ends are the table's own in TiCDC's keys, or empty for nodes with keys of their own.
  */
 export function tiles(tableId: bigint, ranges: readonly KeyRange[]): boolean {
+  return covers(tableId, WHOLE, ranges);
+}
+
+const WHOLE: KeyRange = { start: new Uint8Array(), end: new Uint8Array() };
+
+/** Whether ranges of a table leave no gap in a part of it. */
+export function covers(tableId: bigint, part: KeyRange, ranges: readonly KeyRange[]): boolean {
   if (ranges.length === 0) return false;
   const whole = tableRange(tableId);
   const opens = (range: KeyRange) => range.start.length === 0 || compareBytes(range.start, whole.start) === 0;
   const closes = (range: KeyRange) => range.end.length === 0 || compareBytes(range.end, whole.end) === 0;
-  if (ranges.length === 1) return opens(ranges[0]!) && closes(ranges[0]!);
+  const fromStart = opens(part);
+  const toEnd = closes(part);
+  const begins = (range: KeyRange) =>
+    opens(range) || (!fromStart && compareBytes(range.start, part.start) <= 0);
+  const ends = (range: KeyRange) => closes(range) || (!toEnd && compareBytes(range.end, part.end) >= 0);
+  if (ranges.length === 1) return begins(ranges[0]!) && ends(ranges[0]!);
 
-  const rest = ranges.filter((range) => !opens(range));
+  const rest = ranges.filter((range) => !begins(range));
   rest.sort((a, b) => compareBytes(a.start, b.start));
   let reached: Uint8Array | undefined;
   for (const range of ranges) {
-    if (!opens(range)) continue;
-    if (closes(range)) return true;
+    if (!begins(range)) continue;
+    if (ends(range)) return true;
     if (reached === undefined || compareBytes(range.end, reached) > 0) reached = range.end;
   }
   if (reached === undefined) return false;
   for (const range of rest) {
     if (compareBytes(range.start, reached) > 0) return false;
-    if (closes(range)) return true;
+    if (ends(range)) return true;
     if (compareBytes(range.end, reached) > 0) reached = range.end;
   }
   return false;

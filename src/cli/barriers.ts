@@ -9,6 +9,7 @@ import {
   seconds,
   short,
 } from "../maintainer/describe.ts";
+import { pendingChanges } from "../maintainer/session.ts";
 import { DynamoStore } from "../storage/dynamodb/store.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
 import { Problem, wholeNumber } from "./problem.ts";
@@ -70,9 +71,9 @@ async function read(store: DynamoStore, limit: number): Promise<ListedChangefeed
       const item = await store.readBarrier(name);
       if (item === undefined) continue;
       const tallies = await store.readTallies(name, step.phase === "passing" ? "passed" : "waiting");
-      barriers.push(describeOpen(key, step, item, tallies, roster, root.pending, now));
+      barriers.push(describeOpen(key, step, item, tallies, roster, pendingChanges(root), now));
     }
-    const recent = await store.listBarriers(space, root.epoch, limit + barriers.length);
+    const recent = await store.readHistory(space, root.epoch, limit + barriers.length);
     for (const { key, item } of recent)
       if (item.tombstone && !root.steps.has(key)) barriers.push(describeClosed(key, item));
     listed.push({

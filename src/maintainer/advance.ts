@@ -2,6 +2,7 @@ import { chooseWriter, judgePassing, judgeWaiting, sameLives } from "../barrier/
 import { type BlockEvent, involvesTrigger } from "../barrier/event.ts";
 import type { Place, Roster } from "../barrier/roster.ts";
 import { closedStep, grantedStep, type Step, writerOf, writtenStep } from "../barrier/step.ts";
+import { holdForConflict, routeConflict, withoutConflict } from "./admission.ts";
 import { applyInTurn } from "./applying.ts";
 import type { RootChanges, RootConditions } from "./port.ts";
 import { ask, type Program } from "./program.ts";
@@ -66,9 +67,12 @@ function* judgeOpen(
   roster: Roster,
   preferred: Place | undefined,
 ): Program<boolean> {
-  const root = session.root!;
   // An earlier event still has to change the roster, which is not yet the one to judge on (protocol.md M9).
-  if (root.pending.some((other) => other < key)) return true;
+  if (session.earlierChange(key) !== undefined) return true;
+  if (step.routes) {
+    const conflict = yield* routeConflict(session, key);
+    if (conflict !== undefined) return yield* holdForConflict(session, key, step, step, conflict);
+  }
   const marks = session.barrier(key).waiting.marks;
   const coverage = judgeWaiting(roster, event, marks, step.lateTablesHold);
   if (coverage.verdict === "missing") return true;
@@ -113,7 +117,7 @@ function* grant(
   const root = session.root!;
   const { id, life, slot } = writer.life;
   const next = grantedStep(
-    step,
+    withoutConflict(step),
     { id, life, chunk: writer.chunk.id, slot },
     roster.version,
     lives,

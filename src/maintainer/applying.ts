@@ -1,13 +1,14 @@
-import { createHash } from "node:crypto";
-import { type Applied, applyEvent } from "../barrier/apply.ts";
+import { applyEvent } from "../barrier/apply.ts";
 import { RosterDraft } from "../barrier/draft.ts";
-import type { ChunkPointer, Roster, TableEntry } from "../barrier/roster.ts";
+import type { ChunkPointer, Roster } from "../barrier/roster.ts";
+import { planRoutes } from "../barrier/routes.ts";
 import { closedStep, passingStep, type Step } from "../barrier/step.ts";
-import { parseKeyText } from "../protocol/eventkey.ts";
+import { holdForConflict, withoutConflict } from "./admission.ts";
 import { announceWritten, buryClosed, commit, sameStep } from "./advance.ts";
 import { evaluate } from "./evaluate.ts";
 import type { RootChanges } from "./port.ts";
 import { ask, type Program } from "./program.ts";
+import { tellScheduler } from "./schedule.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 
 /**
@@ -24,7 +25,7 @@ export function* applyInTurn(session: Session, key: string, written?: Step): Pro
     if (present.phase === "passing" || present.phase === "closed") return;
     const step = present.phase === "written" ? present : written;
     if (step === undefined) return;
-    const inTurn = !root.pending.some((other) => other < key);
+    const inTurn = session.earlierChange(key) === undefined;
     const roster = yield* session.roster();
     if (!inTurn || !roster.opened) {
       if (present.phase === "written") return;
@@ -49,8 +50,13 @@ function* applyFirst(
   const root = session.root!;
   const event = yield* session.event(key);
   const draft = new RosterDraft(roster, session.now, session.settings.rememberFor);
+  const routes = planRoutes(roster.routes(), yield* session.routes(key));
+  // It is written already: it stands in phase written until somebody mends the routing.
+  if ("conflict" in routes) return yield* holdForConflict(session, key, present, step, routes.conflict);
+  draft.changeRoutes(routes.put, routes.removed);
   const applied = applyEvent(draft, event);
-  const next = event.blocking ? passingStep(step, session.now) : closedStep(step, session.now);
+  const settled = withoutConflict(step);
+  const next = event.blocking ? passingStep(settled, session.now) : closedStep(settled, session.now);
   const { changes, replaced, touched } = yield* putDraft(session, draft);
   const done = yield* commit(
     session,
@@ -117,34 +123,4 @@ export function* putDraft(
     replaced: old.filter((pointer) => touched.has(pointer.id)),
     touched,
   };
-}
-
-/** Tells those who schedule what an applied event needs of them (protocol.md M10). */
-export function* tellScheduler(session: Session, key: string, applied: Applied): Program<void> {
-  const roster = yield* session.roster();
-  for (const life of applied.removed) {
-    const node = roster.nodes.get(life.node);
-    if (node && node.nodeQueue !== "") session.outbox.removeDispatcher(node.nodeQueue, node.encoding, life);
-  }
-  for (const table of applied.added) tellCreate(session, roster, table, parseKeyText(key).commitTs);
-}
-
-/** Asks the node that a table was given to for its dispatcher. Asking again names the same dispatcher. */
-export function tellCreate(session: Session, roster: Roster, table: TableEntry, startTs: bigint): void {
-  const node = table.scheduledOn === undefined ? undefined : roster.nodes.get(table.scheduledOn);
-  if (!node || node.nodeQueue === "") return;
-  const epoch = session.root!.epoch;
-  const id = createHash("sha256")
-    .update(`${session.space.text} ${epoch} ${table.tableId}`)
-    .digest("hex")
-    .slice(0, 32);
-  session.outbox.createDispatcher(node.nodeQueue, node.encoding, {
-    node: node.id,
-    id,
-    tableId: table.tableId,
-    schemaId: table.schemaId,
-    start: new Uint8Array(),
-    end: new Uint8Array(),
-    startTs,
-  });
 }

@@ -31,6 +31,8 @@ export interface BarrierView {
   readonly uncoveredTables: readonly string[];
   /** Waits for an earlier event that still has to change the roster. */
   readonly waitsFor: string | undefined;
+  /** Why its routes cannot be admitted (ticdc.md 2.13). */
+  readonly conflict: string | undefined;
   /** Since it was opened; of a closed one, how long it was open. */
   readonly ageMs: number;
 }
@@ -91,6 +93,7 @@ export function describeOpen(
     missingCount: shown.length,
     uncoveredTables: coverage?.verdict === "missing" ? coverage.tables.slice(0, SHOWN).map(String) : [],
     waitsFor: count === "waiting" ? pending.filter((other) => other < key).sort()[0] : undefined,
+    conflict: step.conflict,
     ageMs: now - item.openedAt,
   };
 }
@@ -114,6 +117,7 @@ export function describeClosed(key: string, item: BarrierItem): BarrierView {
     missingCount: 0,
     uncoveredTables: [],
     waitsFor: undefined,
+    conflict: undefined,
     ageMs: closedAt - item.openedAt,
   };
 }
@@ -130,6 +134,7 @@ function common(key: string, event: BlockEvent) {
 /** The one line for three in the morning: what is stuck, since when, whose fault. */
 export function holdUp(barrier: BarrierView): string {
   const what = `${barrier.isSyncPoint ? "syncpoint" : "DDL"} ${barrier.commitTs} ${barrier.phase} since ${seconds(barrier.ageMs)}`;
+  if (barrier.conflict !== undefined) return `${what}: ${barrier.conflict}`;
   if (barrier.waitsFor !== undefined) return `${what}: waits for the earlier event ${barrier.waitsFor}`;
   const names = barrier.missing.map(
     (one) =>

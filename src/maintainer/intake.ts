@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { type BlockEvent, eventBytes, eventOf, InvalidState } from "../barrier/event.ts";
 import type { MembershipChange, Sender } from "../barrier/membership.ts";
+import { routeBytes } from "../barrier/routes.ts";
 import { decode, type Encoding, MalformedMessage, parseEncoding } from "../protocol/codec.ts";
 import { keyText, parseKeyText } from "../protocol/eventkey.ts";
 import {
@@ -44,7 +45,10 @@ export interface Report {
   /** Absent for DONE. */
   readonly event: BlockEvent | undefined;
   readonly bytes: Uint8Array;
+  /** Says the same for equal events; routes are not part of it, for only the table trigger reports them. */
   readonly digest: string;
+  /** Route changes (`routeBytes`); empty: none. */
+  readonly routes: Uint8Array;
   readonly sender: Sender;
   /** The message it came in, where in it, and whether that was delivered before. */
   readonly message: StatusMessage;
@@ -213,7 +217,8 @@ function reportOf(
     const done = DONE_KINDS[state.doneAction];
     if (done === undefined)
       throw new MalformedMessage(`doneAction ${state.doneAction} is unknown: use WRITE_DONE or PASS_DONE`);
-    return { ...common, stage: "done", done, event: undefined, bytes: new Uint8Array(), digest: "" };
+    const nothing = new Uint8Array();
+    return { ...common, stage: "done", done, event: undefined, bytes: nothing, digest: "", routes: nothing };
   }
   // NONE with IsBlocked is what WAITING was once; WRITING is never reported, only registered (ticdc.md TM9, TD69).
   if (state.stage !== BlockStage.NONE && state.stage !== BlockStage.WAITING)
@@ -224,10 +229,10 @@ function reportOf(
 }
 
 /** What a state says that the event is. */
-function described(state: State): Pick<Report, "event" | "bytes" | "digest"> {
+function described(state: State): Pick<Report, "event" | "bytes" | "digest" | "routes"> {
   const event = eventOf(state);
   const bytes = eventBytes(event);
-  return { event, bytes, digest: digestOf(bytes) };
+  return { event, bytes, digest: digestOf(bytes), routes: routeBytes(state) };
 }
 
 /**

@@ -143,7 +143,9 @@ function chunksOf(draft: RosterDraft, { membership }: SpaceInput): number[] {
       ? membership.spans.map((span) => span.id)
       : membership?.kind === "status"
         ? membership.statuses.map((status) => status.id)
-        : [];
+        : membership?.kind === "eviction"
+          ? membership.ids
+          : [];
   return ids.flatMap((id) => draft.find(id)?.chunk ?? []);
 }
 
@@ -160,7 +162,7 @@ function* answer(session: Session, input: SpaceInput, outcome: Outcome): Program
       count: outcome.stale,
     });
   if (outcome.early.length > 0) yield* keepEarlyStatuses(session, sender, outcome.early);
-  if (sender.start === 0n || membership.kind === "status") return;
+  if (sender.start === 0n || membership.kind === "status" || membership.kind === "eviction") return;
   const queue = input.replyQueue || (session.memory.roster?.nodes.get(sender.node)?.nodeQueue ?? "");
   if (queue !== "" && outcome.stale === 0) session.outbox.registrationResult(queue, outcome);
 }

@@ -10,9 +10,11 @@ export interface Observation {
     | "report-duplicate"
     | "report-kept"
     | "report-conflicts"
+    | "route-conflict"
     | "message-rejected"
     | "queue-missing"
     | "roster-changed"
+    | "dispatchers-recreated"
     | "barrier-open";
   readonly space: string;
   readonly key?: string;

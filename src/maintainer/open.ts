@@ -15,6 +15,8 @@ const INLINE_EVENT = 256;
 export interface Opener {
   readonly event: BlockEvent;
   readonly bytes: Uint8Array;
+  /** Route changes, of the table trigger's report only (`routeBytes`); empty: none. */
+  readonly routes: Uint8Array;
   /** Whether its node is an old one, for which unknown tables hold (protocol.md R8). */
   readonly lateTablesHold: boolean;
   /** The lives that report with it: chunks that they complete are marked in the same write. */
@@ -46,6 +48,7 @@ export function* openBarrier(
       { notClosed: true },
       {
         create: { event: opener.bytes, openedAt: session.now },
+        ...(opener.routes.length > 0 && { routes: opener.routes }),
         ...(complete.length > 0 && { addWaiting: complete }),
       },
     );
@@ -55,12 +58,14 @@ export function* openBarrier(
     // Another report may have come first: what it said stands (protocol.md M3).
     const bytes = touched.item.event;
     const standing = session.barrier(key).event!;
-    const changes = changesRoster(standing);
+    const routes = touched.item.routes.length > 0;
+    const changes = changesRoster(standing) || routes;
     const opened = openedStep(
       {
         event: bytes.length <= INLINE_EVENT ? bytes : undefined,
         digest: digestOf(bytes),
         changesRoster: changes,
+        routes,
         lateTablesHold: opener.lateTablesHold,
         openedOn: roster.version,
       },

@@ -35,13 +35,16 @@ const RESULTS_PER_MESSAGE = 1_000;
 
 /** A dispatcher to create, with the id that it is given. */
 export interface ToCreate {
-  readonly node: string;
   readonly id: DispatcherKey;
   readonly tableId: bigint;
   readonly schemaId: bigint;
   readonly start: Uint8Array;
   readonly end: Uint8Array;
   readonly startTs: bigint;
+  /** It starts just before a DDL and drops the rows of that commitTs, which are in the sink (ticdc.md TM59). */
+  readonly skipDMLAsStartTs: boolean;
+  /** It is the same dispatcher as before, elsewhere. */
+  readonly move: boolean;
 }
 
 interface Line {
@@ -102,12 +105,13 @@ export class Outbox {
       config: {
         span: { TableID: one.tableId, StartKey: one.start, EndKey: one.end },
         startTs: one.startTs,
+        skipDMLAsStartTs: one.skipDMLAsStartTs,
         dispatcherID: dispatcherId(one.id),
         schemaID: one.schemaId,
         mode: this.#space.mode,
       },
       scheduleAction: ScheduleAction.Create,
-      operatorType: OperatorType.O_Add,
+      operatorType: one.move ? OperatorType.O_Move : OperatorType.O_Add,
       maintainerEpoch: this.#epoch,
     });
     const body = encode("ScheduleDispatcherRequest", encoding, request);

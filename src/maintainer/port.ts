@@ -67,6 +67,8 @@ export type RootResult =
 /** What is known of a barrier beside its step: what it is about, and who reported. Kept as its tombstone. */
 export interface BarrierItem {
   readonly event: Uint8Array;
+  /** `routeBytes` of the table trigger's report; empty: none. */
+  readonly routes: Uint8Array;
   readonly openedAt: number;
   /** Roster versions that it was stamped with (design.md, "No lost wake-up"). */
   readonly stamp: number;
@@ -98,6 +100,8 @@ export interface BarrierConditions {
 export interface BarrierChanges {
   /** Written only where the item has none: the first report stands (protocol.md M3). */
   readonly create?: { readonly event: Uint8Array; readonly openedAt: number };
+  /** Written only where the item has none: the table trigger's first report of them stands. */
+  readonly routes?: Uint8Array;
   readonly stamp?: number;
   readonly addWaiting?: readonly CompleteMark[];
   readonly addPassed?: readonly CompleteMark[];
@@ -177,6 +181,12 @@ export interface Port {
     conditions: BarrierConditions,
     changes: BarrierChanges,
   ): Promise<BarrierResult>;
+  /** Open and closed barriers of an epoch, the newest first, as many as `limit`. */
+  readHistory(
+    space: Space,
+    epoch: bigint,
+    limit: number,
+  ): Promise<{ readonly key: string; readonly item: BarrierItem }[]>;
   /** Adds to the set of lives that reported, and gives the whole set (design.md: sets are commutative). */
   touchTally(
     name: BarrierName,

@@ -1,6 +1,7 @@
 import { requiredLives } from "../barrier/coverage.ts";
 import type { Place } from "../barrier/roster.ts";
 import { grantedStep } from "../barrier/step.ts";
+import { adoptRoutes, routesOf } from "./admission.ts";
 import { commit, judge, markWritten, sameStep } from "./advance.ts";
 import type { Report } from "./intake.ts";
 import { ask, type Program } from "./program.ts";
@@ -23,12 +24,12 @@ export function* registeredReports(
   rejected: (report: Report, reason: string) => void,
 ): Program<void> {
   const all = [...written, ...writing];
-  const [first] = all;
-  if (first === undefined) return;
+  if (all.length === 0) return;
   const places = all.flatMap((one) => one.places);
-  const found = yield* findOrOpen(session, key, first, places);
+  const found = yield* findOrOpen(session, key, all, places);
   // Closed: written, and whoever still executes its action needs nothing for that.
   if ("closed" in found) return;
+  yield* adoptRoutes(session, key, routesOf(all));
   rejectConflicting(session, key, found.step, all, rejected);
   const { phase } = found.step;
   if (phase === "waiting" || phase === "writing" || phase === "written")

@@ -2,6 +2,7 @@ import type { CompleteMark } from "../barrier/coverage.ts";
 import { type BlockEvent, eventFromBytes } from "../barrier/event.ts";
 import type { Chunk, Place } from "../barrier/roster.ts";
 import { Roster } from "../barrier/roster.ts";
+import { type RouteChange, routesFromBytes } from "../barrier/routes.ts";
 import type { Step } from "../barrier/step.ts";
 import type { Observer } from "./observe.ts";
 import type { Outbox } from "./outbox.ts";
@@ -15,6 +16,10 @@ export interface Settings {
   readonly rootMaxAge: number;
   /** After this many ms without an answer an action is due to be sent again (design.md, section 6). */
   readonly repeatAfter: number;
+  /** Name of the one queue that gets all `ScheduleDispatcherRequest`; absent: each node's own (protocol.md M10). */
+  readonly schedulerQueue?: string;
+  /** How long a node that started again has to bring back its dispatchers before others are asked to, in ms. */
+  readonly recreateAfter: number;
   /** How long ended lives and dropped tables are remembered, in ms: longer than a queue keeps a message. */
   readonly rememberFor: number;
 }
@@ -22,12 +27,14 @@ export interface Settings {
 export const DEFAULT_SETTINGS: Omit<Settings, "actionQueuePrefix"> = {
   rootMaxAge: 2_000,
   repeatAfter: 3_000,
+  recreateAfter: 60_000,
   rememberFor: 15 * 24 * 3600 * 1000,
 };
 
 /** What is known to be recorded of one barrier. Sets only grow, so knowing less costs a write and never an answer. */
 export interface BarrierMemory {
   event: BlockEvent | undefined;
+  routes: readonly RouteChange[] | undefined;
   readonly waiting: Recorded;
   readonly passed: Recorded;
   sentAt: number;
@@ -66,6 +73,11 @@ export class EpochChanged extends Error {
 
 /** How often a write that loses a race is tried again before its messages go back to the queue. */
 export const MAX_ATTEMPTS = 12;
+
+/** Events that still have to change the roster and that others wait for, in their order. */
+export function pendingChanges(root: Root): string[] {
+  return root.pending.filter((key) => root.steps.get(key)?.conflict === undefined);
+}
 
 /** One invocation's work on one space: the root and roster as it knows them, and what it has to tell. */
 export class Session {
@@ -200,7 +212,7 @@ export class Session {
     let memory = this.memory.barriers.get(key);
     if (memory === undefined) {
       const recorded = () => ({ marks: new Set<CompleteMark>(), tallies: new Map<number, Set<number>>() });
-      memory = { event: undefined, waiting: recorded(), passed: recorded(), sentAt: 0 };
+      memory = { event: undefined, routes: undefined, waiting: recorded(), passed: recorded(), sentAt: 0 };
       this.memory.barriers.set(key, memory);
     }
     return memory;
@@ -209,6 +221,7 @@ export class Session {
   learnItem(key: string, item: BarrierItem): void {
     const memory = this.barrier(key);
     memory.event ??= eventFromBytes(item.event);
+    if (item.routes.length > 0) memory.routes ??= routesFromBytes(item.routes);
     for (const mark of item.waiting) memory.waiting.marks.add(mark);
     for (const mark of item.passed) memory.passed.marks.add(mark);
     memory.sentAt = Math.max(memory.sentAt, item.sentAt);
@@ -234,6 +247,26 @@ export class Session {
       }
     }
     return memory.event!;
+  }
+
+  /** The route changes that an open barrier brings. */
+  *routes(key: string): Program<readonly RouteChange[]> {
+    if (this.step(key)?.routes !== true) return [];
+    const memory = this.barrier(key);
+    if (memory.routes === undefined) {
+      const item = yield* ask("readBarrier", this.name(key));
+      if (item === undefined) throw new Error(`barrier ${key} of ${this.space.text} has no item`);
+      this.learnItem(key, item);
+    }
+    return memory.routes ?? [];
+  }
+
+  /**
+   * An earlier event that still has to change the roster (protocol.md M9, M10). One whose routes are in conflict is none: it
+   * stands still, its dispatchers with it, and nobody else waits for that.
+   */
+  earlierChange(key: string): string | undefined {
+    return this.#root && pendingChanges(this.#root).find((other) => other < key);
   }
 
   /** Where lives stand in the present roster; those that are no longer current are left out. */

@@ -1,10 +1,11 @@
-import { tellCreate } from "./applying.ts";
 import { flush, handleKept, type Invocation, openSession } from "./batch.ts";
 import { describeOpen, holdUp } from "./describe.ts";
 import { evaluate } from "./evaluate.ts";
 import { Observer } from "./observe.ts";
 import { ask, type Program, together } from "./program.ts";
-import { EpochChanged, type Session } from "./session.ts";
+import { recreateLost } from "./recreate.ts";
+import { missingTables } from "./schedule.ts";
+import { EpochChanged, pendingChanges, type Session } from "./session.ts";
 import type { Space } from "./space.ts";
 import { repeatOutstanding } from "./tell.ts";
 
@@ -50,6 +51,7 @@ function* sweepSpace(
       yield* handleKept(session);
       for (const key of [...(session.root?.steps.keys() ?? [])].sort())
         yield* repeatOutstanding(session, key, false);
+      yield* recreateLost(session, session.settings.recreateAfter);
       yield* missingTables(session);
       yield* describe(session);
     }
@@ -58,14 +60,6 @@ function* sweepSpace(
       failed.push({ space: space.text, reason: error instanceof Error ? error.message : String(error) });
   }
   yield* flush(session, observer);
-}
-
-/** Asks again for dispatchers of tables that an event added and that nobody has registered (protocol.md M10). */
-function* missingTables(session: Session): Program<void> {
-  const roster = yield* session.roster();
-  for (const table of roster.tables.values())
-    if (table.scheduledOn !== undefined && roster.ofTable(table.tableId).length === 0)
-      tellCreate(session, roster, table, table.since);
 }
 
 function* describe(session: Session): Program<void> {
@@ -78,7 +72,8 @@ function* describe(session: Session): Program<void> {
       step.phase === "passing" ? "passed" : "waiting",
     );
     const roster = yield* session.roster();
-    const view = describeOpen(key, step, item, tallies, roster, session.root?.pending ?? [], session.now);
+    const pending = session.root === undefined ? [] : pendingChanges(session.root);
+    const view = describeOpen(key, step, item, tallies, roster, pending, session.now);
     session.observer.note({
       what: "barrier-open",
       space: session.space.text,

@@ -1,6 +1,7 @@
 import { changesRoster, touches } from "../barrier/event.ts";
 import type { Place } from "../barrier/roster.ts";
 import { type Step, writerOf } from "../barrier/step.ts";
+import { adoptRoutes, routesOf } from "./admission.ts";
 import { judge } from "./advance.ts";
 import { applyInTurn } from "./applying.ts";
 import type { Report } from "./intake.ts";
@@ -26,9 +27,10 @@ export function* waitingReports(
   const places = placed.flatMap((one) => one.places);
   const lives = places.map((place) => place.life);
 
-  const found = yield* findOrOpen(session, key, first, places);
+  const found = yield* findOrOpen(session, key, placed, places);
   if ("closed" in found) return late(session, key, placed);
-  let { step } = found;
+  yield* adoptRoutes(session, key, routesOf(placed));
+  let step = session.step(key) ?? found.step;
   rejectConflicting(session, key, step, placed, rejected);
 
   if (step.phase === "waiting" || step.phase === "writing" || step.phase === "written")
@@ -97,13 +99,20 @@ export function rejectConflicting(
 }
 
 /** The open barrier of a report's key, opened by it if need be, or the tombstone that stands in its place. */
-export function* findOrOpen(session: Session, key: string, { report }: Placed, places: readonly Place[]) {
+export function* findOrOpen(
+  session: Session,
+  key: string,
+  placed: readonly Placed[],
+  places: readonly Place[],
+) {
+  const { report } = placed[0]!;
   const step = session.step(key);
   if (step?.phase === "closed") return { closed: true as const };
   if (step !== undefined) return { step };
   return yield* openBarrier(session, key, {
     event: report.event!,
     bytes: report.bytes,
+    routes: routesOf(placed),
     lateTablesHold: report.sender.start === 0n,
     places,
   });
@@ -143,13 +152,14 @@ export function* noneReports(session: Session, key: string, placed: readonly Pla
   const places = placed.flatMap((one) => one.places);
   const lives = places.map((place) => place.life);
   yield* passedBefore(session, key, places);
-  if (!changesRoster(first.report.event!)) {
+  if (!changesRoster(first.report.event!) && routesOf(placed).length === 0) {
     session.outbox.ack(key, lives);
     return;
   }
   const found = yield* openBarrier(session, key, {
     event: first.report.event!,
     bytes: first.report.bytes,
+    routes: routesOf(placed),
     lateTablesHold: false,
     places: [],
   });

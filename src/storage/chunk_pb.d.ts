@@ -48,6 +48,12 @@ export declare type StoredChunk = Message<"weir.storage.StoredChunk"> & {
      */
     value: StoredNodes;
     case: "nodes";
+  } | {
+    /**
+     * @generated from field: weir.storage.StoredRoutes routes = 6;
+     */
+    value: StoredRoutes;
+    case: "routes";
   } | { case: undefined; value?: undefined };
 };
 
@@ -222,6 +228,11 @@ export declare type StoredEnded = Message<"weir.storage.StoredEnded"> & {
    * @generated from field: uint64 ended_at = 5;
    */
   endedAt: bigint;
+
+  /**
+   * @generated from field: weir.storage.StoredLost lost = 6;
+   */
+  lost?: StoredLost | undefined;
 };
 
 /**
@@ -229,6 +240,44 @@ export declare type StoredEnded = Message<"weir.storage.StoredEnded"> & {
  * Use `create(StoredEndedSchema)` to create a new message.
  */
 export declare const StoredEndedSchema: GenMessage<StoredEnded>;
+
+/**
+ * @generated from message weir.storage.StoredLost
+ */
+export declare type StoredLost = Message<"weir.storage.StoredLost"> & {
+  /**
+   * @generated from field: weir.storage.StoredLife was = 1;
+   */
+  was?: StoredLife | undefined;
+
+  /**
+   * @generated from field: uint32 ended_on = 5;
+   */
+  endedOn: number;
+
+  /**
+   * index into names; absent: to nobody yet
+   *
+   * @generated from field: optional uint32 given_to = 2;
+   */
+  givenTo?: number | undefined;
+
+  /**
+   * @generated from field: uint64 start_ts = 3;
+   */
+  startTs: bigint;
+
+  /**
+   * @generated from field: bool skip_dml = 4;
+   */
+  skipDml: boolean;
+};
+
+/**
+ * Describes the message weir.storage.StoredLost.
+ * Use `create(StoredLostSchema)` to create a new message.
+ */
+export declare const StoredLostSchema: GenMessage<StoredLost>;
 
 /**
  * @generated from message weir.storage.StoredTables
@@ -366,4 +415,51 @@ export declare type StoredNode = Message<"weir.storage.StoredNode"> & {
  * Use `create(StoredNodeSchema)` to create a new message.
  */
 export declare const StoredNodeSchema: GenMessage<StoredNode>;
+
+/**
+ * @generated from message weir.storage.StoredRoutes
+ */
+export declare type StoredRoutes = Message<"weir.storage.StoredRoutes"> & {
+  /**
+   * @generated from field: repeated weir.storage.StoredRoute routes = 1;
+   */
+  routes: StoredRoute[];
+};
+
+/**
+ * Describes the message weir.storage.StoredRoutes.
+ * Use `create(StoredRoutesSchema)` to create a new message.
+ */
+export declare const StoredRoutesSchema: GenMessage<StoredRoutes>;
+
+/**
+ * @generated from message weir.storage.StoredRoute
+ */
+export declare type StoredRoute = Message<"weir.storage.StoredRoute"> & {
+  /**
+   * @generated from field: string source_schema = 1;
+   */
+  sourceSchema: string;
+
+  /**
+   * @generated from field: string source_table = 2;
+   */
+  sourceTable: string;
+
+  /**
+   * @generated from field: string target_schema = 3;
+   */
+  targetSchema: string;
+
+  /**
+   * @generated from field: string target_table = 4;
+   */
+  targetTable: string;
+};
+
+/**
+ * Describes the message weir.storage.StoredRoute.
+ * Use `create(StoredRouteSchema)` to create a new message.
+ */
+export declare const StoredRouteSchema: GenMessage<StoredRoute>;
 

@@ -11,7 +11,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file storage/chunk.proto.
  */
 export const file_storage_chunk = /*@__PURE__*/
-  fileDesc("ChNzdG9yYWdlL2NodW5rLnByb3RvEgx3ZWlyLnN0b3JhZ2UixwEKC1N0b3JlZENodW5rEgoKAmlkGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SNgoLZGlzcGF0Y2hlcnMYAyABKAsyHy53ZWlyLnN0b3JhZ2UuU3RvcmVkRGlzcGF0Y2hlcnNIABIsCgZ0YWJsZXMYBCABKAsyGi53ZWlyLnN0b3JhZ2UuU3RvcmVkVGFibGVzSAASKgoFbm9kZXMYBSABKAsyGS53ZWlyLnN0b3JhZ2UuU3RvcmVkTm9kZXNIAEIJCgdjb250ZW50IpYBChFTdG9yZWREaXNwYXRjaGVycxIMCgRub2RlGAEgASgJEhEKCW5leHRfc2xvdBgCIAEoDRINCgVuYW1lcxgDIAMoCRInCgVsaXZlcxgEIAMoCzIYLndlaXIuc3RvcmFnZS5TdG9yZWRMaWZlEigKBWVuZGVkGAUgAygLMhkud2Vpci5zdG9yYWdlLlN0b3JlZEVuZGVkIowCCgpTdG9yZWRMaWZlEgwKBHNsb3QYASABKA0SCgoCaWQYAiABKAwSDAoEbGlmZRgDIAEoBBIMCgRub2RlGAQgASgNEg0KBXF1ZXVlGAUgASgNEhAKCHRhYmxlX2lkGAYgASgDEhEKCXNjaGVtYV9pZBgHIAEoAxINCgVzdGFydBgIIAEoDBILCgNlbmQYCSABKAwSDQoFc3RhdGUYCiABKA0SEAoIc3RhdGVfYXQYCyABKAQSDQoFc2luY2UYDCABKAQSEAoIYWRkZWRfYXQYDSABKA0SEQoJc2NoZW1hX2F0GA4gASgNEhQKDHNjaGVtYV9zaW5jZRgQIAEoBBINCgV3aG9sZRgPIAEoCCJWCgtTdG9yZWRFbmRlZBIKCgJpZBgBIAEoDBIMCgRsaWZlGAIgASgEEgwKBG5vZGUYAyABKA0SDQoFcXVldWUYBCABKA0SEAoIZW5kZWRfYXQYBSABKAQidgoMU3RvcmVkVGFibGVzEikKBnRhYmxlcxgBIAMoCzIZLndlaXIuc3RvcmFnZS5TdG9yZWRUYWJsZRIsCgdkcm9wcGVkGAIgAygLMhsud2Vpci5zdG9yYWdlLlN0b3JlZERyb3BwZWQSDQoFbmFtZXMYAyADKAkigwEKC1N0b3JlZFRhYmxlEhAKCHRhYmxlX2lkGAEgASgDEhEKCXNjaGVtYV9pZBgCIAEoAxINCgVzaW5jZRgDIAEoBBIZCgxzY2hlZHVsZWRfb24YBCABKA1IAIgBARIUCgxzY2hlbWFfc2luY2UYBSABKARCDwoNX3NjaGVkdWxlZF9vbiI1Cg1TdG9yZWREcm9wcGVkEhAKCHRhYmxlX2lkGAEgASgDEhIKCmRyb3BwZWRfYXQYAiABKAQiNgoLU3RvcmVkTm9kZXMSJwoFbm9kZXMYASADKAsyGC53ZWlyLnN0b3JhZ2UuU3RvcmVkTm9kZSJgCgpTdG9yZWROb2RlEgoKAmlkGAEgASgJEg0KBXN0YXJ0GAIgASgEEhIKCm5vZGVfcXVldWUYAyABKAkSEAoIZW5jb2RpbmcYBCABKAkSEQoJcHJpbmNpcGFsGAUgASgJYgZwcm90bzM");
+  fileDesc("ChNzdG9yYWdlL2NodW5rLnByb3RvEgx3ZWlyLnN0b3JhZ2Ui9QEKC1N0b3JlZENodW5rEgoKAmlkGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SNgoLZGlzcGF0Y2hlcnMYAyABKAsyHy53ZWlyLnN0b3JhZ2UuU3RvcmVkRGlzcGF0Y2hlcnNIABIsCgZ0YWJsZXMYBCABKAsyGi53ZWlyLnN0b3JhZ2UuU3RvcmVkVGFibGVzSAASKgoFbm9kZXMYBSABKAsyGS53ZWlyLnN0b3JhZ2UuU3RvcmVkTm9kZXNIABIsCgZyb3V0ZXMYBiABKAsyGi53ZWlyLnN0b3JhZ2UuU3RvcmVkUm91dGVzSABCCQoHY29udGVudCKWAQoRU3RvcmVkRGlzcGF0Y2hlcnMSDAoEbm9kZRgBIAEoCRIRCgluZXh0X3Nsb3QYAiABKA0SDQoFbmFtZXMYAyADKAkSJwoFbGl2ZXMYBCADKAsyGC53ZWlyLnN0b3JhZ2UuU3RvcmVkTGlmZRIoCgVlbmRlZBgFIAMoCzIZLndlaXIuc3RvcmFnZS5TdG9yZWRFbmRlZCKMAgoKU3RvcmVkTGlmZRIMCgRzbG90GAEgASgNEgoKAmlkGAIgASgMEgwKBGxpZmUYAyABKAQSDAoEbm9kZRgEIAEoDRINCgVxdWV1ZRgFIAEoDRIQCgh0YWJsZV9pZBgGIAEoAxIRCglzY2hlbWFfaWQYByABKAMSDQoFc3RhcnQYCCABKAwSCwoDZW5kGAkgASgMEg0KBXN0YXRlGAogASgNEhAKCHN0YXRlX2F0GAsgASgEEg0KBXNpbmNlGAwgASgEEhAKCGFkZGVkX2F0GA0gASgNEhEKCXNjaGVtYV9hdBgOIAEoDRIUCgxzY2hlbWFfc2luY2UYECABKAQSDQoFd2hvbGUYDyABKAgifgoLU3RvcmVkRW5kZWQSCgoCaWQYASABKAwSDAoEbGlmZRgCIAEoBBIMCgRub2RlGAMgASgNEg0KBXF1ZXVlGAQgASgNEhAKCGVuZGVkX2F0GAUgASgEEiYKBGxvc3QYBiABKAsyGC53ZWlyLnN0b3JhZ2UuU3RvcmVkTG9zdCKNAQoKU3RvcmVkTG9zdBIlCgN3YXMYASABKAsyGC53ZWlyLnN0b3JhZ2UuU3RvcmVkTGlmZRIQCghlbmRlZF9vbhgFIAEoDRIVCghnaXZlbl90bxgCIAEoDUgAiAEBEhAKCHN0YXJ0X3RzGAMgASgEEhAKCHNraXBfZG1sGAQgASgIQgsKCV9naXZlbl90byJ2CgxTdG9yZWRUYWJsZXMSKQoGdGFibGVzGAEgAygLMhkud2Vpci5zdG9yYWdlLlN0b3JlZFRhYmxlEiwKB2Ryb3BwZWQYAiADKAsyGy53ZWlyLnN0b3JhZ2UuU3RvcmVkRHJvcHBlZBINCgVuYW1lcxgDIAMoCSKDAQoLU3RvcmVkVGFibGUSEAoIdGFibGVfaWQYASABKAMSEQoJc2NoZW1hX2lkGAIgASgDEg0KBXNpbmNlGAMgASgEEhkKDHNjaGVkdWxlZF9vbhgEIAEoDUgAiAEBEhQKDHNjaGVtYV9zaW5jZRgFIAEoBEIPCg1fc2NoZWR1bGVkX29uIjUKDVN0b3JlZERyb3BwZWQSEAoIdGFibGVfaWQYASABKAMSEgoKZHJvcHBlZF9hdBgCIAEoBCI2CgtTdG9yZWROb2RlcxInCgVub2RlcxgBIAMoCzIYLndlaXIuc3RvcmFnZS5TdG9yZWROb2RlImAKClN0b3JlZE5vZGUSCgoCaWQYASABKAkSDQoFc3RhcnQYAiABKAQSEgoKbm9kZV9xdWV1ZRgDIAEoCRIQCghlbmNvZGluZxgEIAEoCRIRCglwcmluY2lwYWwYBSABKAkiOQoMU3RvcmVkUm91dGVzEikKBnJvdXRlcxgBIAMoCzIZLndlaXIuc3RvcmFnZS5TdG9yZWRSb3V0ZSJnCgtTdG9yZWRSb3V0ZRIVCg1zb3VyY2Vfc2NoZW1hGAEgASgJEhQKDHNvdXJjZV90YWJsZRgCIAEoCRIVCg10YXJnZXRfc2NoZW1hGAMgASgJEhQKDHRhcmdldF90YWJsZRgEIAEoCWIGcHJvdG8z");
 
 /**
  * Describes the message weir.storage.StoredChunk.
@@ -42,37 +42,58 @@ export const StoredEndedSchema = /*@__PURE__*/
   messageDesc(file_storage_chunk, 3);
 
 /**
+ * Describes the message weir.storage.StoredLost.
+ * Use `create(StoredLostSchema)` to create a new message.
+ */
+export const StoredLostSchema = /*@__PURE__*/
+  messageDesc(file_storage_chunk, 4);
+
+/**
  * Describes the message weir.storage.StoredTables.
  * Use `create(StoredTablesSchema)` to create a new message.
  */
 export const StoredTablesSchema = /*@__PURE__*/
-  messageDesc(file_storage_chunk, 4);
+  messageDesc(file_storage_chunk, 5);
 
 /**
  * Describes the message weir.storage.StoredTable.
  * Use `create(StoredTableSchema)` to create a new message.
  */
 export const StoredTableSchema = /*@__PURE__*/
-  messageDesc(file_storage_chunk, 5);
+  messageDesc(file_storage_chunk, 6);
 
 /**
  * Describes the message weir.storage.StoredDropped.
  * Use `create(StoredDroppedSchema)` to create a new message.
  */
 export const StoredDroppedSchema = /*@__PURE__*/
-  messageDesc(file_storage_chunk, 6);
+  messageDesc(file_storage_chunk, 7);
 
 /**
  * Describes the message weir.storage.StoredNodes.
  * Use `create(StoredNodesSchema)` to create a new message.
  */
 export const StoredNodesSchema = /*@__PURE__*/
-  messageDesc(file_storage_chunk, 7);
+  messageDesc(file_storage_chunk, 8);
 
 /**
  * Describes the message weir.storage.StoredNode.
  * Use `create(StoredNodeSchema)` to create a new message.
  */
 export const StoredNodeSchema = /*@__PURE__*/
-  messageDesc(file_storage_chunk, 8);
+  messageDesc(file_storage_chunk, 9);
+
+/**
+ * Describes the message weir.storage.StoredRoutes.
+ * Use `create(StoredRoutesSchema)` to create a new message.
+ */
+export const StoredRoutesSchema = /*@__PURE__*/
+  messageDesc(file_storage_chunk, 10);
+
+/**
+ * Describes the message weir.storage.StoredRoute.
+ * Use `create(StoredRouteSchema)` to create a new message.
+ */
+export const StoredRouteSchema = /*@__PURE__*/
+  messageDesc(file_storage_chunk, 11);
 

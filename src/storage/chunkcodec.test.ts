@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Chunk, Life } from "../barrier/roster.ts";
+import type { Chunk, Life, LostLife } from "../barrier/roster.ts";
 import { tableRange } from "../protocol/span.ts";
 import { decodeChunk, encodeChunk } from "./chunkcodec.ts";
 import { MAX_ITEM_BYTES } from "./dynamodb/toolarge.ts";
@@ -35,7 +35,25 @@ const life: fc.Arbitrary<Life> = fc
   })
   .map(({ whole, ...one }) => (whole ? { ...one, ...tableRange(one.tableId) } : one));
 
+const lost: fc.Arbitrary<LostLife> = fc.record(
+  {
+    was: life,
+    endedOn: uint32,
+    given: fc.record({ node: name, startTs: uint64, skipDMLAsStartTs: fc.boolean() }),
+  },
+  { requiredKeys: ["was", "endedOn"] },
+);
+
 const chunk: fc.Arbitrary<Chunk> = fc.oneof(
+  fc.record({
+    kind: fc.constant("routes" as const),
+    id: uint32,
+    version: uint32,
+    routes: fc.array(
+      fc.record({ sourceSchema: name, sourceTable: name, targetSchema: name, targetTable: name }),
+      { maxLength: 3 },
+    ),
+  }),
   fc.record({
     kind: fc.constant("dispatchers" as const),
     id: uint32,
@@ -43,9 +61,13 @@ const chunk: fc.Arbitrary<Chunk> = fc.oneof(
     version: uint32,
     nextSlot: uint32,
     lives: fc.array(life, { maxLength: 5 }),
-    ended: fc.array(fc.record({ id, life: uint64, node: name, queue: name, endedAt: time }), {
-      maxLength: 3,
-    }),
+    ended: fc.array(
+      fc.record(
+        { id, life: uint64, node: name, queue: name, endedAt: time, lost },
+        { requiredKeys: ["id", "life", "node", "queue", "endedAt"] },
+      ),
+      { maxLength: 3 },
+    ),
   }),
   fc.record({
     kind: fc.constant("tables" as const),
@@ -107,10 +129,17 @@ describe("stored chunks", () => {
         schemaAt: 2 ** 31,
       }),
     );
-    const ended = lives.map(({ id, life, node, queue }) => ({ id, life, node, queue, endedAt: 2 ** 50 }));
+    const ended = lives.map((was) => ({
+      id: was.id,
+      life: was.life,
+      node: was.node,
+      queue: was.queue,
+      endedAt: 2 ** 50,
+      lost: { was, endedOn: 2 ** 31, given: { node: "g", startTs: 2n ** 63n, skipDMLAsStartTs: true } },
+    }));
     const base = { kind: "dispatchers" as const, id: 1, node: "n", version: 2, nextSlot: 400 };
     expect(encodeChunk({ ...base, lives, ended: [] }).length).toBeLessThan(MAX_ITEM_BYTES / 5);
-    expect(encodeChunk({ ...base, lives, ended }).length).toBeLessThan(MAX_ITEM_BYTES / 4);
+    expect(encodeChunk({ ...base, lives, ended }).length).toBeLessThan(MAX_ITEM_BYTES / 2);
   });
 
   it("of 2000 tables that were scheduled on nodes with long names fit as well", () => {

@@ -1,7 +1,16 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Chunk, DispatcherChunk, Life, TableChunk } from "../barrier/roster.ts";
+import type { Chunk, DispatcherChunk, Life, LostLife, TableChunk } from "../barrier/roster.ts";
 import { compareBytes, tableRange } from "../protocol/span.ts";
-import { StoredChunkSchema, StoredDispatchersSchema, StoredTablesSchema } from "./chunk_pb.js";
+import {
+  StoredChunkSchema,
+  StoredDispatchersSchema,
+  type StoredLife,
+  StoredLifeSchema,
+  type StoredLost,
+  StoredLostSchema,
+  StoredRoutesSchema,
+  StoredTablesSchema,
+} from "./chunk_pb.js";
 
 const idBytes = (id: string) => Uint8Array.from(Buffer.from(id, "hex"));
 const idText = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -28,6 +37,11 @@ function content(chunk: Chunk) {
       };
     case "nodes":
       return { case: "nodes" as const, value: { nodes: [...chunk.nodes] } };
+    case "routes":
+      return {
+        case: "routes" as const,
+        value: create(StoredRoutesSchema, { routes: [...chunk.routes] }),
+      };
   }
 }
 
@@ -59,34 +73,81 @@ function storedTables(chunk: TableChunk) {
 
 function storedDispatchers(chunk: DispatcherChunk) {
   const dictionary = new Dictionary();
-  const lives = chunk.lives.map((life) => {
-    const whole = isWhole(life);
-    return {
-      slot: life.slot,
-      id: idBytes(life.id),
-      life: life.life,
-      node: dictionary.indexOf(life.node),
-      queue: dictionary.indexOf(life.queue),
-      tableId: life.tableId,
-      schemaId: life.schemaId,
-      ...(!whole && { start: life.start, end: life.end }),
-      whole,
-      state: life.state,
-      stateAt: BigInt(life.stateAt),
-      since: life.since,
-      schemaSince: life.schemaSince,
-      addedAt: life.addedAt,
-      schemaAt: life.schemaAt,
-    };
-  });
+  const lives = chunk.lives.map((life) => storedLife(life, dictionary));
   const ended = chunk.ended.map((one) => ({
     id: idBytes(one.id),
     life: one.life,
     node: dictionary.indexOf(one.node),
     queue: dictionary.indexOf(one.queue),
     endedAt: BigInt(one.endedAt),
+    ...(one.lost && { lost: create(StoredLostSchema, storedLost(one.lost, dictionary)) }),
   }));
   return { node: chunk.node, nextSlot: chunk.nextSlot, names: dictionary.names, lives, ended };
+}
+
+function storedLife(life: Life, dictionary: Dictionary) {
+  const whole = isWhole(life);
+  return {
+    slot: life.slot,
+    id: idBytes(life.id),
+    life: life.life,
+    node: dictionary.indexOf(life.node),
+    queue: dictionary.indexOf(life.queue),
+    tableId: life.tableId,
+    schemaId: life.schemaId,
+    ...(!whole && { start: life.start, end: life.end }),
+    whole,
+    state: life.state,
+    stateAt: BigInt(life.stateAt),
+    since: life.since,
+    schemaSince: life.schemaSince,
+    addedAt: life.addedAt,
+    schemaAt: life.schemaAt,
+  };
+}
+
+function storedLost({ was, endedOn, given }: LostLife, dictionary: Dictionary) {
+  return {
+    was: create(StoredLifeSchema, storedLife(was, dictionary)),
+    endedOn,
+    ...(given && {
+      givenTo: dictionary.indexOf(given.node),
+      startTs: given.startTs,
+      skipDml: given.skipDMLAsStartTs,
+    }),
+  };
+}
+
+function lifeFrom(life: StoredLife, names: readonly string[]): Life {
+  const range = life.whole ? tableRange(life.tableId) : life;
+  return {
+    slot: life.slot,
+    id: idText(life.id),
+    life: life.life,
+    node: names[life.node]!,
+    queue: names[life.queue]!,
+    tableId: life.tableId,
+    schemaId: life.schemaId,
+    start: range.start,
+    end: range.end,
+    state: life.state,
+    stateAt: Number(life.stateAt),
+    since: life.since,
+    schemaSince: life.schemaSince,
+    addedAt: life.addedAt,
+    schemaAt: life.schemaAt,
+  };
+}
+
+function lostFrom(
+  { was, endedOn, givenTo, startTs, skipDml }: StoredLost,
+  names: readonly string[],
+): LostLife {
+  return {
+    was: lifeFrom(was!, names),
+    endedOn,
+    ...(givenTo !== undefined && { given: { node: names[givenTo]!, startTs, skipDMLAsStartTs: skipDml } }),
+  };
 }
 
 function isWhole(life: Life): boolean {
@@ -107,32 +168,14 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
         node,
         version,
         nextSlot,
-        lives: lives.map((life) => {
-          const range = life.whole ? tableRange(life.tableId) : life;
-          return {
-            slot: life.slot,
-            id: idText(life.id),
-            life: life.life,
-            node: names[life.node]!,
-            queue: names[life.queue]!,
-            tableId: life.tableId,
-            schemaId: life.schemaId,
-            start: range.start,
-            end: range.end,
-            state: life.state,
-            stateAt: Number(life.stateAt),
-            since: life.since,
-            schemaSince: life.schemaSince,
-            addedAt: life.addedAt,
-            schemaAt: life.schemaAt,
-          };
-        }),
+        lives: lives.map((life) => lifeFrom(life, names)),
         ended: ended.map((one) => ({
           id: idText(one.id),
           life: one.life,
           node: names[one.node]!,
           queue: names[one.queue]!,
           endedAt: Number(one.endedAt),
+          ...(one.lost && { lost: lostFrom(one.lost, names) }),
         })),
       };
     }
@@ -164,6 +207,18 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
           nodeQueue,
           encoding: encoding === "protobuf" ? "protobuf" : "json",
           principal,
+        })),
+      };
+    case "routes":
+      return {
+        kind: "routes",
+        id,
+        version,
+        routes: content.value.routes.map(({ sourceSchema, sourceTable, targetSchema, targetTable }) => ({
+          sourceSchema,
+          sourceTable,
+          targetSchema,
+          targetTable,
         })),
       };
     default:

@@ -29,6 +29,7 @@ export type Store = Pick<
   | "expireChunks"
   | "readBarrier"
   | "touchBarrier"
+  | "readHistory"
   | "touchTally"
   | "readTallies"
   | "keep"
@@ -128,6 +129,19 @@ export class MemoryStore implements Store {
     return { done: true, item: next };
   }
 
+  async readHistory(
+    space: Space,
+    epoch: bigint,
+    limit: number,
+  ): Promise<{ key: string; item: BarrierItem }[]> {
+    const prefix = barrierPath({ space, epoch, key: "" });
+    return [...this.barriers]
+      .filter(([path]) => path.startsWith(prefix))
+      .map(([path, item]) => ({ key: path.slice(prefix.length), item }))
+      .sort((a, b) => (a.key < b.key ? 1 : -1))
+      .slice(0, limit);
+  }
+
   async touchTally(
     name: BarrierName,
     count: Count,
@@ -224,6 +238,7 @@ const EMPTY_ROOT = { rosterVersion: 0, closedCount: 0, pending: [], steps: new M
 function changeBarrier(item: BarrierItem | undefined, changes: BarrierChanges): BarrierItem {
   return frozen({
     event: item?.event.length ? item.event : Uint8Array.from(changes.create?.event ?? []),
+    routes: item?.routes.length ? item.routes : Uint8Array.from(changes.routes ?? []),
     openedAt: item?.openedAt || (changes.create?.openedAt ?? 0),
     stamp: Math.max(item?.stamp ?? 0, changes.stamp ?? 0),
     waiting: new Set([...(item?.waiting ?? []), ...(changes.addWaiting ?? [])]),

@@ -26,6 +26,7 @@ export function barrierFrom(item: Item | undefined): BarrierItem | undefined {
   if (item === undefined) return undefined;
   return {
     event: bytes(item["event"]),
+    routes: bytes(item["routes"]),
     openedAt: integer(item["openedAt"]),
     stamp: highest(item["stamps"]),
     waiting: strings(item["waiting"]),
@@ -59,11 +60,12 @@ export function barrierUpdate(conditions: BarrierConditions, changes: BarrierCha
     );
   }
   const { create, stamp, addWaiting, addPassed, addUnreachable, sentAt, tombstone } = changes;
+  const keep = (attribute: string, value: ReturnType<typeof S>) => {
+    const name = update.name(attribute);
+    update.set(name, `if_not_exists(${name}, ${update.value(value)})`);
+  };
+  if (changes.routes?.length) keep("routes", B(changes.routes));
   if (create) {
-    const keep = (attribute: string, value: ReturnType<typeof S>) => {
-      const name = update.name(attribute);
-      update.set(name, `if_not_exists(${name}, ${update.value(value)})`);
-    };
     keep("event", B(create.event));
     keep("openedAt", N(create.openedAt));
   }

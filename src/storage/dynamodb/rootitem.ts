@@ -153,8 +153,8 @@ function metaFrom(stored: string): RosterMeta {
   return { ...others, trigger, openedByStart: BigInt(openedByStart) };
 }
 
-const KINDS = { dispatchers: "d", tables: "t", nodes: "n" } as const;
-const KIND_OF = { d: "dispatchers", t: "tables", n: "nodes" } as const;
+const KINDS = { dispatchers: "d", tables: "t", nodes: "n", routes: "r" } as const;
+const KIND_OF = { d: "dispatchers", t: "tables", n: "nodes", r: "routes" } as const;
 
 /** `d17.3.name`, one after the other: a hundred dispatchers' share of the root is a few bytes. */
 function pointersText(pointers: Root["pointers"]): string {

@@ -2,7 +2,7 @@
 import { GetItemCommand, type UpdateItemCommandInput } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type EmbeddedDynamo, startEmbeddedDynamo } from "../testing/embedded.ts";
-import { K1, K2, kept, name, pointer, roster, space, step } from "../testing/samples.ts";
+import { K1, kept, name, pointer, roster, space, step } from "../testing/samples.ts";
 import { type DynamoStore, KEEP_SECONDS } from "./store.ts";
 
 const NOW = 1_700_000_000_000;
@@ -215,18 +215,5 @@ describe("items over 400 KB", () => {
     );
     const body = Buffer.alloc(401 * 1024).toString("base64");
     await expect(store.keep(space, { ...kept("k"), body })).rejects.toThrow("send it in several messages");
-  });
-});
-
-describe("listBarriers", () => {
-  it("gives the newest first, as many as wanted", async () => {
-    const keys = [K1, K2, "00000000000000000300-0"];
-    for (const key of keys) await store.touchBarrier(name(key), {}, { stamp: 1 });
-    await store.touchBarrier({ ...name(K1), epoch: 2n }, {}, { stamp: 1 });
-    const list = async (limit: number) =>
-      (await store.listBarriers(space, 1n, limit)).map((barrier) => barrier.key);
-    expect(await list(10)).toEqual(keys.toReversed());
-    expect(await list(2)).toEqual(keys.toReversed().slice(0, 2));
-    expect(await list(0)).toEqual([]);
   });
 });

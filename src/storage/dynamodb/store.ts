@@ -42,12 +42,6 @@ export interface StoreOptions {
   readonly now?: () => number;
 }
 
-/** One recent or open barrier as an operator's list shows it. */
-export interface ListedBarrier {
-  readonly key: string;
-  readonly item: BarrierItem;
-}
-
 /**
  * The store on DynamoDB: one table, every exclusive step one conditional write of one item, no transactions.
  *
@@ -185,8 +179,11 @@ export class DynamoStore implements Store {
     return items.map((item) => parseSpace(text(item["sk"])));
   }
 
-  /** Open and closed barriers of an epoch, newest first: what operators read. */
-  async listBarriers(space: Space, epoch: bigint, limit: number): Promise<ListedBarrier[]> {
+  async readHistory(
+    space: Space,
+    epoch: bigint,
+    limit: number,
+  ): Promise<{ key: string; item: BarrierItem }[]> {
     const items = await this.table.query(epochPartition(space, epoch), "B#", { newestFirst: true, limit });
     return items.map((item) => ({ key: text(item["sk"]).slice(2), item: barrierFrom(item)! }));
   }

@@ -17,12 +17,13 @@ export function itemContract(make: () => Promise<Store>): void {
   it("adds up marks, stamps and tallies whatever their order, and a tombstone is final", async () => {
     const create = { event: new Uint8Array([7]), openedAt: 11 };
     await store.touchBarrier(name(K1), { notClosed: true }, { create, addWaiting: ["1.1"], stamp: 9 });
+    await store.touchBarrier(name(K1), { notClosed: true }, { routes: new Uint8Array([5]) });
     const other = { event: new Uint8Array([8]), openedAt: 12 };
     const both = await Promise.all([
       store.touchBarrier(
         name(K1),
         { notClosed: true },
-        { create: other, addWaiting: ["2.1", "1.1"], stamp: 4 },
+        { create: other, routes: new Uint8Array([6]), addWaiting: ["2.1", "1.1"], stamp: 4 },
       ),
       store.touchBarrier(name(K1), { notClosed: true }, { addPassed: ["3.1"], addUnreachable: ["q"] }),
     ]);
@@ -30,6 +31,7 @@ export function itemContract(make: () => Promise<Store>): void {
     const item = await store.readBarrier(name(K1));
     expect(item).toEqual({
       event: new Uint8Array([7]),
+      routes: new Uint8Array([5]),
       openedAt: 11,
       stamp: 9,
       waiting: new Set(["1.1", "2.1"]),
@@ -57,6 +59,16 @@ export function itemContract(make: () => Promise<Store>): void {
       { chunk: 7, reported: new Set([1, 2, 3, 400]), stamp: 12 },
       { chunk: 8, reported: new Set([1]), stamp: 0 },
     ]);
+  });
+
+  it("gives the history newest first, as much as is wanted", async () => {
+    const keys = [K1, K2, "00000000000000000300-0"];
+    for (const key of keys) await store.touchBarrier(name(key), {}, { stamp: 1 });
+    await store.touchBarrier({ ...name(K1), epoch: 2n }, {}, { stamp: 1 });
+    const list = async (limit: number) => (await store.readHistory(space, 1n, limit)).map((one) => one.key);
+    expect(await list(10)).toEqual(keys.toReversed());
+    expect(await list(2)).toEqual(keys.toReversed().slice(0, 2));
+    expect(await list(0)).toEqual([]);
   });
 
   it("lets one of many repeat an action", async () => {

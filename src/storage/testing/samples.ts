@@ -12,7 +12,14 @@ export const K2 = "00000000000000000100-1";
 export const name = (key: string): BarrierName => ({ space, epoch: 1n, key });
 export const step = (now = 5): Step =>
   openedStep(
-    { event: new Uint8Array([1, 2]), digest: "d", changesRoster: false, lateTablesHold: false, openedOn: 1 },
+    {
+      event: new Uint8Array([1, 2]),
+      digest: "d",
+      changesRoster: false,
+      routes: false,
+      lateTablesHold: false,
+      openedOn: 1,
+    },
     now,
   );
 export const roster = (

@@ -68,6 +68,7 @@ const barrierChanges: fc.Arbitrary<BarrierChanges> = fc.record(
       event: fc.uint8Array({ minLength: 1, maxLength: 3 }),
       openedAt: fc.integer({ min: 1 }),
     }),
+    routes: fc.uint8Array({ maxLength: 2 }),
     stamp: small,
     addWaiting: fc.array(mark, { maxLength: 3 }),
     addPassed: fc.array(mark, { maxLength: 3 }),

@@ -1,0 +1,160 @@
+/** Dispatchers that were lost with their node are created again elsewhere (protocol.md R9b; ticdc.md TM59, TM65). */
+import { completeVersions } from "../barrier/coverage.ts";
+import { RosterDraft } from "../barrier/draft.ts";
+import { eventFromBytes, isPast, TRIGGER_TABLE, touches } from "../barrier/event.ts";
+import { Placement } from "../barrier/placement.ts";
+import { type Reached, restartAt } from "../barrier/restart.ts";
+import type { DispatcherChunk, EndedLife, LostLife, Restart, Roster } from "../barrier/roster.ts";
+import { covers } from "../barrier/tiling.ts";
+import { commit } from "./advance.ts";
+import { putDraft } from "./applying.ts";
+import { evaluate } from "./evaluate.ts";
+import type { BarrierItem, Count, Tally } from "./port.ts";
+import { ask, type Program } from "./program.ts";
+import { schedulerQueue } from "./schedule.ts";
+import { MAX_ATTEMPTS, type Session } from "./session.ts";
+
+/** Closed barriers that are looked through for how far a lost dispatcher had come. */
+const HISTORY = 200;
+
+interface Candidate {
+  readonly chunk: DispatcherChunk;
+  readonly ended: EndedLife;
+  readonly lost: LostLife;
+}
+
+/**
+ * Asks for dispatchers that were lost and whose span nobody has taken over: under the same id, on the node with the fewest
+ * dispatchers, from where the lost one stood. Whom it asks and from where is committed before, so that asking again says
+ * the same. The table trigger is not among them: it comes back with its node, or an opening names another (R1).
+ * @param after milliseconds that a node has to bring its dispatchers back by itself
+ */
+export function* recreateLost(session: Session, after: number): Program<void> {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const roster = yield* session.roster();
+    const due = candidates(roster, session.now - after);
+    const unassigned = due.filter(({ lost }) => !canBeTold(session, roster, lost.given));
+    if (unassigned.length === 0 || (yield* assign(session, roster, unassigned))) {
+      const now = yield* session.roster();
+      for (const { ended, lost } of candidates(now, session.now - after))
+        if (lost.given) tellMove(session, now, ended, lost.was.schemaId, lost, lost.given);
+      return;
+    }
+    yield* ask("pause", attempt);
+  }
+  throw new Error(`${session.space.text}: lost ${MAX_ATTEMPTS} races to give lost dispatchers away`);
+}
+
+function candidates(roster: Roster, endedBefore: number): Candidate[] {
+  return [...roster.lost()].filter(
+    ({ ended, lost: { was } }) =>
+      was.tableId !== TRIGGER_TABLE &&
+      ended.endedAt <= endedBefore &&
+      roster.tables.has(was.tableId) !== roster.dropped.has(was.tableId) &&
+      !covers(was.tableId, was, roster.ofTable(was.tableId)),
+  );
+}
+
+function canBeTold(session: Session, roster: Roster, given: LostLife["given"]): boolean {
+  return given !== undefined && schedulerQueue(session, roster, given.node) !== undefined;
+}
+
+/** @returns whether it is committed; false: a race was lost, or there is nobody to give them to */
+function* assign(session: Session, roster: Roster, lost: readonly Candidate[]): Program<boolean> {
+  const draft = new RosterDraft(roster, session.now, session.settings.rememberFor);
+  const placement = new Placement(draft);
+  const evidence = new Evidence(session);
+  for (const { chunk, ended, lost: one } of lost) {
+    const node = placement.next()?.id ?? (session.settings.schedulerQueue ? "" : undefined);
+    // Nobody can be told now: asked again with the next sweep.
+    if (node === undefined) return true;
+    const start = one.given ?? (yield* evidence.startOf({ ended, chunk, lost: one }));
+    draft.giveLost(chunk.id, ended.id, {
+      node,
+      startTs: start.startTs,
+      skipDMLAsStartTs: start.skipDMLAsStartTs,
+    });
+  }
+  const { changes, replaced, touched } = yield* putDraft(session, draft);
+  const conditions = { sameEpoch: session.root!.epoch, sameRoster: roster.version };
+  const done = yield* commit(session, conditions, { roster: changes });
+  yield* ask(
+    "expireChunks",
+    session.space,
+    done ? replaced : changes.pointers.filter((pointer) => touched.has(pointer.id)),
+  );
+  if (!done) return false;
+  session.observer.note({ what: "dispatchers-recreated", space: session.space.text, count: lost.length });
+  yield* evaluate(session, [...touched]);
+  return true;
+}
+
+/** What barriers know of lost lives, each read once. */
+class Evidence {
+  readonly #session: Session;
+  readonly #tallies = new Map<string, readonly Tally[]>();
+  #barriers: { readonly key: string; readonly item: BarrierItem }[] | undefined;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /**
+   * Where a lost dispatcher stood: its checkpoint, the newest barrier that it had passed, and the one at which it waited. Only
+   * what is recorded of that very life counts: a start that is too late would lose rows.
+   */
+  *startOf({ ended, chunk, lost: { was, endedOn } }: Candidate): Program<Restart> {
+    const session = this.#session;
+    this.#barriers ??= yield* ask("readHistory", session.space, session.root!.epoch, HISTORY);
+    const reached: Reached[] = [];
+    for (const { key, item } of this.#barriers) {
+      const event = eventFromBytes(item.event);
+      if (!event.blocking || !touches(event, was) || isPast(was.since, event.key)) continue;
+      const told = function* (this: Evidence, count: Count) {
+        const complete = completeVersions(count === "waiting" ? item.waiting : item.passed, chunk.id);
+        if (complete.some((version) => was.addedAt <= version && version < endedOn)) return true;
+        const tally = (yield* this.#talliesOf(key, count)).find((one) => one.chunk === chunk.id);
+        return tally?.reported.has(was.slot) === true;
+      }.bind(this);
+      const waited = yield* told("waiting");
+      const wrote = waited && item.tombstone?.writer === ended.id;
+      if (wrote || (yield* told("passed"))) {
+        reached.push({ key: event.key, passed: true });
+        break;
+      }
+      if (waited) reached.push({ key: event.key, passed: false });
+    }
+    return restartAt(was.since, reached);
+  }
+
+  *#talliesOf(key: string, count: Count): Program<readonly Tally[]> {
+    const name = `${key} ${count}`;
+    const known = this.#tallies.get(name);
+    if (known !== undefined) return known;
+    const read = yield* ask("readTallies", this.#session.name(key), count);
+    this.#tallies.set(name, read);
+    return read;
+  }
+}
+
+function tellMove(
+  session: Session,
+  roster: Roster,
+  ended: EndedLife,
+  schemaId: bigint,
+  { was }: LostLife,
+  given: NonNullable<LostLife["given"]>,
+): void {
+  const queue = schedulerQueue(session, roster, given.node);
+  if (queue === undefined) return;
+  session.outbox.createDispatcher(queue.name, queue.encoding, {
+    id: ended.id,
+    tableId: was.tableId,
+    schemaId: roster.tables.get(was.tableId)?.schemaId ?? schemaId,
+    start: was.start,
+    end: was.end,
+    startTs: given.startTs,
+    skipDMLAsStartTs: given.skipDMLAsStartTs,
+    move: true,
+  });
+}
