@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { registerBarriers } from "./barriers.ts";
+import { registerCheckpoint } from "./checkpoint.ts";
 import { registerEvict } from "./evict.ts";
 import { registerLocal } from "./local.ts";
 import { Problem } from "./problem.ts";
@@ -12,6 +13,7 @@ const program = new Command("weir")
 registerReplay(program);
 registerLocal(program);
 registerBarriers(program);
+registerCheckpoint(program);
 registerEvict(program);
 
 try {

@@ -1,6 +1,6 @@
 import type { DispatcherKey } from "../barrier/dispatcherid.ts";
 import { compareKeys, type EventKey } from "../protocol/eventkey.ts";
-import { DoneAction, InfluenceType } from "../protocol/messages.ts";
+import { BlockStage, DoneAction, InfluenceType, type State } from "../protocol/messages.ts";
 import { type CaptureEvent, doneState, reportState } from "./event.ts";
 import { type ActionKind, type Command, DispatcherMachine, REPEAT_MS } from "./machine.ts";
 import type { Clock } from "./ports.ts";
@@ -17,6 +17,14 @@ export interface DispatcherConfig {
   readonly end?: Uint8Array;
   /** It starts behind the DDL at this commitTs, before the syncpoint at it (protocol.md R10). */
   readonly checkpointTs: bigint;
+  /**
+   * Rows of commitTs `checkpointTs + 1` are in the sink already and are dropped: it starts just before a DDL at which it
+   * stood in an earlier life (`skipDMLAsStartTs` of `ScheduleDispatcherRequest`, ticdc.md TM59). Needs `commitTsOf`.
+   */
+  readonly skipDMLAsStartTs?: boolean;
+  /** The commitTs of a row. */
+  // biome-ignore lint/suspicious/noExplicitAny: rows are the sink's own business
+  readonly commitTsOf?: (row: any) => bigint;
   // biome-ignore lint/suspicious/noExplicitAny: rows and payloads are the sink's own business
   readonly sink: Sink<any, any>;
 }
@@ -53,7 +61,12 @@ export class Dispatcher {
   #cancelTick: (() => void) | undefined;
   #closed = false;
 
+  /** @throws TypeError if rows are to be skipped and nothing says what their commitTs is */
   constructor(config: DispatcherConfig, surroundings: Surroundings) {
+    if (config.skipDMLAsStartTs && !config.commitTsOf)
+      throw new TypeError(
+        `dispatcher ${config.id}: skipDMLAsStartTs needs commitTsOf, to know which rows to skip`,
+      );
     this.config = config;
     this.#surroundings = surroundings;
     this.life = surroundings.life;
@@ -71,6 +84,20 @@ export class Dispatcher {
     return this.#machine.blockedAt;
   }
 
+  /** What everything is behind that it has finished: a commitTs, for a registration with a new coordinator. */
+  get finishedTs(): bigint {
+    return this.#machine.finished.commitTs;
+  }
+
+  /** The event at which it waits, or whose action it executes, as a registration says it (protocol.md M14). */
+  get blockState(): State | undefined {
+    const stands = this.#machine.standsAt;
+    if (stands === undefined) return undefined;
+    const state = reportState(stands.event, true, this.#machine.identity);
+    if (stands.stage === "writing") state.stage = BlockStage.WRITING;
+    return state;
+  }
+
   /** What its checkpoint may not pass yet (protocol.md D10). */
   get checkpointCap(): bigint | undefined {
     return this.#machine.checkpointCap;
@@ -78,7 +105,10 @@ export class Dispatcher {
 
   /** Takes rows, in the order of the stream. */
   write(rows: readonly unknown[]): Promise<void> {
-    return this.#execute(() => this.config.sink.write(rows));
+    const { skipDMLAsStartTs, commitTsOf, checkpointTs, sink } = this.config;
+    const wanted =
+      skipDMLAsStartTs && commitTsOf ? rows.filter((row) => commitTsOf(row) !== checkpointTs + 1n) : rows;
+    return this.#execute(() => sink.write(wanted));
   }
 
   /**
@@ -147,8 +177,8 @@ export class Dispatcher {
           this.#executeAction(command.action, command.event);
           break;
         case "report":
-          this.#send(reportState(command.event, command.stage === "waiting")).catch((error) =>
-            this.#surroundings.onError(error, this),
+          this.#send(reportState(command.event, command.stage === "waiting", this.#machine.identity)).catch(
+            (error) => this.#surroundings.onError(error, this),
           );
           break;
         case "done":

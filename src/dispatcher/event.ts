@@ -5,6 +5,7 @@ import {
   type DoneAction,
   type InfluencedTablesSchema,
   InfluenceType,
+  type RouteTableAdmissionSchema,
   type SchemaIDChangeSchema,
   type State,
   StateSchema,
@@ -21,6 +22,8 @@ export interface CaptureEvent<Payload = unknown> {
   readonly needDroppedTables?: Tables;
   readonly needAddedTables?: readonly MessageInitShape<typeof TableSchema>[];
   readonly updatedSchemas?: readonly MessageInitShape<typeof SchemaIDChangeSchema>[];
+  /** With table routing: the routes that it admits or releases; only the table trigger reports them (ticdc.md 2.13). */
+  readonly routeAdmissions?: readonly MessageInitShape<typeof RouteTableAdmissionSchema>[];
   /** What the sink needs to write it. */
   readonly payload: Payload;
 }
@@ -46,17 +49,17 @@ export function blocks(event: CaptureEvent, identity: DispatcherIdentity): boole
   return (tables.TableIDs?.length ?? 0) > 1 || !identity.whole;
 }
 
-/** Whether the coordinator must hear of an event that blocks nobody: it adds or drops tables (protocol.md D1). */
+/** Whether the coordinator must hear of an event that blocks nobody: it changes tables or routes (protocol.md D1). */
 export function needsReport(event: CaptureEvent): boolean {
   const dropped = event.needDroppedTables;
   const drops =
     dropped !== undefined &&
     (dropped.InfluenceType !== InfluenceType.Normal || (dropped.TableIDs?.length ?? 0) > 0);
-  return drops || (event.needAddedTables?.length ?? 0) > 0;
+  return drops || (event.needAddedTables?.length ?? 0) > 0 || (event.routeAdmissions?.length ?? 0) > 0;
 }
 
-/** The state that a WAITING or NONE report carries. */
-export function reportState(event: CaptureEvent, blocked: boolean): State {
+/** The state that a WAITING or NONE report of a dispatcher carries. */
+export function reportState(event: CaptureEvent, blocked: boolean, identity: DispatcherIdentity): State {
   return create(StateSchema, {
     IsBlocked: blocked,
     BlockTs: event.key.commitTs,
@@ -66,6 +69,7 @@ export function reportState(event: CaptureEvent, blocked: boolean): State {
     ...(event.needDroppedTables && { NeedDroppedTables: event.needDroppedTables }),
     ...(event.needAddedTables && { NeedAddedTables: [...event.needAddedTables] }),
     ...(blocked && event.updatedSchemas && { UpdatedSchemas: [...event.updatedSchemas] }),
+    ...(isTrigger(identity) && event.routeAdmissions && { RouteTableAdmissions: [...event.routeAdmissions] }),
   });
 }
 

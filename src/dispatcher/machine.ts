@@ -63,6 +63,19 @@ export class DispatcherMachine {
     return this.#pending && { event: this.#pending.event, stage: this.#pending.stage };
   }
 
+  /** Everything up to this key is behind this life. */
+  get finished(): EventKey {
+    return this.#finished;
+  }
+
+  /** The event at which it waits, or whose action it executes; during the flush nobody knows of it (ticdc.md TD8). */
+  get standsAt(): { readonly event: CaptureEvent; readonly stage: "waiting" | "writing" } | undefined {
+    const pending = this.#pending;
+    return pending === undefined || pending.stage === "flushing"
+      ? undefined
+      : { event: pending.event, stage: pending.stage };
+  }
+
   /** An event of the stream. The stream waits for its `resume`. */
   arrive(event: CaptureEvent): Command[] {
     const { identity } = this;

@@ -231,3 +231,110 @@ describe("a capture node", () => {
     expect(queues.receives.get(queue)).toBeGreaterThan(idle!);
   });
 });
+
+describe("modes and epochs", () => {
+  const opening = () => {
+    const message = sent("MaintainerPostBootstrapRequest").at(-1);
+    return message && decode("MaintainerPostBootstrapRequest", "json", message.body);
+  };
+
+  it("opens redo by its own schemas, on a queue of its own (M17)", async () => {
+    await node.stop();
+    await start({ mode: 1n });
+    expect([...queues.queues.keys()]).toContain("p-n1-redo");
+    await node.open(id(1n), []);
+    expect(opening()).toMatchObject({ schemas: [], redoSchemas: [{ Tables: [] }] });
+    await node.open(id(1n), [{ schemaId: 1n, name: "s", tables: [{ tableId: 5n, name: "t" }] }]);
+    expect(opening()).toMatchObject({ schemas: [], redoSchemas: [{ Tables: [{ TableID: 5n }] }] });
+  });
+
+  it("obeys nothing of another mode or changefeed", async () => {
+    const one = await dispatcher(1n);
+    const handled = one.handle(syncpoint);
+    await until(() => statuses().length > 0);
+    for (const other of [{ mode: 1n }, { changefeedID: create(ChangefeedIDSchema, { low: 9n, name: "cf" }) }])
+      await answer(
+        "HeartBeatResponse",
+        encode(
+          "HeartBeatResponse",
+          "json",
+          create(HeartBeatResponseSchema, {
+            changefeedID: changefeed,
+            maintainerEpoch: 1n,
+            dispatcherStatuses: [
+              {
+                influencedDispatchers: {
+                  InfluenceType: InfluenceType.Normal,
+                  DispatcherIDs: [dispatcherId(one.config.id)],
+                },
+                action: { action: Action.Write, CommitTs: 100n, IsSyncPoint: true },
+              },
+            ],
+            ...other,
+          }),
+        ),
+      );
+    await until(() => queues.waiting("p-n1").length === 0);
+    expect(calls).toEqual(["d1 flush"]);
+    write.resolve();
+    await respond({ action: Action.Write, to: [one] });
+    await handled;
+    expect(calls).toEqual(["d1 flush", "d1 write"]);
+  });
+
+  it("follows a higher epoch with what it has behind it and the event at which it stands (M14)", async () => {
+    const one = await dispatcher(1n);
+    void one.handle(syncpoint);
+    await until(() => statuses().length > 0);
+    queues.take("status");
+    const followed = node.follow(2n);
+    const again = await until(() => sent("MaintainerBootstrapResponse").at(-1));
+    const registration = decode("MaintainerBootstrapResponse", "json", again.body);
+    expect(registration).toMatchObject({
+      maintainerEpoch: 2n,
+      spans: [
+        {
+          checkpointTs: 1n,
+          life: one.life,
+          blockState: { IsBlocked: true, BlockTs: 100n, IsSyncPoint: true, stage: BlockStage.WAITING },
+        },
+      ],
+    });
+    await answer(
+      "RegistrationResult",
+      JSON.stringify({ accepted: [{ id: wire(1n), life: String(one.life) }], refused: [] }),
+    );
+    await followed;
+    await expect(node.follow(2n)).rejects.toThrow("epoch 2 is not above 2");
+    await respond({ action: Action.Write, to: [one], epoch: 2n });
+    await until(() => calls.includes("d1 write"));
+    expect(one.blockState?.stage).toBe(BlockStage.WRITING);
+    write.resolve();
+    await until(() => one.finishedTs === 100n);
+    expect(one.blockState).toBeUndefined();
+  });
+});
+
+describe("skipDMLAsStartTs (ticdc.md TM59)", () => {
+  it("drops the rows of the commitTs right behind the start, and no others", async () => {
+    const taken: unknown[] = [];
+    const config = {
+      id: id(7n),
+      tableId: 7n,
+      schemaId: 1n,
+      checkpointTs: 99n,
+      sink: { ...sink("d7"), write: async (rows: readonly unknown[]) => void taken.push(...rows) },
+    };
+    const commitTsOf = (row: { commitTs: bigint }) => row.commitTs;
+    const rows = [{ commitTs: 99n }, { commitTs: 100n }, { commitTs: 101n }];
+    for (const skipDMLAsStartTs of [true, false]) {
+      void node.createDispatcher({ ...config, skipDMLAsStartTs, commitTsOf });
+      await until(() => node.dispatcher(id(7n)));
+      await node.dispatcher(id(7n))!.write(rows);
+    }
+    expect(taken).toEqual([rows[0], rows[2], ...rows]);
+    await expect(node.createDispatcher({ ...config, skipDMLAsStartTs: true })).rejects.toThrow(
+      "needs commitTsOf",
+    );
+  });
+});

@@ -82,6 +82,7 @@ export class CaptureNode {
   #nodeQueue = { name: "", url: "" };
   #lastLife = 0n;
   #epochSeen = 0n;
+  #epoch: bigint;
   #stopped = false;
 
   constructor(options: CaptureNodeOptions) {
@@ -89,6 +90,7 @@ export class CaptureNode {
     this.options = options;
     this.clock = options.clock ?? systemClock;
     this.#start = this.clock.now();
+    this.#epoch = options.epoch ?? 1n;
     this.#reporter = new Reporter({
       changefeed: options.changefeed,
       mode: options.mode ?? 0n,
@@ -107,7 +109,9 @@ export class CaptureNode {
 
   /** Creates the node's queue and begins to listen. */
   async start(): Promise<void> {
-    const name = `${this.options.actionQueuePrefix}${this.id}`;
+    // A node of each mode may have the same id: their messages are no business of each other's (protocol.md M17).
+    const suffix = this.#mode === 1n ? "-redo" : "";
+    const name = `${this.options.actionQueuePrefix}${this.id}${suffix}`;
     this.#nodeQueue = { name, url: await this.options.queues.createQueue(name) };
     this.#listen(this.#nodeQueue.url, () => true);
   }
@@ -116,14 +120,17 @@ export class CaptureNode {
   async open(trigger: DispatcherKey, schemas: readonly OpeningSchema[]): Promise<void> {
     const parts = partsOf(schemas);
     for (const [index, part] of parts.entries()) {
+      const listed = part.map((schema) => ({
+        SchemaID: schema.schemaId,
+        SchemaName: schema.name,
+        Tables: schema.tables.map((table) => ({ TableID: table.tableId, TableName: table.name })),
+      }));
+      // The schemas say which mode is opened: a redo changefeed without tables still needs one that says so.
+      if (this.#mode === 1n && listed.length === 0) listed.push({ SchemaID: 0n, SchemaName: "", Tables: [] });
       const request = create(MaintainerPostBootstrapRequestSchema, {
         changefeedID: this.options.changefeed,
         tableTriggerEventDispatcherId: dispatcherId(trigger),
-        schemas: part.map((schema) => ({
-          SchemaID: schema.schemaId,
-          SchemaName: schema.name,
-          Tables: schema.tables.map((table) => ({ TableID: table.tableId, TableName: table.name })),
-        })),
+        ...(this.#mode === 1n ? { redoSchemas: listed } : { schemas: listed }),
         maintainerEpoch: this.#epoch,
       });
       await this.#send("MaintainerPostBootstrapRequest", request, {
@@ -151,6 +158,24 @@ export class CaptureNode {
     return dispatcher;
   }
 
+  /**
+   * Follows the changefeed into a higher epoch: registers all dispatchers again, each with what it has behind it and the
+   * event at which it stands (protocol.md R1, M14). The node of the table trigger calls `open` after it.
+   */
+  async follow(epoch: bigint): Promise<void> {
+    if (epoch <= this.#epoch)
+      throw new RangeError(`epoch ${epoch} is not above ${this.#epoch}, which this node follows already`);
+    this.#epoch = epoch;
+    await Promise.all(
+      [...this.#dispatchers.values()].map(async (dispatcher) => {
+        const queue = await this.#queueFor(dispatcher.config.id);
+        const accepted = this.#registrations.add(queue.name, dispatcher);
+        this.#mailboxes.get(queue.url)?.wake();
+        await accepted;
+      }),
+    );
+  }
+
   dispatcher(id: DispatcherKey): Dispatcher | undefined {
     return this.#dispatchers.get(id);
   }
@@ -176,8 +201,11 @@ export class CaptureNode {
     }
   }
 
-  /** Tells the coordinator what a dispatcher is doing (protocol.md R2). */
-  async setState(dispatcher: Dispatcher, state: ComponentState): Promise<void> {
+  /**
+   * Tells the coordinator what a dispatcher is doing (protocol.md R2).
+   * @param checkpointTs what it has behind it, if known: a barrier below that is done (M15)
+   */
+  async setState(dispatcher: Dispatcher, state: ComponentState, checkpointTs = 0n): Promise<void> {
     const request = create(HeartBeatRequestSchema, {
       changefeedID: this.options.changefeed,
       statuses: [
@@ -185,7 +213,8 @@ export class CaptureNode {
           ID: dispatcherId(dispatcher.config.id),
           life: dispatcher.life,
           componentStatus: state,
-          mode: this.options.mode ?? 0n,
+          checkpointTs,
+          mode: this.#mode,
         },
       ],
     });
@@ -198,10 +227,6 @@ export class CaptureNode {
     this.#registrations.stop();
     for (const dispatcher of this.#dispatchers.values()) dispatcher.abandon();
     await Promise.all([...this.#mailboxes.values()].map((mailbox) => mailbox.stop()));
-  }
-
-  get #epoch(): bigint {
-    return this.options.epoch ?? 1n;
   }
 
   /** A number higher than any life that this node gave, and than `above` (protocol.md R4). */
@@ -245,7 +270,7 @@ export class CaptureNode {
     const response = create(MaintainerBootstrapResponseSchema, {
       changefeedID: this.options.changefeed,
       maintainerEpoch: this.#epoch,
-      spans: dispatchers.map(({ config, life, schemaId }) => ({
+      spans: dispatchers.map(({ config, life, schemaId, finishedTs, blockState }) => ({
         ID: dispatcherId(config.id),
         SchemaID: schemaId,
         span: {
@@ -253,8 +278,9 @@ export class CaptureNode {
           StartKey: config.start ?? new Uint8Array(),
           EndKey: config.end ?? new Uint8Array(),
         },
-        checkpointTs: config.checkpointTs,
-        mode: this.options.mode ?? 0n,
+        checkpointTs: finishedTs,
+        ...(blockState && { blockState }),
+        mode: this.#mode,
         life,
       })),
     });
@@ -305,13 +331,33 @@ export class CaptureNode {
       else if (type === "ScheduleDispatcherRequest") {
         const encoding = parseEncoding(message.attributes["encoding"]);
         const request = decode("ScheduleDispatcherRequest", encoding, message.body);
-        if (this.#follows(request.maintainerEpoch)) await this.options.onSchedule?.(request);
+        if (
+          this.#isMine(request.changefeedID, request.config?.mode) &&
+          this.#follows(request.maintainerEpoch)
+        )
+          await this.options.onSchedule?.(request);
       } else throw new MalformedMessage(`attribute type is "${type}": nothing is known of it`);
     } catch (error) {
       // What cannot be understood will not be understood the next time: it is told, and goes.
       if (!(error instanceof MalformedMessage)) throw error;
       this.options.onError?.(error);
     }
+  }
+
+  /** Whether a message is about this node's changefeed and mode: another's dispatchers are not its own (M17). */
+  #isMine(changefeed: ChangefeedID | undefined, mode = 0n): boolean {
+    const mine = this.options.changefeed;
+    return (
+      mode === this.#mode &&
+      changefeed?.high === mine.high &&
+      changefeed.low === mine.low &&
+      changefeed.name === mine.name &&
+      changefeed.keyspace === mine.keyspace
+    );
+  }
+
+  get #mode(): bigint {
+    return this.options.mode ?? 0n;
   }
 
   /** Whether a message is of the newest epoch that was seen: older ones are dropped (protocol.md D11). */
@@ -322,6 +368,7 @@ export class CaptureNode {
   }
 
   async #respond(response: HeartBeatResponse): Promise<void> {
+    if (!this.#isMine(response.changefeedID, response.mode)) return;
     if (!this.#follows(response.maintainerEpoch)) return;
     const durable: Promise<void>[] = [];
     for (const status of response.dispatcherStatuses)

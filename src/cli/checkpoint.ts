@@ -1,0 +1,54 @@
+import type { Command } from "commander";
+import { readCheckpointLimit } from "../maintainer/checkpoint.ts";
+import { run } from "../maintainer/program.ts";
+import { createPort } from "../messaging/port.ts";
+import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
+import { Problem } from "./problem.ts";
+
+interface CheckpointOptions extends DeploymentOptions {
+  readonly json?: boolean;
+  readonly changefeed?: string;
+}
+
+/** `weir checkpoint`: how far the checkpoint of a changefeed may go (protocol.md M13, D10). */
+export function registerCheckpoint(program: Command): void {
+  program
+    .command("checkpoint")
+    .description("how far the checkpoint of each changefeed may go, and what holds it there")
+    .option("--json", "as JSON")
+    .option("--changefeed <name>", "as weir barriers shows it (default: all)")
+    .option("--endpoint <url>", "DynamoDB endpoint (default: a running weir local, else AWS)")
+    .option("--table <name>", "the deployment's table (its output TableName)")
+    .option("--region <region>", "AWS region")
+    .action(showCheckpoints);
+}
+
+async function showCheckpoints(options: CheckpointOptions): Promise<void> {
+  const { dynamodb, sqs, table } = connectDeployment(options);
+  const port = createPort({ dynamodb, sqs }, { table, actionQueuePrefix: "", deadLetterQueueUrl: "" });
+  try {
+    const spaces = (await port.listSpaces()).filter(
+      (space) => options.changefeed === undefined || space.text === options.changefeed,
+    );
+    if (spaces.length === 0 && options.changefeed !== undefined)
+      throw new Problem(`there is no changefeed "${options.changefeed}": weir barriers lists them`);
+    const limits: { changefeed: string; atMost: string | null; because: string }[] = [];
+    for (const space of spaces) {
+      const limit = await run(readCheckpointLimit(space), port);
+      if (limit !== undefined)
+        limits.push({
+          changefeed: space.text,
+          atMost: limit.atMost?.toString() ?? null,
+          because: limit.because,
+        });
+    }
+    if (options.json) console.log(JSON.stringify(limits, undefined, 2));
+    else if (limits.length === 0) console.log("No changefeed has registered yet.");
+    else
+      for (const { changefeed, atMost, because } of limits)
+        console.log(`${changefeed}  ${atMost === null ? "free" : `at most ${atMost}`}: ${because}`);
+  } finally {
+    dynamodb.destroy();
+    sqs.destroy();
+  }
+}
