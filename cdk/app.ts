@@ -1,26 +1,10 @@
-import { App, RemovalPolicy } from "aws-cdk-lib";
-import type { WeirProps } from "./construct.ts";
-import { WeirStack } from "./stack.ts";
+import { App, Stack } from "aws-cdk-lib";
+import { Weir } from "./construct.ts";
+import { propsFromContext } from "./context.ts";
+import { DESCRIPTION } from "./stack.ts";
 
-/**
- * Deploys one coordinator: `npx cdk deploy`, with `-c prefix=...`, `-c maximumConcurrency=20`, `-c memorySize=1024` and
- * `-c removal=destroy` as needed.
- */
+/** Deploys one coordinator: `npx cdk deploy`, with `-c NAME=VALUE` for the options of docs/deploy.md. */
 const app = new App();
-const text = (name: string) => app.node.tryGetContext(name) as string | undefined;
-const number = (name: string) => {
-  const value = text(name);
-  if (value === undefined) return undefined;
-  if (!/^\d+$/.test(value)) throw new Error(`context ${name} is "${value}": use a whole number`);
-  return Number(value);
-};
-const prefix = text("prefix");
-const maximumConcurrency = number("maximumConcurrency");
-const memorySize = number("memorySize");
-const props: WeirProps = {
-  ...(prefix !== undefined && { prefix }),
-  ...(maximumConcurrency !== undefined && { maximumConcurrency }),
-  ...(memorySize !== undefined && { memorySize }),
-  ...(text("removal") === "destroy" && { removalPolicy: RemovalPolicy.DESTROY }),
-};
-new WeirStack(app, text("stackName") ?? "Weir", props);
+const name = (app.node.tryGetContext("stackName") as string | undefined) ?? "Weir";
+const stack = new Stack(app, name, { description: DESCRIPTION });
+new Weir(stack, "Weir", propsFromContext(stack));

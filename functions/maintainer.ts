@@ -1,10 +1,13 @@
+import "./stacktraces.ts";
+
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
 import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import type { Context, SQSBatchResponse, SQSEvent } from "aws-lambda";
 import { newMemory } from "../src/maintainer/batch.ts";
 import { maintain } from "../src/maintainer/lambda.ts";
-import { logger, metrics, port, report, settings } from "./wiring.ts";
+import { measure } from "../src/maintainer/metrics.ts";
+import { log, logger, metrics, port, publish, settings } from "./wiring.ts";
 
 const memory = newMemory();
 
@@ -15,7 +18,8 @@ export const handler = middy<SQSEvent, SQSBatchResponse>()
   .handler(async (event, context: Context) => {
     const invocation = { now: Date.now(), nonce: context.awsRequestId, settings, memory };
     const { response, observer, failed } = await maintain(event.Records, port, invocation);
-    report(observer);
+    log(observer);
+    publish([{ name: "Messages", value: event.Records.length }, ...measure(observer.seen)]);
     for (const { messageId, reason } of failed)
       logger.warn("message goes back to the queue", { messageId, reason });
     return response;

@@ -1,11 +1,14 @@
+import "./stacktraces.ts";
+
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
 import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
 import { newMemory } from "../src/maintainer/batch.ts";
+import { measure, measureSweep } from "../src/maintainer/metrics.ts";
 import { run } from "../src/maintainer/program.ts";
 import { sweep } from "../src/maintainer/sweep.ts";
-import { logger, metrics, port, report, settings } from "./wiring.ts";
+import { log, logger, metrics, port, publish, settings } from "./wiring.ts";
 
 /** Looks at every open barrier from scratch, once a minute. */
 export const handler = middy<unknown, void>()
@@ -14,6 +17,8 @@ export const handler = middy<unknown, void>()
   .handler(async (_event, context: Context) => {
     const invocation = { now: Date.now(), nonce: context.awsRequestId, settings, memory: newMemory() };
     const { observer, failed } = await run(sweep(invocation), port);
-    report(observer);
-    for (const { space, reason } of failed) logger.error("changefeed was not swept", { space, reason });
+    log(observer);
+    publish([...measure(observer.seen), ...measureSweep(observer.seen, failed.length)]);
+    for (const { space, reason } of failed)
+      logger.error("changefeed was not swept", { changefeed: space, reason });
   });

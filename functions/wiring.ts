@@ -1,11 +1,14 @@
 import { Logger } from "@aws-lambda-powertools/logger";
-import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
-import type { Observation, Observer } from "../src/maintainer/observe.ts";
+import { Metrics } from "@aws-lambda-powertools/metrics";
+import { logFields } from "../src/maintainer/logfields.ts";
+import { METRICS, type Measurement } from "../src/maintainer/metrics.ts";
+import type { Observer } from "../src/maintainer/observe.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../src/maintainer/session.ts";
 import { createClients, createPort } from "../src/messaging/port.ts";
 
-export const logger = new Logger({ serviceName: "weir" });
-export const metrics = new Metrics({ namespace: "Weir", serviceName: "weir" });
+// Namespace, service and level come from the environment: the stack sets them.
+export const logger = new Logger();
+export const metrics = new Metrics();
 
 function required(name: string): string {
   const value = process.env[name];
@@ -14,7 +17,12 @@ function required(name: string): string {
 }
 
 const actionQueuePrefix = required("WEIR_ACTION_QUEUE_PREFIX");
-export const settings: Settings = { ...DEFAULT_SETTINGS, actionQueuePrefix };
+const schedulerQueue = process.env["WEIR_SCHEDULER_QUEUE"];
+export const settings: Settings = {
+  ...DEFAULT_SETTINGS,
+  actionQueuePrefix,
+  ...(schedulerQueue && { schedulerQueue }),
+};
 export const port = createPort(createClients(), {
   table: required("WEIR_TABLE"),
   deadLetterQueueUrl: required("WEIR_DEAD_LETTER_QUEUE_URL"),
@@ -22,28 +30,14 @@ export const port = createPort(createClients(), {
   onFailure: (queue, error) => logger.warn("action was not sent", { queue, error: error as Error }),
 });
 
-const METRICS: Partial<Record<Observation["what"], string>> = {
-  "barrier-opened": "BarriersOpened",
-  "barrier-closed": "BarriersClosed",
-  "action-repeated": "ActionsRepeated",
-  "report-stale": "StaleReports",
-  "report-conflicts": "ConflictingReports",
-  "message-rejected": "RejectedMessages",
-  "queue-missing": "MissingQueues",
-};
-const TIMES: Partial<Record<Observation["what"], string>> = {
-  "write-granted": "TimeToSelect",
-  "barrier-written": "WriteDuration",
-  "barrier-open": "BarrierAge",
-};
+/** Writes a log line for everything that happened. */
+export function log(observer: Observer): void {
+  for (const observation of observer.seen) logger.info(observation.what, logFields(observation));
+}
 
-/** Turns what happened into log lines and metrics. */
-export function report(observer: Observer): void {
-  for (const { what, ...fields } of observer.seen) {
-    logger.info(what, fields);
-    const metric = METRICS[what];
-    if (metric) metrics.addMetric(metric, MetricUnit.Count, fields.count ?? 1);
-    const time = TIMES[what];
-    if (time) metrics.addMetric(time, MetricUnit.Milliseconds, fields.ms ?? 0);
-  }
+/** Publishes with the invocation's metrics; what has a phase goes out by itself, since dimensions are of a whole line. */
+export function publish(measurements: readonly Measurement[]): void {
+  for (const { name, value, phase } of measurements)
+    if (phase === undefined) metrics.addMetric(name, METRICS[name], value);
+    else metrics.singleMetric().addDimension("phase", phase).addMetric(name, METRICS[name], value);
 }

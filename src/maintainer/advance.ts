@@ -207,6 +207,7 @@ function* judgePassed(
     space: session.space.text,
     key,
     ms: session.now - step.openedAt,
+    passMs: session.now - step.writtenAt,
   });
   yield* buryClosed(session, key);
   return true;

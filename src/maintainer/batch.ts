@@ -2,9 +2,9 @@ import type { SpaceInput, StatusMessage } from "./intake.ts";
 import { type Report, takeIn } from "./intake.ts";
 import { readKept } from "./kept.ts";
 import { handleMembership } from "./membershipturn.ts";
-import { Observer } from "./observe.ts";
+import { type Observation, Observer } from "./observe.ts";
 import { Outbox } from "./outbox.ts";
-import type { ActionMessage } from "./port.ts";
+import type { ActionMessage, DeadLetter } from "./port.ts";
 import { ask, type Program, together } from "./program.ts";
 import { noteProgress } from "./progress.ts";
 import { handleReports } from "./reports.ts";
@@ -182,16 +182,28 @@ export function* handleKept(session: Session): Program<void> {
   const roster = yield* session.roster();
   const due = kept.filter(({ input }) => namesKnown(input, (id) => roster.find(id) ?? roster.ended(id)));
   if (due.length === 0) return;
-  const ignore = () => undefined;
+  const refused = new Map<StatusMessage, string>();
   const statuses = due.filter(({ input }) => input.membership !== undefined).map(({ input }) => input);
-  yield* handleMembership(session, statuses, ignore);
+  yield* handleMembership(session, statuses, ({ message }, reason) => refused.set(message, reason));
   yield* handleReports(
     session,
     due.flatMap(({ input }) => input.reports),
-    ignore,
+    ({ message }, reason) => refused.set(message, reason),
   );
-  const settled = due.filter(({ input }) => isSettled(session, input)).map(({ id }) => id);
-  if (settled.length > 0) yield* ask("dropKept", session.space, settled);
+  const settled = due.filter(({ input }) => isSettled(session, input));
+  if (settled.length === 0) return;
+  // What is refused is put aside before it is dropped: by now its message is gone (design.md I10).
+  for (const { input } of settled) {
+    const reason = refused.get(input.message);
+    if (reason === undefined) continue;
+    yield* ask("deadLetter", deadLetter(input.message, reason));
+    session.observer.note(rejection(session.space.text, input.message, reason));
+  }
+  yield* ask(
+    "dropKept",
+    session.space,
+    settled.map(({ id }) => id),
+  );
 }
 
 function namesKnown(input: SpaceInput, known: (id: string) => unknown): boolean {
@@ -239,6 +251,16 @@ function* noteUnreachable(
       yield* ask("touchBarrier", session.name(key), { notClosed: true }, { addUnreachable: [queue] });
 }
 
+function rejection(space: string, message: StatusMessage, detail: string): Observation {
+  return { what: "message-rejected", space, node: message.attributes["from"] ?? "", detail };
+}
+
+/** When a message was sent is part of what it says, and would be lost with a redrive (protocol.md, attribute sentAt). */
+function deadLetter(message: StatusMessage, reason: string): DeadLetter {
+  const { body, attributes, sentAt } = message;
+  return { body, attributes: { sentAt: String(sentAt), ...attributes }, reason };
+}
+
 /** Keeps a message that is not understood, with the reason; it is delivered again only if that fails (I10). */
 function* putAside(
   message: StatusMessage,
@@ -247,15 +269,8 @@ function* putAside(
   failed: Map<string, string>,
 ): Program<void> {
   try {
-    // When it was sent is part of what it says, and would be lost with a redrive (protocol.md, attribute sentAt).
-    const attributes = { sentAt: String(message.sentAt), ...message.attributes };
-    yield* ask("deadLetter", { body: message.body, attributes, reason });
-    observer.note({
-      what: "message-rejected",
-      space: "",
-      detail: reason,
-      node: message.attributes["from"] ?? "",
-    });
+    yield* ask("deadLetter", deadLetter(message, reason));
+    observer.note(rejection("", message, reason));
   } catch (error) {
     failed.set(message.messageId, error instanceof Error ? error.message : String(error));
   }

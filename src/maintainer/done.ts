@@ -1,6 +1,7 @@
 import type { Place } from "../barrier/roster.ts";
 import { grantIndex, type Step, saysWritten } from "../barrier/step.ts";
 import { buryClosed, judge, markWritten } from "./advance.ts";
+import { noteDuplicates } from "./duplicates.ts";
 import type { Report } from "./intake.ts";
 import { ask, type Program } from "./program.ts";
 import { record } from "./record.ts";
@@ -68,6 +69,7 @@ function* passDone(session: Session, key: string, places: readonly Place[]): Pro
     session.observer.note({ what: "report-stale", space: session.space.text, key, count: places.length });
     return;
   }
+  noteDuplicates(session, key, "passed", places);
   if (!(yield* record(session, key, "passed", places))) return;
   yield* judge(session, key);
   yield* repeatOutstanding(session, key, false);

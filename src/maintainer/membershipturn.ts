@@ -1,5 +1,5 @@
 import { RosterDraft } from "../barrier/draft.ts";
-import { applyMembership, type Outcome } from "../barrier/membership.ts";
+import { applyMembership, type Outcome, senderMismatch } from "../barrier/membership.ts";
 import { EMPTY_META, Roster } from "../barrier/roster.ts";
 import { putDraft } from "./applying.ts";
 import { evaluate } from "./evaluate.ts";
@@ -48,11 +48,13 @@ export function* handleMembership(
     }
     const { answered, changed, touched } = turn;
     if (session.root === undefined) return { changed: false, accepted };
-    yield* session.roster();
+    const roster = yield* session.roster();
     for (const { input, outcome } of answered) {
       accepted.set(input, new Set(outcome.accepted.map((one) => one.id)));
-      if (outcome.rejected !== undefined) rejected(input, outcome.rejected);
-      else yield* answer(session, input, outcome);
+      if (outcome.rejected !== undefined) {
+        noteMismatch(session, roster, input, outcome.rejected);
+        rejected(input, outcome.rejected);
+      } else yield* answer(session, input, outcome);
     }
     if (changed || redelivered) yield* evaluate(session, touched);
     return { changed: changed || redelivered, accepted };
@@ -126,6 +128,18 @@ function* commitDraft(
   session.observer.note({ what: "roster-changed", space: session.space.text, count: written.size });
   for (const id of written) touched.add(id);
   return { answered, changed: true, touched: [...touched] };
+}
+
+/** Counts what was rejected for its sender (protocol.md R7). */
+function noteMismatch(session: Session, roster: Roster, input: SpaceInput, reason: string): void {
+  const { sender } = input.membership!;
+  if (reason === senderMismatch(roster.nodes.get(sender.node), sender))
+    session.observer.note({
+      what: "sender-mismatch",
+      space: session.space.text,
+      node: sender.node,
+      detail: reason,
+    });
 }
 
 /** Statuses of a changefeed that nobody has registered with: those that may matter later are kept (protocol.md R6). */

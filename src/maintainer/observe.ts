@@ -12,6 +12,7 @@ export interface Observation {
     | "report-conflicts"
     | "route-conflict"
     | "message-rejected"
+    | "sender-mismatch"
     | "queue-missing"
     | "roster-changed"
     | "dispatchers-recreated"
@@ -23,6 +24,10 @@ export interface Observation {
   readonly count?: number;
   /** Milliseconds, where something took time. */
   readonly ms?: number;
+  /** Of a barrier that was closed: milliseconds from the DONE of Write. */
+  readonly passMs?: number;
+  /** The phase of an open barrier. */
+  readonly phase?: string;
   readonly detail?: string;
 }
 

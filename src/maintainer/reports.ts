@@ -1,4 +1,5 @@
 import { isPast } from "../barrier/event.ts";
+import { senderMismatch } from "../barrier/membership.ts";
 import { isReplicating, type Place, type Roster } from "../barrier/roster.ts";
 import { grantIndex, saysWritten } from "../barrier/step.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
@@ -59,7 +60,16 @@ export function* handleReports(
     if (!known) sorted.early.length = 0;
   }
   if (session.root === undefined) return;
-  for (const { report, reason } of sorted.mismatched) rejected(report, reason);
+  for (const { report, reason } of sorted.mismatched) {
+    session.observer.note({
+      what: "sender-mismatch",
+      space: session.space.text,
+      key: report.key,
+      node: report.sender.node,
+      detail: reason,
+    });
+    rejected(report, reason);
+  }
   for (const { report, count } of sorted.stale)
     session.observer.note({
       what: "report-stale",
@@ -129,7 +139,10 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
           sorted.granted.push({ ...report, lives: [one] });
         else stale++;
       } else if (known === "mismatch") {
-        const reason = `dispatcher ${one.id} is hosted by another node than "${report.sender.node}"`;
+        const { sender } = report;
+        const reason =
+          senderMismatch(roster?.nodes.get(sender.node), sender) ??
+          `dispatcher ${one.id} is hosted by another node than "${sender.node}"`;
         sorted.mismatched.push({ report, reason });
       } else if ("orphan" in known) sorted.orphans.push({ report, target: known.orphan });
       else if (report.stage === "waiting" && !isReplicating(known.life)) notReplicating.push(known);

@@ -78,6 +78,8 @@ function* describe(session: Session): Program<void> {
       what: "barrier-open",
       space: session.space.text,
       key,
+      phase: view.phase,
+      node: [...new Set(view.missing.map((one) => one.node))].join(", "),
       detail: holdUp(view),
       count: view.missingCount,
       ms: view.ageMs,

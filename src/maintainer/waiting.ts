@@ -4,6 +4,7 @@ import { type Step, writerOf } from "../barrier/step.ts";
 import { adoptRoutes, routesOf } from "./admission.ts";
 import { judge } from "./advance.ts";
 import { applyInTurn } from "./applying.ts";
+import { noteDuplicates } from "./duplicates.ts";
 import type { Report } from "./intake.ts";
 import { openBarrier } from "./open.ts";
 import { ask, type Program } from "./program.ts";
@@ -27,6 +28,7 @@ export function* waitingReports(
   const places = placed.flatMap((one) => one.places);
   const lives = places.map((place) => place.life);
 
+  noteDuplicates(session, key, "waiting", places);
   const found = yield* findOrOpen(session, key, placed, places);
   if ("closed" in found) return late(session, key, placed);
   yield* adoptRoutes(session, key, routesOf(placed));

@@ -1,0 +1,145 @@
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Duration, RemovalPolicy } from "aws-cdk-lib";
+import type { Table } from "aws-cdk-lib/aws-dynamodb";
+import { Rule, Schedule } from "aws-cdk-lib/aws-events";
+import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
+import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import {
+  Architecture,
+  type CfnFunction,
+  EventSourceMapping,
+  RecursiveLoop,
+  Runtime,
+} from "aws-cdk-lib/aws-lambda";
+import { LogLevel, NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
+import { LogGroup } from "aws-cdk-lib/aws-logs";
+import type { Construct } from "constructs";
+import { NAMESPACE } from "../src/maintainer/metrics.ts";
+import { consumerStatement, functionStatements } from "./permissions.ts";
+import { actionQueuePrefix, type CheckedProps } from "./props.ts";
+import { type Queues, TIMEOUT } from "./storage.ts";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const DEFAULT_CONCURRENCY = 10;
+const MINUTE = Duration.minutes(1);
+
+export interface State extends Queues {
+  readonly table: Table;
+}
+
+export interface Functions {
+  readonly maintainer: NodejsFunction;
+  readonly sweeper: NodejsFunction;
+}
+
+/** The maintainer on the status queue, and the sweeper once a minute. */
+export function createFunctions(scope: Construct, props: CheckedProps, state: State): Functions {
+  const maintainer = createFunction(
+    scope,
+    props,
+    state,
+    "Maintainer",
+    "Weir: folds reports, grants Write, sends actions",
+  );
+  maintainer.addToRolePolicy(consumerStatement(state.statusQueue));
+  const { minimum, maximum } = props.provisionedPollers ?? {};
+  new EventSourceMapping(scope, "Reports", {
+    target: maintainer,
+    eventSourceArn: state.statusQueue.queueArn,
+    // No batching window: a quiet queue would hold a report for its whole length (design.md, section 8).
+    batchSize: 10,
+    reportBatchItemFailures: true,
+    ...(props.provisionedPollers
+      ? {
+          provisionedPollerConfig: {
+            ...(minimum !== undefined && { minimumPollers: minimum }),
+            ...(maximum !== undefined && { maximumPollers: maximum }),
+          },
+        }
+      : { maxConcurrency: props.maximumConcurrency ?? DEFAULT_CONCURRENCY }),
+  });
+
+  const sweeper = createFunction(
+    scope,
+    props,
+    state,
+    "Sweeper",
+    "Weir: goes on with what an invocation left half done",
+  );
+  // A sweep that fails is not tried again: the next one is a minute away and does the same.
+  sweeper.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: MINUTE });
+  new Rule(scope, "SweepSchedule", {
+    description: "Weir: sweeps once a minute",
+    schedule: Schedule.rate(MINUTE),
+    targets: [new LambdaFunction(sweeper, { retryAttempts: 0, maxEventAge: MINUTE })],
+  });
+  return { maintainer, sweeper };
+}
+
+function createFunction(
+  scope: Construct,
+  props: CheckedProps,
+  state: State,
+  id: "Maintainer" | "Sweeper",
+  description: string,
+): NodejsFunction {
+  const logGroup = new LogGroup(scope, `${id}Logs`, {
+    retention: props.logRetention,
+    removalPolicy: RemovalPolicy.DESTROY,
+  });
+  const { table, statusQueue, deadLetterQueue } = state;
+  const one = new NodejsFunction(scope, id, {
+    description,
+    entry: join(root, "functions", `${id.toLowerCase()}.ts`),
+    projectRoot: root,
+    // CDK wants the name of a file that is there; nothing is installed by it.
+    depsLockFilePath: join(root, "package.json"),
+    role: new Role(scope, `${id}Role`, {
+      description: `${description} (prefix ${props.prefix})`,
+      assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
+    }),
+    runtime: Runtime.NODEJS_24_X,
+    architecture: Architecture.ARM_64,
+    timeout: TIMEOUT,
+    memorySize: props.memorySize,
+    // A node that answers at once makes reports and actions follow each other. That loop ends by itself: a barrier has three
+    // messages for each life, repeats are bounded in time, and a report of a closed barrier is answered once.
+    recursiveLoop: RecursiveLoop.ALLOW,
+    logGroup,
+    ...(props.vpc && {
+      vpc: props.vpc,
+      ...(props.vpcSubnets && { vpcSubnets: props.vpcSubnets }),
+      ...(props.securityGroups && { securityGroups: [...props.securityGroups] }),
+    }),
+    environment: {
+      WEIR_TABLE: table.tableName,
+      WEIR_STATUS_QUEUE_URL: statusQueue.queueUrl,
+      WEIR_DEAD_LETTER_QUEUE_URL: deadLetterQueue.queueUrl,
+      WEIR_ACTION_QUEUE_PREFIX: actionQueuePrefix(props.prefix),
+      ...(props.schedulerQueue !== undefined && { WEIR_SCHEDULER_QUEUE: props.schedulerQueue }),
+      POWERTOOLS_SERVICE_NAME: props.prefix,
+      POWERTOOLS_METRICS_NAMESPACE: NAMESPACE,
+    },
+    bundling: {
+      format: OutputFormat.ESM,
+      target: "node24",
+      minify: true,
+      // Beside the bundle and without the sources' text: read when the first stack trace is (functions/stacktraces.ts).
+      sourceMap: true,
+      sourcesContent: false,
+      mainFields: ["module", "main"],
+      bundleAwsSDK: true,
+      forceDockerBundling: false,
+      logLevel: LogLevel.ERROR,
+      // Parts of the SDK's dependencies are CommonJS and call require.
+      banner:
+        "import{createRequire as weirRequire}from'node:module';const require=weirRequire(import.meta.url);",
+    },
+  });
+  // Set here and not by `tracing`, which would add a statement of its own to the role.
+  (one.node.defaultChild as CfnFunction).tracingConfig = { mode: "Active" };
+  const statements = functionStatements(scope, props, { table, deadLetterQueue, logGroup });
+  for (const statement of statements) one.addToRolePolicy(statement);
+  return one;
+}

@@ -1,0 +1,160 @@
+import { ArnFormat, Stack } from "aws-cdk-lib";
+import type { Table } from "aws-cdk-lib/aws-dynamodb";
+import { ManagedPolicy, PolicyStatement } from "aws-cdk-lib/aws-iam";
+import type { ILogGroup } from "aws-cdk-lib/aws-logs";
+import type { IQueue } from "aws-cdk-lib/aws-sqs";
+import type { Construct } from "constructs";
+import { actionQueuePrefix, type CheckedProps } from "./props.ts";
+import type { Queues } from "./storage.ts";
+
+/** The one wildcard over names: action queues come and go with capture nodes. */
+export function actionQueuesArn(scope: Construct, props: CheckedProps): string {
+  return Stack.of(scope).formatArn({
+    service: "sqs",
+    resource: `${actionQueuePrefix(props.prefix)}*`,
+    arnFormat: ArnFormat.NO_RESOURCE_NAME,
+  });
+}
+
+/** What both functions do: the state, actions, dead letters, their own log. Each statement is explained in docs/security.md. */
+export function functionStatements(
+  scope: Construct,
+  props: CheckedProps,
+  { table, deadLetterQueue, logGroup }: { table: Table; deadLetterQueue: IQueue; logGroup: ILogGroup },
+): PolicyStatement[] {
+  return [
+    new PolicyStatement({
+      sid: "State",
+      actions: [
+        "dynamodb:BatchGetItem",
+        "dynamodb:BatchWriteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+      ],
+      resources: [table.tableArn],
+    }),
+    new PolicyStatement({
+      sid: "Actions",
+      actions: ["sqs:GetQueueUrl", "sqs:SendMessage"],
+      resources: [actionQueuesArn(scope, props)],
+    }),
+    new PolicyStatement({
+      sid: "DeadLetters",
+      actions: ["sqs:SendMessage"],
+      resources: [deadLetterQueue.queueArn],
+    }),
+    new PolicyStatement({
+      sid: "Log",
+      actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
+      resources: [logGroup.logGroupArn],
+    }),
+    // X-Ray knows no resources.
+    new PolicyStatement({
+      sid: "Traces",
+      actions: ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+      resources: ["*"],
+    }),
+    ...(props.encryptionKey
+      ? [
+          // DynamoDB and SQS use the key for whoever calls them; by itself the key decrypts nothing for this role.
+          keyStatement(
+            scope,
+            props,
+            ["dynamodb", "sqs"],
+            [
+              "kms:Decrypt",
+              "kms:DescribeKey",
+              "kms:Encrypt",
+              "kms:GenerateDataKey",
+              "kms:GenerateDataKeyWithoutPlaintext",
+              "kms:ReEncryptFrom",
+              "kms:ReEncryptTo",
+            ],
+          ),
+        ]
+      : []),
+    ...(props.vpc
+      ? [
+          // Lambda makes and removes the network interfaces with the function's role; EC2 wants them on every resource.
+          new PolicyStatement({
+            sid: "NetworkInterfaces",
+            actions: [
+              "ec2:AssignPrivateIpAddresses",
+              "ec2:CreateNetworkInterface",
+              "ec2:DeleteNetworkInterface",
+              "ec2:DescribeNetworkInterfaces",
+              "ec2:DescribeSubnets",
+              "ec2:UnassignPrivateIpAddresses",
+            ],
+            resources: ["*"],
+          }),
+        ]
+      : []),
+  ];
+}
+
+/** What the maintainer does beyond that: Lambda polls the status queue with its role. */
+export function consumerStatement(statusQueue: IQueue): PolicyStatement {
+  return new PolicyStatement({
+    sid: "Reports",
+    actions: [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+    ],
+    resources: [statusQueue.queueArn],
+  });
+}
+
+function keyStatement(
+  scope: Construct,
+  props: CheckedProps,
+  services: readonly string[],
+  actions: string[],
+): PolicyStatement {
+  const { region } = Stack.of(scope);
+  return new PolicyStatement({
+    sid: "Key",
+    actions,
+    resources: [props.encryptionKey!.keyArn],
+    conditions: {
+      StringEquals: { "kms:ViaService": services.map((service) => `${service}.${region}.amazonaws.com`) },
+    },
+  });
+}
+
+/** What a capture node needs, and nothing else: attach it to the role of your nodes. */
+export function createCaptureNodePolicy(
+  scope: Construct,
+  props: CheckedProps,
+  { statusQueue }: Queues,
+): ManagedPolicy {
+  return new ManagedPolicy(scope, "CaptureNodePolicy", {
+    description: `Capture nodes of Weir "${props.prefix}": their action queues, and reports`,
+    statements: [
+      new PolicyStatement({
+        sid: "ActionQueues",
+        actions: [
+          "sqs:ChangeMessageVisibility",
+          "sqs:CreateQueue",
+          "sqs:DeleteMessage",
+          "sqs:DeleteQueue",
+          "sqs:GetQueueUrl",
+          "sqs:ReceiveMessage",
+        ],
+        resources: [actionQueuesArn(scope, props)],
+      }),
+      new PolicyStatement({
+        sid: "Reports",
+        actions: ["sqs:SendMessage"],
+        resources: [statusQueue.queueArn],
+      }),
+      ...(props.encryptionKey
+        ? [keyStatement(scope, props, ["sqs"], ["kms:Decrypt", "kms:GenerateDataKey"])]
+        : []),
+    ],
+  });
+}

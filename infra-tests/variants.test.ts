@@ -1,0 +1,367 @@
+/** What properties and context change in the template, and what is refused. */
+import { App, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { SecurityGroup, Subnet, Vpc } from "aws-cdk-lib/aws-ec2";
+import { ManagedPolicy } from "aws-cdk-lib/aws-iam";
+import { Key } from "aws-cdk-lib/aws-kms";
+import { RetentionDays } from "aws-cdk-lib/aws-logs";
+import { Topic } from "aws-cdk-lib/aws-sns";
+import { describe, expect, it } from "vitest";
+import { Weir, type WeirProps } from "../cdk/construct.ts";
+import { propsFromContext } from "../cdk/context.ts";
+import { statementsOf } from "./checks/rights.ts";
+import { ALARMS } from "./checks/watch.ts";
+import { CONTEXT, namesOf, resource, synthesize } from "./template.ts";
+
+const inVpc = (stack: Stack): WeirProps => ({
+  vpc: Vpc.fromVpcAttributes(stack, "Vpc", { vpcId: "vpc-0a1b2c3d", availabilityZones: ["any"] }),
+  vpcSubnets: { subnets: [Subnet.fromSubnetId(stack, "Subnet", "subnet-0a1b2c3d")] },
+});
+
+describe("properties", () => {
+  it("prefix is in the names of action queues, in rights, metrics and outputs", () => {
+    const all = synthesize({ prefix: "orders" });
+    expect(all.outputs["ActionQueuePrefix"]).toEqual({ Value: "orders-action-" });
+    expect(statementsOf(all, "SweeperRole/DefaultPolicy")[1]!.Resource).toMatch(/:orders-action-\*$/);
+    expect(resource(all, "RejectedMessagesAlarm").Properties["Dimensions"]).toEqual([
+      { Name: "service", Value: "orders" },
+    ]);
+    expect(synthesize({}).outputs["ActionQueuePrefix"]).toEqual({ Value: "weir-action-" });
+  });
+
+  it("removalPolicy DESTROY lets everything go, the table's protection too", () => {
+    const all = synthesize({ removalPolicy: RemovalPolicy.DESTROY });
+    expect(resource(all, "Table").Properties["DeletionProtectionEnabled"]).toBe(false);
+    for (const name of ["Table", "StatusQueue", "DeadLetterQueue"])
+      expect(resource(all, name)).toMatchObject({ DeletionPolicy: "Delete", UpdateReplacePolicy: "Delete" });
+  });
+
+  it("encryptionKey encrypts table and queues, and everybody may use it through those services only", () => {
+    const all = synthesize((stack) => ({ encryptionKey: new Key(stack, "Key") }));
+    const key = "<Key.Arn>";
+    expect(resource(all, "Table").Properties["SSESpecification"]).toEqual({
+      KMSMasterKeyId: key,
+      SSEEnabled: true,
+      SSEType: "KMS",
+    });
+    for (const name of ["StatusQueue", "DeadLetterQueue"]) {
+      expect(resource(all, name).Properties).toMatchObject({
+        KmsMasterKeyId: key,
+        KmsDataKeyReusePeriodSeconds: 3600,
+      });
+      expect(resource(all, name).Properties).not.toHaveProperty("SqsManagedSseEnabled");
+    }
+    const via = (...services: string[]) => ({
+      StringEquals: { "kms:ViaService": services.map((service) => `${service}.<Region>.amazonaws.com`) },
+    });
+    for (const role of ["Maintainer", "Sweeper"])
+      expect(statementsOf(all, `${role}Role/DefaultPolicy`).filter((one) => one.Sid === "Key")).toEqual([
+        {
+          Sid: "Key",
+          Effect: "Allow",
+          Action: [
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+          ],
+          Resource: key,
+          Condition: via("dynamodb", "sqs"),
+        },
+      ]);
+    expect(statementsOf(all, "CaptureNodePolicy").at(-1)).toEqual({
+      Sid: "Key",
+      Effect: "Allow",
+      Action: ["kms:Decrypt", "kms:GenerateDataKey"],
+      Resource: key,
+      Condition: via("sqs"),
+    });
+  });
+
+  it("alarmTopic gets every alarm when it goes off and when it is over; without it there is no action", () => {
+    const all = synthesize((stack) => ({ alarmTopic: new Topic(stack, "Topic") }));
+    const without = synthesize();
+    expect(namesOf(all, "AWS::CloudWatch::Alarm")).toHaveLength(Object.keys(ALARMS).length);
+    for (const name of namesOf(all, "AWS::CloudWatch::Alarm")) {
+      expect(resource(all, name).Properties).toMatchObject({
+        AlarmActions: ["<Topic>"],
+        OKActions: ["<Topic>"],
+      });
+      expect(resource(without, name).Properties).not.toHaveProperty("AlarmActions");
+    }
+  });
+
+  it("alarm thresholds are those that are given", () => {
+    const all = synthesize({ oldestBarrierAlarm: Duration.minutes(2), longWriteAlarm: Duration.hours(8) });
+    expect(resource(all, "OldestBarrierAlarm").Properties["Threshold"]).toBe(120_000);
+    expect(resource(all, "LongWriteAlarm").Properties["Threshold"]).toBe(8 * 3_600_000);
+  });
+
+  it("concurrency is bounded, or pollers are provisioned", () => {
+    const bounded = synthesize({ maximumConcurrency: 40 });
+    expect(resource(bounded, "Reports").Properties["ScalingConfig"]).toEqual({ MaximumConcurrency: 40 });
+    const { Properties } = resource(
+      synthesize({ provisionedPollers: { minimum: 3, maximum: 30 } }),
+      "Reports",
+    );
+    expect(Properties["ProvisionedPollerConfig"]).toEqual({ MinimumPollers: 3, MaximumPollers: 30 });
+    expect(Properties).not.toHaveProperty("ScalingConfig");
+    const least = resource(synthesize({ provisionedPollers: { minimum: 2 } }), "Reports").Properties;
+    expect(least["ProvisionedPollerConfig"]).toEqual({ MinimumPollers: 2 });
+  });
+
+  it("memorySize, logRetention and schedulerQueue reach both functions", () => {
+    const all = synthesize({
+      memorySize: 1024,
+      logRetention: RetentionDays.ONE_YEAR,
+      schedulerQueue: "weir-action-scheduler",
+    });
+    for (const name of ["Maintainer", "Sweeper"]) {
+      expect(resource(all, name).Properties).toMatchObject({
+        MemorySize: 1024,
+        Environment: { Variables: { WEIR_SCHEDULER_QUEUE: "weir-action-scheduler" } },
+      });
+      expect(resource(all, `${name}Logs`).Properties["RetentionInDays"]).toBe(365);
+    }
+  });
+
+  it("permissionsBoundary bounds every role", () => {
+    const all = synthesize((stack) => ({
+      permissionsBoundary: ManagedPolicy.fromManagedPolicyName(stack, "Boundary", "bounds"),
+    }));
+    for (const name of namesOf(all, "AWS::IAM::Role"))
+      expect(resource(all, name).Properties["PermissionsBoundary"]).toMatch(/:policy\/bounds$/);
+  });
+
+  it("vpc puts both functions into its subnets, in a group without ingress, with the rights that Lambda needs", () => {
+    const all = synthesize(inVpc);
+    for (const name of ["Maintainer", "Sweeper"]) {
+      expect(resource(all, name).Properties["VpcConfig"]).toEqual({
+        SecurityGroupIds: [`<${name}/SecurityGroup.GroupId>`],
+        SubnetIds: ["subnet-0a1b2c3d"],
+      });
+      expect(resource(all, `${name}/SecurityGroup`).Properties).not.toHaveProperty("SecurityGroupIngress");
+      expect(
+        statementsOf(all, `${name}Role/DefaultPolicy`).find((one) => one.Sid === "NetworkInterfaces"),
+      ).toEqual({
+        Sid: "NetworkInterfaces",
+        Effect: "Allow",
+        Action: [
+          "ec2:AssignPrivateIpAddresses",
+          "ec2:CreateNetworkInterface",
+          "ec2:DeleteNetworkInterface",
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSubnets",
+          "ec2:UnassignPrivateIpAddresses",
+        ],
+        Resource: "*",
+      });
+      expect(resource(all, `${name}Role`).Properties).not.toHaveProperty("ManagedPolicyArns");
+    }
+    const own = synthesize((stack) => ({
+      ...inVpc(stack),
+      securityGroups: [SecurityGroup.fromSecurityGroupId(stack, "Group", "sg-0a1b2c3d")],
+    }));
+    expect(resource(own, "Sweeper").Properties["VpcConfig"]).toMatchObject({
+      SecurityGroupIds: ["sg-0a1b2c3d"],
+    });
+  });
+
+  it("senderAccounts may send to the status queue, by their own policies", () => {
+    const all = synthesize({ senderAccounts: ["111111111111", "222222222222"] });
+    expect(statementsOf(all, "StatusQueue/Policy")[1]).toMatchObject({
+      Principal: {
+        AWS: ["<AccountId>", "111111111111", "222222222222"].map((id) => `arn:<Partition>:iam::${id}:root`),
+      },
+      Action: ["sqs:GetQueueUrl", "sqs:SendMessage"],
+      Resource: "<StatusQueue.Arn>",
+    });
+  });
+
+  it("two coordinators stand in one stack, and nothing has a fixed name", () => {
+    const stack = new Stack(new App({ analyticsReporting: false, context: CONTEXT }), "Two");
+    const [a, b] = [new Weir(stack, "A", { prefix: "a" }), new Weir(stack, "B", { prefix: "b" })];
+    expect(stack.resolve(a.statusQueue.queueName)).not.toEqual(stack.resolve(b.statusQueue.queueName));
+    const names = /^(Table|Queue|Function|Role|Rule|Alarm|Dashboard|LogGroup|ManagedPolicy|Policy)Name$/;
+    const all = synthesize({ prefix: "x".repeat(40) });
+    const named = Object.entries(all.resources).flatMap(([id, { Properties }]) =>
+      Object.keys(Properties)
+        .filter((key) => names.test(key) && !String(Properties[key]).startsWith("<"))
+        .map((key) => `${id} ${key}`),
+    );
+    // An inline policy's name belongs to its role; the status queue's holds the stack's own id.
+    expect(named.sort()).toEqual([
+      "MaintainerRole/DefaultPolicy PolicyName",
+      "StatusQueue QueueName",
+      "SweeperRole/DefaultPolicy PolicyName",
+    ]);
+    const name = String(resource(all, "StatusQueue").Properties["QueueName"]);
+    expect(name.replace("<2 of <StackId>>", crypto.randomUUID()).length).toBeLessThanOrEqual(80);
+  });
+});
+
+describe("properties that are wrong", () => {
+  const stack = new Stack(new App({ analyticsReporting: false }), "Wrong");
+  let number = 0;
+  const refused = (props: WeirProps) => {
+    try {
+      new Weir(stack, `W${number++}`, props);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return "nothing";
+  };
+
+  it.each<[string, WeirProps, string]>([
+    ["an empty prefix", { prefix: "" }, 'prefix is "": use 1 to 40 letters, digits, - and _'],
+    ["a prefix with a dot", { prefix: "a.b" }, 'prefix is "a.b": use 1 to 40'],
+    [
+      "a prefix that leaves no room",
+      { prefix: "x".repeat(41) },
+      "(a queue's name has 80, of which 40 are taken",
+    ],
+    [
+      "removal by snapshot",
+      { removalPolicy: RemovalPolicy.SNAPSHOT },
+      'removalPolicy is "snapshot": use RETAIN or',
+    ],
+    [
+      "one maintainer",
+      { maximumConcurrency: 1 },
+      "maximumConcurrency is 1: use a whole number from 2 to 1000",
+    ],
+    ["half a megabyte", { memorySize: 512.5 }, "memorySize is 512.5: use a whole number from 256 to 10240"],
+    ["too little memory", { memorySize: 128 }, "memorySize is 128: use a whole number from 256"],
+    [
+      "pollers and concurrency",
+      { maximumConcurrency: 10, provisionedPollers: {} },
+      "maximumConcurrency and provisionedPollers exclude each other: leave one of them out",
+    ],
+    [
+      "one poller",
+      { provisionedPollers: { minimum: 1 } },
+      "provisionedPollers.minimum is 1: use a whole number from 2 to 200",
+    ],
+    [
+      "3000 pollers",
+      { provisionedPollers: { maximum: 3000 } },
+      "provisionedPollers.maximum is 3000: use a whole number from 2 to 2000",
+    ],
+    [
+      "a maximum below the minimum",
+      { provisionedPollers: { minimum: 9, maximum: 3 } },
+      "use a maximum that is not lower",
+    ],
+    [
+      "an alarm after a second",
+      { oldestBarrierAlarm: Duration.seconds(1) },
+      "oldestBarrierAlarm is 1 second: use at least a minute",
+    ],
+    [
+      "subnets without a vpc",
+      { vpcSubnets: {} },
+      "vpcSubnets is given without vpc: name the vpc, or leave it out",
+    ],
+    [
+      "an account that is none",
+      { senderAccounts: ["1234"] },
+      'senderAccounts holds "1234": use account ids, twelve digits',
+    ],
+    [
+      "a scheduler's queue elsewhere",
+      { prefix: "a", schedulerQueue: "b-action-s" },
+      'schedulerQueue is "b-action-s": use the name (not the URL) of a queue that starts with "a-action-"',
+    ],
+  ])("%s", (_, props, message) => {
+    expect(refused(props)).toContain(message);
+  });
+
+  it("all at once, with where they are", () => {
+    expect(refused({ prefix: "!", memorySize: 1 })).toMatch(
+      /^Weir at "Wrong\/W\d+":\n {2}prefix is .*\n {2}memorySize is /,
+    );
+  });
+});
+
+describe("context", () => {
+  const read = (context: Record<string, unknown>) =>
+    propsFromContext(new Stack(new App({ analyticsReporting: false, context }), "Context"));
+
+  it("has an option for each property", () => {
+    const props = read({
+      prefix: "orders",
+      removal: "destroy",
+      encryptionKeyArn: "arn:aws:kms:eu-west-1:111111111111:key/1234",
+      alarmTopicArn: "arn:aws:sns:eu-west-1:111111111111:alarms",
+      oldestBarrierAlarmSeconds: "120",
+      longWriteAlarmSeconds: "7200",
+      minimumPollers: "2",
+      maximumPollers: 20,
+      memorySize: "1024",
+      logRetentionDays: "7",
+      permissionsBoundaryArn: "arn:aws:iam::111111111111:policy/bounds",
+      vpcId: "vpc-0a1b2c3d",
+      subnetIds: "subnet-0a1b2c3d, subnet-0a1b2c3e",
+      securityGroupIds: "sg-0a1b2c3d",
+      senderAccounts: ["222222222222", "333333333333"],
+      schedulerQueue: "orders-action-scheduler",
+      stackName: "Orders",
+      "@aws-cdk/core:checkSecretUsage": true,
+      "aws:cdk:enable-path-metadata": true,
+    });
+    expect(props).toMatchObject({
+      prefix: "orders",
+      removalPolicy: RemovalPolicy.DESTROY,
+      provisionedPollers: { minimum: 2, maximum: 20 },
+      memorySize: 1024,
+      logRetention: RetentionDays.ONE_WEEK,
+      senderAccounts: ["222222222222", "333333333333"],
+      schedulerQueue: "orders-action-scheduler",
+    });
+    expect(props.encryptionKey!.keyArn).toBe("arn:aws:kms:eu-west-1:111111111111:key/1234");
+    expect(props.alarmTopic!.topicArn).toBe("arn:aws:sns:eu-west-1:111111111111:alarms");
+    expect(props.oldestBarrierAlarm!.toSeconds()).toBe(120);
+    expect(props.longWriteAlarm!.toSeconds()).toBe(7200);
+    expect(props.permissionsBoundary!.managedPolicyArn).toBe("arn:aws:iam::111111111111:policy/bounds");
+    expect(props.vpc!.vpcId).toBe("vpc-0a1b2c3d");
+    expect(props.vpcSubnets!.subnets!.map((one) => one.subnetId)).toEqual([
+      "subnet-0a1b2c3d",
+      "subnet-0a1b2c3e",
+    ]);
+    expect(props.securityGroups!.map((one) => one.securityGroupId)).toEqual(["sg-0a1b2c3d"]);
+    expect(read({ maximumConcurrency: "20" })).toEqual({ maximumConcurrency: 20 });
+    expect(read({})).toEqual({});
+  });
+
+  it("makes a stack in a VPC", () => {
+    const context = { vpcId: "vpc-0a1b2c3d", subnetIds: "subnet-0a1b2c3d", securityGroupIds: "sg-0a1b2c3d" };
+    const app = new App({
+      analyticsReporting: false,
+      context: { ...context, ...CONTEXT },
+    });
+    const stack = new Stack(app, "Vpc");
+    const weir = new Weir(stack, "Weir", propsFromContext(stack));
+    expect(weir.maintainer.connections.securityGroups.map((one) => one.securityGroupId)).toEqual([
+      "sg-0a1b2c3d",
+    ]);
+    app.synth();
+  });
+
+  it.each<[Record<string, unknown>, string]>([
+    [{ maxConcurrency: "5" }, "context maxConcurrency is not known: use prefix, removal, "],
+    [{ maximumConcurrency: "many" }, 'context maximumConcurrency is "many": use a whole number'],
+    [{ removal: "maybe" }, 'context removal is "maybe": use retain or destroy'],
+    [
+      { logRetentionDays: "8" },
+      'context logRetentionDays is "8": use a number of days that CloudWatch Logs knows: 1, 3, 5, 7',
+    ],
+    [{ alarmTopicArn: "alarms" }, 'context alarmTopicArn is "alarms": use an ARN, arn:aws:sns:...:name'],
+    [{ encryptionKeyArn: "arn:aws:sns:eu-west-1:111111111111:x" }, "use an ARN, arn:aws:kms:...:key/"],
+    [{ senderAccounts: "1,,2" }, "use names with commas between them"],
+    [{ vpcId: "vpc-0a1b2c3d" }, "context subnetIds is missing: with vpcId, name the subnets"],
+  ])("%o is refused", (context, message) => {
+    expect(() => read(context)).toThrow(message);
+  });
+});
