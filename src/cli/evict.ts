@@ -15,6 +15,7 @@ interface EvictOptions extends DeploymentOptions {
   readonly node?: string;
   readonly dispatcher?: string;
   readonly prefix: string;
+  readonly schedulerQueue?: string;
 }
 
 /** `weir evict`: takes a node or a dispatcher out that is lost for good (protocol.md R9b). */
@@ -28,6 +29,7 @@ export function registerEvict(program: Command): void {
     .option("--endpoint <url>", "AWS endpoint (default: a running weir local, else AWS)")
     .option("--table <name>", "the deployment's table (its output TableName)")
     .option("--prefix <prefix>", "the deployment's prefix", "weir")
+    .option("--scheduler-queue <name>", "the deployment's scheduler queue, if it has one")
     .option("--region <region>", "AWS region")
     .action(runEvict);
 }
@@ -54,7 +56,8 @@ async function runEvict(options: EvictOptions): Promise<void> {
     }
     const [space] = chosen as [(typeof chosen)[number]];
     const now = Date.now();
-    const settings = { ...DEFAULT_SETTINGS, actionQueuePrefix };
+    const { schedulerQueue } = options;
+    const settings = { ...DEFAULT_SETTINGS, actionQueuePrefix, ...(schedulerQueue && { schedulerQueue }) };
     const ended = await run(
       evict(space, who, { now, nonce: randomUUID(), settings, memory: newMemory() }),
       port,

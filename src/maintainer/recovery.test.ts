@@ -283,3 +283,92 @@ describe("M16: a writer that left before its DONE", () => {
     expect(await world.phase(K)).toBe("writing");
   });
 });
+
+describe("a roster that changes while a barrier is open", () => {
+  const key = syncpoint(100n);
+  const all = { BlockTables: everybody };
+  beforeEach(() => restored({}));
+
+  it("a registration that names fewer dispatchers ends none", async () => {
+    await world.handle(world.registration(n1, [{ id: T, table: 0n, checkpoint: 50n }]));
+    await world.handle(world.waiting(n1, [T], key, all), world.waiting(n2, [d(22)], key, all));
+    expect(await world.phase(key)).toBe("waiting");
+    await world.handle(world.waiting(n1, [d(10), d(21)], key, all));
+    expect(await world.phase(key)).toBe("writing");
+  });
+
+  it("a table that an earlier DDL dropped holds nothing in a later one that names it", async () => {
+    const drop = { BlockTables: normal(0n, 10n), NeedDroppedTables: normal(10n) };
+    await world.handle(world.waiting(n1, [T, d(10)], K, drop));
+    await world.handle(world.done(n1, [T], K, "write"));
+    const later = ddl(120n);
+    const both = { BlockTables: normal(0n, 10n, 20n) };
+    await world.handle(world.waiting(n1, [T, d(21)], later, both), world.waiting(n2, [d(22)], later, both));
+    expect(idsOf(told(), "write", later)).toEqual([T]);
+  });
+
+  it("a dispatcher that is created meanwhile is waited for; one that starts behind the event is not", async () => {
+    await world.handle(world.waiting(n1, [T, d(10), d(21)], key, all));
+    await world.handle(world.registration(n2, [{ id: d(60), table: 60n, checkpoint: 50n }]));
+    await world.handle(world.waiting(n2, [d(22)], key, all));
+    expect(await world.phase(key)).toBe("waiting");
+    await world.handle(world.waiting(n2, [d(60)], key, all));
+    expect(await world.phase(key)).toBe("writing");
+  });
+
+  it("a table trigger that moved reports again and gets a grant of its own; its earlier life gets nothing", async () => {
+    await world.handle(world.waiting(n1, [T, d(10), d(21)], key, all), world.waiting(n2, [d(22)], key, all));
+    told();
+    await world.handle(world.registration(n2, [{ id: T, table: 0n, life: 2n, checkpoint: 100n }]));
+    world.now += 60_000;
+    await world.handle(world.waiting(n1, [d(10)], key, all));
+    await world.sweep();
+    expect(told().filter((one) => one.kind === "write")).toEqual([]);
+    await world.handle(world.waiting(n2, [{ id: T, life: 2n }], key, all));
+    expect(told().filter((one) => one.kind === "write")).toMatchObject([{ ids: [T], lives: [2n] }]);
+  });
+
+  it("another table trigger takes over what the former one had been granted (R1)", async () => {
+    const other = d(2);
+    await world.handle(world.waiting(n1, [T, d(10), d(21)], key, all), world.waiting(n2, [d(22)], key, all));
+    told();
+    const restarted = { ...n1, start: 2 };
+    await world.handle(
+      world.registration(restarted, [
+        { id: other, table: 0n, checkpoint: 99n },
+        { id: d(10), table: 10n, life: 2n, checkpoint: 99n },
+        { id: d(21), table: 20n, end: "m", life: 2n, checkpoint: 99n },
+      ]),
+      world.opening(restarted, other, []),
+    );
+    await world.handle(
+      world.waiting(
+        restarted,
+        [
+          { id: d(10), life: 2n },
+          { id: d(21), life: 2n },
+        ],
+        key,
+        all,
+      ),
+    );
+    expect(told().filter((one) => one.kind === "write")).toEqual([]);
+    await world.handle(world.waiting(restarted, [other], key, all));
+    expect(idsOf(told(), "write", key)).toEqual([other]);
+  });
+
+  it("a report that counted for a table stays with its life when the table is renamed", async () => {
+    const rename = {
+      BlockTables: normal(0n, 10n),
+      UpdatedSchemas: [{ TableID: 10n, OldSchemaID: 1n, NewSchemaID: 2n }],
+    };
+    await world.handle(world.waiting(n1, [T, d(10)], K, rename));
+    await world.handle(world.done(n1, [T], K, "write"), world.done(n1, [d(10)], K, "pass"));
+    const later = syncpoint(110n);
+    await world.handle(
+      world.waiting(n1, [T, d(10), d(21)], later, all),
+      world.waiting(n2, [d(22)], later, all),
+    );
+    expect(await world.phase(later)).toBe("writing");
+  });
+});
