@@ -13,6 +13,29 @@ export interface EmbeddedDynamo {
   stop(): Promise<void>;
 }
 
+/** Creates a table with the keys that the store uses, and waits until it can be used. */
+export async function createTable(client: DynamoDBClient, table: string): Promise<void> {
+  await client.send(
+    new CreateTableCommand({
+      TableName: table,
+      BillingMode: "PAY_PER_REQUEST",
+      AttributeDefinitions: [
+        { AttributeName: "pk", AttributeType: "S" },
+        { AttributeName: "sk", AttributeType: "S" },
+      ],
+      KeySchema: [
+        { AttributeName: "pk", KeyType: "HASH" },
+        { AttributeName: "sk", KeyType: "RANGE" },
+      ],
+    }),
+  );
+  // The engine answers before the table can be used, as DynamoDB does.
+  await waitUntilTableExists(
+    { client, maxWaitTime: 10, minDelay: 0.01, maxDelay: 0.02 },
+    { TableName: table },
+  );
+}
+
 /** Starts dynalite in this process on 127.0.0.1 and a free port. */
 export async function startEmbeddedDynamo(): Promise<EmbeddedDynamo> {
   const server = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 }) as Server;
@@ -30,25 +53,7 @@ export async function startEmbeddedDynamo(): Promise<EmbeddedDynamo> {
     url,
     async store(options) {
       const table = `weir-${tables++}`;
-      await client.send(
-        new CreateTableCommand({
-          TableName: table,
-          BillingMode: "PAY_PER_REQUEST",
-          AttributeDefinitions: [
-            { AttributeName: "pk", AttributeType: "S" },
-            { AttributeName: "sk", AttributeType: "S" },
-          ],
-          KeySchema: [
-            { AttributeName: "pk", KeyType: "HASH" },
-            { AttributeName: "sk", KeyType: "RANGE" },
-          ],
-        }),
-      );
-      // The engine answers before the table can be used, as DynamoDB does.
-      await waitUntilTableExists(
-        { client, maxWaitTime: 10, minDelay: 0.01, maxDelay: 0.02 },
-        { TableName: table },
-      );
+      await createTable(client, table);
       return new DynamoStore(client, { ...options, table });
     },
     async stop() {

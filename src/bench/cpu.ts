@@ -1,0 +1,286 @@
+/**
+ * Microseconds of the maintainer for each status, in its pieces: decode (the body into a message), fold (take it apart, find
+ * the lives, record them), coverage (judge the barrier), tell (write the answers). I/O is left out: the program that
+ * ships is driven on the in-memory store, and only its own steps are timed. The best of several runs counts: what else the
+ * machine does only ever adds.
+ */
+import { type CompleteMark, completeMark, judgePassing, judgeWaiting } from "../barrier/coverage.ts";
+import type { BlockEvent } from "../barrier/event.ts";
+import type { Roster } from "../barrier/roster.ts";
+import { type BatchResult, handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
+import type { StatusMessage } from "../maintainer/intake.ts";
+import { Outbox } from "../maintainer/outbox.ts";
+import type { ActionMessage, Port } from "../maintainer/port.ts";
+import type { Program } from "../maintainer/program.ts";
+import { DEFAULT_SETTINGS } from "../maintainer/session.ts";
+import { decode } from "../protocol/codec.ts";
+import type { EventKey } from "../protocol/eventkey.ts";
+import { keyText } from "../protocol/eventkey.ts";
+import { MemoryStore } from "../storage/memory.ts";
+import { FIRST_TS, Fleet, PREFIX, requestId, type Shape, SPACE } from "./fleet.ts";
+import { T0 } from "./simulation.ts";
+
+export interface CpuRow {
+  readonly dispatchers: number;
+  readonly influence: string;
+  /** Microseconds for each status; a barrier has two of each dispatcher. */
+  readonly decode: number;
+  readonly fold: number;
+  readonly coverage: number;
+  readonly tell: number;
+}
+
+const RUNS = 5;
+
+/** Time spent in the program's own steps, in ms. */
+class Stopwatch {
+  ms = 0;
+
+  async drive<T>(program: Program<T>, port: Port): Promise<T> {
+    const step = <R>(work: () => R): R => {
+      const from = performance.now();
+      const result = work();
+      this.ms += performance.now() - from;
+      return result;
+    };
+    let next = step(() => program.next());
+    while (!next.done) {
+      const wanted = next.value;
+      let result: unknown;
+      if ("together" in wanted) {
+        const all: unknown[] = [];
+        for (const one of wanted.together) all.push(await this.drive(one, port));
+        result = all;
+      } else {
+        const operation = port[wanted.method] as (...args: unknown[]) => Promise<unknown>;
+        result = await operation.apply(port, wanted.args);
+      }
+      next = step(() => program.next(result));
+    }
+    return next.value;
+  }
+}
+
+/** The maintainer in one environment on the in-memory store, timed. */
+export class TimedMaintainer {
+  readonly fleet: Fleet;
+  readonly store = new MemoryStore();
+  readonly watch = new Stopwatch();
+  memory: Memory = newMemory();
+  now = T0;
+  writes = 0;
+  readonly sent: ActionMessage[] = [];
+  readonly #port: Port;
+  #next = 0;
+
+  constructor(shape: Shape) {
+    this.fleet = new Fleet(shape);
+    const writing = new Set(["commitRoot", "touchBarrier", "touchTally", "putChunks", "keep"]);
+    const counted = new Proxy(this.store, {
+      get: (target, name: keyof MemoryStore) => {
+        if (writing.has(name)) this.writes++;
+        const member = target[name];
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+    this.#port = Object.assign(Object.create(counted) as MemoryStore, {
+      send: async (messages: readonly ActionMessage[]) => {
+        this.sent.push(...messages);
+        return messages.map(() => "sent" as const);
+      },
+      deadLetter: async () => undefined,
+      pause: async () => undefined,
+    });
+  }
+
+  message(node: Fleet["nodes"][number], body: string): StatusMessage {
+    return {
+      messageId: `m${this.#next++}`,
+      body,
+      attributes: this.fleet.attributes(node, "BlockStatusRequest"),
+      sentAt: this.now,
+      receiveCount: 1,
+      principal: "AROAEXAMPLEEXAMPLE",
+    };
+  }
+
+  async handle(...batch: StatusMessage[]): Promise<BatchResult> {
+    const settings = { ...DEFAULT_SETTINGS, actionQueuePrefix: PREFIX };
+    const invocation = { now: this.now, nonce: requestId(this.#next++), settings, memory: this.memory };
+    const result = await this.watch.drive(handleBatch(batch, invocation), this.#port);
+    if (result.failed.length > 0) throw new Error(result.failed[0]!.reason);
+    return result;
+  }
+
+  /** Everybody waiting at a key, one message of each node; but not those that are left out. */
+  waiting(key: EventKey, without = new Set<string>()): StatusMessage[] {
+    return this.#folded(this.fleet.waiting(key), (id) => !without.has(id));
+  }
+
+  passed(key: EventKey): StatusMessage[] {
+    return this.#folded(this.fleet.done(key, "pass"), () => true);
+  }
+
+  #folded(state: Parameters<Fleet["reports"]>[1], who: (id: string) => boolean): StatusMessage[] {
+    return this.fleet.nodes.flatMap((node) => {
+      const members = node.members.filter((member) => this.fleet.touches(member) && who(member.key));
+      return this.fleet.reports(members, state).map((body) => this.message(node, body));
+    });
+  }
+
+  get roster(): Roster {
+    return this.memory.spaces.get(SPACE.text)!.roster!;
+  }
+
+  event(key: EventKey): BlockEvent {
+    return this.memory.spaces.get(SPACE.text)!.barriers.get(keyText(key))!.event!;
+  }
+}
+
+export const keyAt = (index: number): EventKey => ({
+  commitTs: FIRST_TS + BigInt(index) * 262_144_000n,
+  isSyncPoint: false,
+});
+
+/** One barrier over folded reports of nodes. */
+export async function cpuOf(shape: Shape): Promise<CpuRow> {
+  const timed = new TimedMaintainer(shape);
+  await timed.fleet.settle(timed.store);
+  let best: CpuRow | undefined;
+  for (let run = 1; run <= RUNS; run++) {
+    const row = await oneBarrier(timed, keyAt(run));
+    best =
+      best === undefined
+        ? row
+        : {
+            ...row,
+            decode: Math.min(best.decode, row.decode),
+            fold: Math.min(best.fold, row.fold),
+            coverage: Math.min(best.coverage, row.coverage),
+            tell: Math.min(best.tell, row.tell),
+          };
+  }
+  return best!;
+}
+
+async function oneBarrier(timed: TimedMaintainer, key: EventKey): Promise<CpuRow> {
+  timed.now += 60_000;
+  const waiting = timed.waiting(key);
+  const [first, ...others] = waiting as [StatusMessage, ...StatusMessage[]];
+  // The first message of an environment reads and builds the roster: that is no part of a barrier.
+  if (timed.memory.spaces.size === 0)
+    await timed.handle({ ...first, body: '{"changefeedID":{"name":"other"}}' });
+  const telling = timeOf(Outbox.prototype, "take");
+  timed.watch.ms = 0;
+  await timed.handle(first);
+  const event = timed.event(key);
+  const { roster } = timed;
+  for (const message of others) await timed.handle(message);
+  const step = timed.store.roots.get(SPACE.text)!.steps.get(keyText(key))!;
+  const writer = timed.fleet.nodes.find((node) =>
+    node.members.some((one) => one.key === step.grants[0]!.id),
+  )!;
+  const member = writer.members.find((one) => one.key === step.grants[0]!.id)!;
+  const [written] = timed.fleet.reports([member], timed.fleet.done(key, "write"));
+  await timed.handle(timed.message(writer, written!));
+  const passed = timed.passed(key);
+  for (const message of passed) await timed.handle(message);
+  if (timed.store.roots.get(SPACE.text)!.steps.size > 0) throw new Error("the barrier did not close");
+  const all = timed.watch.ms;
+  telling.stop();
+
+  const statuses = 2 * (timed.fleet.shape.dispatchers + 1);
+  const bodies = [...waiting, ...passed].map((message) => message.body);
+  const decoding = timed_(() => {
+    for (const body of bodies) decode("BlockStatusRequest", "json", body);
+  });
+  const judging = timed_(() => judgeAll(roster, event, waiting.length));
+  const per = (ms: number) => (ms * 1000) / statuses;
+  return {
+    dispatchers: timed.fleet.shape.dispatchers,
+    influence: timed.fleet.shape.influence,
+    decode: per(decoding),
+    coverage: per(judging),
+    tell: per(telling.ms),
+    fold: per(Math.max(0, all - decoding - judging - telling.ms)),
+  };
+}
+
+/** Judges as often as a barrier does: after each message of each phase, with the marks that have come by then. */
+function judgeAll(roster: Roster, event: BlockEvent, messages: number): void {
+  const marks: CompleteMark[] = roster.dispatchers.map(completeMark);
+  for (let message = 1; message <= messages; message++) {
+    const known = new Set(marks.slice(0, Math.floor((marks.length * message) / messages)));
+    judgeWaiting(roster, event, known, false);
+    judgePassing(roster, event, known, undefined);
+  }
+}
+
+function timed_(work: () => void): number {
+  const from = performance.now();
+  work();
+  return performance.now() - from;
+}
+
+/** Adds up the time of a method until it is stopped. */
+function timeOf<K extends string>(target: { [key in K]: (...args: never[]) => unknown }, name: K) {
+  const original = target[name];
+  const timing = {
+    ms: 0,
+    stop: () => {
+      target[name] = original;
+    },
+  };
+  target[name] = function (this: unknown, ...args: never[]) {
+    const from = performance.now();
+    try {
+      return original.apply(this, args);
+    } finally {
+      timing.ms += performance.now() - from;
+    }
+  };
+  return timing;
+}
+
+export interface StragglerRow {
+  readonly dispatchers: number;
+  /** Microseconds of everything for each repeated status: decode, fold, judge, answer. */
+  readonly perStatus: number;
+  /** Writes of one invocation at most: in the environment that knows the barrier, and in one that does not. */
+  readonly writesWarm: number;
+  readonly writesCold: number;
+}
+
+/** One dispatcher does not come, all others repeat their WAITING. */
+export async function straggler(shape: Shape): Promise<StragglerRow> {
+  const timed = new TimedMaintainer(shape);
+  await timed.fleet.settle(timed.store);
+  const key = keyAt(1);
+  const last = timed.fleet.nodes.at(-1)!.members.at(-1)!;
+  const without = new Set([last.key]);
+  for (const message of timed.waiting(key, without)) await timed.handle(message);
+
+  let writesWarm = 0;
+  let best = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < RUNS; run++) {
+    timed.now += 15_000;
+    const repeats = timed.waiting(key, without);
+    timed.watch.ms = 0;
+    for (const message of repeats) {
+      timed.writes = 0;
+      await timed.handle(message);
+      writesWarm = Math.max(writesWarm, timed.writes);
+    }
+    best = Math.min(best, (timed.watch.ms * 1000) / shape.dispatchers);
+  }
+
+  let writesCold = 0;
+  timed.now += 15_000;
+  for (const message of timed.waiting(key, without)) {
+    timed.memory = newMemory();
+    timed.writes = 0;
+    await timed.handle(message);
+    writesCold = Math.max(writesCold, timed.writes);
+  }
+  return { dispatchers: shape.dispatchers, perStatus: best, writesWarm, writesCold };
+}

@@ -1,0 +1,327 @@
+/**
+ * A deployment on a clock of its own: capture nodes that obey, an event source with so many environments, the maintainer
+ * and the adapters that ship, on stand-ins that count. Nothing in it depends on the machine.
+ */
+import { handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
+import type { StatusMessage } from "../maintainer/intake.ts";
+import type { Port } from "../maintainer/port.ts";
+import { run } from "../maintainer/program.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
+import { attribute, sizeOf } from "../messaging/limits.ts";
+import { createPort } from "../messaging/port.ts";
+import { decode } from "../protocol/codec.ts";
+import type { EventKey } from "../protocol/eventkey.ts";
+import { Action } from "../protocol/messages.ts";
+import type { DynamoStore } from "../storage/dynamodb/store.ts";
+import { FIRST_TS, Fleet, type FleetNode, PREFIX, requestId, type Shape, SPACE } from "./fleet.ts";
+import { Clock } from "./standin/clock.ts";
+import { StandInDynamo } from "./standin/dynamodb.ts";
+import { copy, nothing, since, type Usage } from "./standin/meter.ts";
+import { queueUrl, StandInQueues } from "./standin/sqs.ts";
+
+/** How messages reach the maintainer. */
+export interface Source {
+  /** Messages of one invocation, at most. */
+  readonly batch: number;
+  /** Execution environments at work at the same time. */
+  readonly environments: number;
+  /** In which order messages come: as nodes sent them, or mixed. Default: as sent. */
+  readonly order?: "sent" | "mixed";
+}
+
+/** Milliseconds of one request. */
+export interface Latency {
+  readonly dynamodb: number;
+  readonly sqs: number;
+}
+
+/** Inside of a region, about what both services show at their median. */
+export const REGION: Latency = { dynamodb: 4, sqs: 8 };
+/** Round trips instead of milliseconds. */
+export const ROUND_TRIPS: Latency = { dynamodb: 1, sqs: 1 };
+/** Milliseconds for which a node collects what it has to do and to report. */
+const FOLD_MS = 10;
+/** Milliseconds for which an invocation is billed beside its requests. */
+const OWN_MS = 2;
+export const T0 = 1_700_000_100_000;
+
+export interface BarrierRun {
+  readonly usage: Usage;
+  /** Messages with Write or Pass, and dispatchers that they named. */
+  readonly actionMessages: number;
+  readonly actions: number;
+  /** Messages to the status queue. */
+  readonly statusMessages: number;
+  /** By the clock: from the last invocation with a WAITING to Write in its queue; from the last with a DONE to closed. */
+  readonly waitingToWrite: number;
+  readonly doneToClosed: number;
+  readonly totalMs: number;
+  /** Write units of the partition key that took most; a partition takes a thousand a second. */
+  readonly hottest: number;
+  /** How often an invocation lost a race and tried again. */
+  readonly retries: number;
+}
+
+interface Seen {
+  retries: number;
+  actionMessages: number;
+  actions: number;
+  statusMessages: number;
+  lastWaitingAt: number;
+  writeAt: number;
+  lastDoneAt: number;
+  closedAt: number;
+}
+
+const NOTHING_SEEN: Seen = {
+  retries: 0,
+  actionMessages: 0,
+  actions: 0,
+  statusMessages: 0,
+  lastWaitingAt: 0,
+  writeAt: 0,
+  lastDoneAt: 0,
+  closedAt: 0,
+};
+
+export class Simulation {
+  readonly fleet: Fleet;
+  readonly clock = new Clock();
+  readonly usage = nothing();
+  readonly dynamodb: StandInDynamo;
+  readonly queues: StandInQueues;
+  readonly port: Port & { readonly store: DynamoStore };
+  readonly settings: Settings = { ...DEFAULT_SETTINGS, actionQueuePrefix: PREFIX };
+  readonly #source: Source;
+  readonly #free: Memory[];
+  readonly #status: StatusMessage[] = [];
+  readonly #nodeOfQueue = new Map<string, FleetNode>();
+  readonly #woken = new Map<FleetNode, Set<string>>();
+  #invocations = 1;
+  #messages = 0;
+  #barriers = 0;
+  #key: EventKey = { commitTs: FIRST_TS, isSyncPoint: false };
+  #seen: Seen = { ...NOTHING_SEEN };
+
+  constructor(shape: Shape, source: Source, latency: Latency = REGION) {
+    this.fleet = new Fleet(shape);
+    this.#source = source;
+    const common = { clock: this.clock, usage: this.usage };
+    this.dynamodb = new StandInDynamo({ ...common, latency: latency.dynamodb });
+    this.queues = new StandInQueues({
+      ...common,
+      latency: latency.sqs,
+      onMessage: (queue) => this.#told(queue),
+    });
+    const port = createPort(
+      { dynamodb: this.dynamodb.client, sqs: this.queues.client },
+      {
+        table: "weir",
+        actionQueuePrefix: PREFIX,
+        deadLetterQueueUrl: queueUrl("weir-dead"),
+        now: () => this.now,
+      },
+    );
+    this.port = {
+      ...port,
+      pause: (attempt) => {
+        this.#seen.retries++;
+        return this.clock.after(5 * attempt);
+      },
+      commitRoot: async (space, conditions, changes) => {
+        const result = await port.commitRoot(space, conditions, changes);
+        if (result.committed && changes.step?.step.phase === "closed") this.#seen.closedAt = this.clock.now;
+        return result;
+      },
+    };
+    this.#free = Array.from({ length: source.environments }, newMemory);
+    for (const node of this.fleet.nodes)
+      for (const member of node.members) this.#nodeOfQueue.set(member.queue, node);
+  }
+
+  /** Milliseconds since 1970. */
+  get now(): number {
+    return T0 + this.clock.now;
+  }
+
+  /** A changefeed that runs: every environment has met its roster, and a barrier has come and gone. */
+  static async running(shape: Shape, source: Source, latency: Latency = REGION): Promise<Simulation> {
+    const simulation = new Simulation(shape, source, latency);
+    await simulation.fleet.settle(simulation.port.store);
+    await simulation.remember();
+    await simulation.barrier();
+    return simulation;
+  }
+
+  /** Makes every environment read the roster, as the first message that it gets does. */
+  async remember(): Promise<void> {
+    const [node] = this.fleet.nodes as [FleetNode];
+    const [body] = this.fleet.reports([this.fleet.trigger], this.fleet.done(this.#key, "pass"));
+    const message = this.message(node, "BlockStatusRequest", body!);
+    await Promise.all(this.#free.map((memory) => this.invoke(memory, [message])));
+  }
+
+  /** One barrier from the first WAITING until nothing is left to do. */
+  async barrier(): Promise<BarrierRun> {
+    this.#barriers++;
+    this.#key = { commitTs: FIRST_TS + BigInt(this.#barriers) * 262_144_000n, isSyncPoint: false };
+    this.#seen = { ...NOTHING_SEEN };
+    const before = copy(this.usage);
+    this.dynamodb.hottest();
+    const startedAt = this.clock.now;
+    const waiting = this.fleet.waiting(this.#key);
+    const reports = this.fleet.nodes.flatMap((node) => {
+      const members = node.members.filter((member) => this.fleet.touches(member));
+      return this.fleet.reports(members, waiting).map((body) => ({ node, body }));
+    });
+    for (const { node, body } of this.#source.order === "mixed" ? mixed(reports) : reports)
+      this.report(node, body);
+    await this.clock.idle();
+    const usage = since(before, this.usage);
+    const root = await this.port.store.readRoot(SPACE);
+    if (root!.steps.size > 0 || this.#seen.closedAt === 0) throw new Error("the barrier did not close");
+    const { retries, actionMessages, actions, statusMessages, lastWaitingAt, writeAt, lastDoneAt, closedAt } =
+      this.#seen;
+    return {
+      usage,
+      actionMessages,
+      actions,
+      statusMessages,
+      waitingToWrite: writeAt - lastWaitingAt,
+      doneToClosed: closedAt - lastDoneAt,
+      totalMs: closedAt - startedAt,
+      hottest: this.dynamodb.hottest(),
+      retries,
+    };
+  }
+
+  /** A message as the event source hands it over. */
+  message(node: FleetNode, type: string, body: string, more: Record<string, string> = {}): StatusMessage {
+    return {
+      messageId: `m${this.#messages++}`,
+      body,
+      attributes: { ...this.fleet.attributes(node, type), ...more },
+      sentAt: this.now,
+      receiveCount: 1,
+      principal: "AROAEXAMPLEEXAMPLE",
+    };
+  }
+
+  /** A node puts a report into the status queue. */
+  report(node: FleetNode, body: string): void {
+    this.deliver(this.message(node, "BlockStatusRequest", body));
+  }
+
+  /** Puts a message into the status queue. */
+  deliver(message: StatusMessage): void {
+    const bytes = bytesOf(message);
+    this.queues.bill("SendMessage", bytes);
+    this.usage.messages++;
+    this.usage.messageBytes += bytes;
+    this.#seen.statusMessages++;
+    this.#status.push(message);
+    // Taken when everybody has sent what is to be sent now.
+    if (this.#status.length === 1) void this.clock.after(1).then(() => this.#feed());
+  }
+
+  /** The event source: as many invocations as there are messages and free environments. */
+  #feed(): void {
+    while (this.#status.length > 0 && this.#free.length > 0) {
+      const memory = this.#free.shift()!;
+      const batch = this.#status.splice(0, this.#source.batch);
+      this.queues.bill(
+        "ReceiveMessage",
+        batch.reduce((sum, message) => sum + bytesOf(message), 0),
+      );
+      void this.invoke(memory, batch).then(() => {
+        this.queues.bill("DeleteMessageBatch", 0);
+        this.#free.push(memory);
+        this.#feed();
+      });
+    }
+  }
+
+  /** One invocation. Throws if a message would have to be delivered again: nothing here is a reason for it. */
+  async invoke(memory: Memory, batch: readonly StatusMessage[]): Promise<void> {
+    const startedAt = this.clock.now;
+    if (batch.some(({ body }) => body.includes('"WAITING"'))) this.#seen.lastWaitingAt = startedAt;
+    if (batch.some(({ body }) => body.includes('"DONE"'))) this.#seen.lastDoneAt = startedAt;
+    const nonce = requestId(this.#invocations++);
+    const invocation = { now: this.now, nonce, settings: this.settings, memory };
+    const { failed, observer } = await run(handleBatch(batch, invocation), this.port);
+    if (failed.length > 0) throw new Error(failed[0]!.reason);
+    this.usage.invocations++;
+    // A line for each observation, and one with the metrics of all.
+    this.usage.logLines += observer.seen.length + (observer.seen.length > 0 ? 1 : 0);
+    this.usage.invocationMs += this.clock.now - startedAt + OWN_MS;
+  }
+
+  /** Something came to an action queue: its node looks at it soon, with what else comes until then. */
+  #told(queue: string): void {
+    const node = this.#nodeOfQueue.get(queue);
+    if (node === undefined) return;
+    const queues = this.#woken.get(node) ?? new Set();
+    queues.add(queue);
+    if (!this.#woken.has(node)) void this.clock.after(FOLD_MS).then(() => this.#obey(node));
+    this.#woken.set(node, queues);
+  }
+
+  #obey(node: FleetNode): void {
+    const passes: string[] = [];
+    const writes: string[] = [];
+    for (const queue of this.#woken.get(node)!)
+      for (const messages of tens(this.queues.take(queue))) {
+        this.queues.bill(
+          "ReceiveMessage",
+          messages.reduce((sum, message) => sum + message.bytes, 0),
+        );
+        this.queues.bill("DeleteMessageBatch", 0);
+        for (const { body, attributes, at } of messages)
+          if (attributes["type"] === "HeartBeatResponse") this.#look(body, at, writes, passes);
+      }
+    this.#woken.delete(node);
+    const members = new Map(node.members.map((member) => [member.key, member]));
+    for (const [did, keys] of [
+      ["write", writes],
+      ["pass", passes],
+    ] as const) {
+      const done = keys.map((key) => members.get(key)!);
+      for (const body of this.fleet.reports(done, this.fleet.done(this.#key, did))) this.report(node, body);
+    }
+  }
+
+  #look(body: string, at: number, writes: string[], passes: string[]): void {
+    let named = 0;
+    for (const { action, influencedDispatchers } of decode("HeartBeatResponse", "json", body)
+      .dispatcherStatuses) {
+      if (action === undefined) continue;
+      const keys = influencedDispatchers!.DispatcherIDs.map(this.fleet.keyOf);
+      if (action.action === Action.Write) this.#seen.writeAt = at;
+      (action.action === Action.Write ? writes : passes).push(...keys);
+      named += keys.length;
+    }
+    this.#seen.actions += named;
+    if (named > 0) this.#seen.actionMessages++;
+  }
+}
+
+function bytesOf(message: StatusMessage): number {
+  const attributes = Object.entries(message.attributes).map(([name, value]) => [name, attribute(value)]);
+  return sizeOf(message.body, Object.fromEntries(attributes));
+}
+
+function* tens<T>(all: readonly T[]): Iterable<T[]> {
+  for (let from = 0; from < all.length; from += 10) yield all.slice(from, from + 10);
+}
+
+/** The same members in an order that looks like chance and is the same in every run. */
+function mixed<T>(all: readonly T[]): T[] {
+  const copy = [...all];
+  let state = 1;
+  for (let left = copy.length - 1; left > 0; left--) {
+    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
+    const at = (state >>> 0) % (left + 1);
+    [copy[left], copy[at]] = [copy[at]!, copy[left]!];
+  }
+  return copy;
+}
