@@ -13,7 +13,7 @@ import { DynamoStore } from "../storage/dynamodb/store.ts";
 import { createTable } from "../storage/testing/embedded.ts";
 import { shape } from "./counts.ts";
 import { keyAt } from "./cpu.ts";
-import { Fleet, PREFIX, type Shape } from "./fleet.ts";
+import { attributesOf, Fleet, PREFIX, type Shape } from "./fleet.ts";
 import { FunctionProcess } from "./functionprocess.ts";
 
 const CREDENTIALS = { accessKeyId: "bench", secretAccessKey: "bench" };
@@ -194,7 +194,7 @@ export async function measureMemory(bench: Bench, of: Shape): Promise<MemoryRow>
   const maintainer = new FunctionProcess(bench.bundle, bench.environment, HEAP);
   try {
     const reports = (state: Parameters<Fleet["reports"]>[1], who = fleet.nodes) =>
-      who.flatMap((node) => fleet.reports(node.members, state).map((body) => messageOf(fleet, node, body)));
+      who.flatMap((node) => fleet.reports(node.members, state).map((body) => messageOf(node, body)));
     const key = keyAt(1);
     const handle = async (messages: StatusMessage[]) => {
       for (let from = 0; from < messages.length; from += 10) {
@@ -207,7 +207,7 @@ export async function measureMemory(bench: Bench, of: Shape): Promise<MemoryRow>
     await handle(reports(fleet.waiting(key)));
     const [first] = fleet.nodes as [Fleet["nodes"][number]];
     const written = fleet.reports([fleet.trigger], fleet.done(key, "write"));
-    await handle(written.map((body) => messageOf(fleet, first, body)));
+    await handle(written.map((body) => messageOf(first, body)));
     await handle(reports(fleet.done(key, "pass")));
     return { dispatchers: of.dispatchers, peakBytes: maintainer.peakBytes() };
   } finally {
@@ -220,15 +220,15 @@ const HEAP = ["--max-old-space-size=176", "--max-semi-space-size=4"];
 
 function waitingOf(fleet: Fleet, run: number): StatusMessage[] {
   return fleet.nodes.flatMap((node) =>
-    fleet.reports(node.members, fleet.waiting(keyAt(run))).map((body) => messageOf(fleet, node, body)),
+    fleet.reports(node.members, fleet.waiting(keyAt(run))).map((body) => messageOf(node, body)),
   );
 }
 
-function messageOf(fleet: Fleet, node: Fleet["nodes"][number], body: string): StatusMessage {
+function messageOf(node: Fleet["nodes"][number], body: string): StatusMessage {
   return {
     messageId: "m",
     body,
-    attributes: fleet.attributes(node, "BlockStatusRequest"),
+    attributes: attributesOf(node, "BlockStatusRequest"),
     sentAt: Date.now(),
     receiveCount: 1,
     principal: "",

@@ -17,7 +17,7 @@ import { decode } from "../protocol/codec.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import { keyText } from "../protocol/eventkey.ts";
 import { MemoryStore } from "../storage/memory.ts";
-import { FIRST_TS, Fleet, PREFIX, requestId, type Shape, SPACE } from "./fleet.ts";
+import { attributesOf, FIRST_TS, Fleet, PREFIX, requestId, type Shape } from "./fleet.ts";
 import { T0 } from "./simulation.ts";
 
 export interface CpuRow {
@@ -25,6 +25,8 @@ export interface CpuRow {
   readonly influence: string;
   /** Microseconds for each status; a barrier has two of each dispatcher. */
   readonly decode: number;
+  /** What `JSON.parse` alone takes for the same bodies. */
+  readonly parse: number;
   readonly fold: number;
   readonly coverage: number;
   readonly tell: number;
@@ -97,7 +99,7 @@ export class TimedMaintainer {
     return {
       messageId: `m${this.#next++}`,
       body,
-      attributes: this.fleet.attributes(node, "BlockStatusRequest"),
+      attributes: attributesOf(node, "BlockStatusRequest"),
       sentAt: this.now,
       receiveCount: 1,
       principal: "AROAEXAMPLEEXAMPLE",
@@ -129,11 +131,11 @@ export class TimedMaintainer {
   }
 
   get roster(): Roster {
-    return this.memory.spaces.get(SPACE.text)!.roster!;
+    return this.memory.spaces.get(this.fleet.space.text)!.roster!;
   }
 
   event(key: EventKey): BlockEvent {
-    return this.memory.spaces.get(SPACE.text)!.barriers.get(keyText(key))!.event!;
+    return this.memory.spaces.get(this.fleet.space.text)!.barriers.get(keyText(key))!.event!;
   }
 }
 
@@ -155,6 +157,7 @@ export async function cpuOf(shape: Shape): Promise<CpuRow> {
         : {
             ...row,
             decode: Math.min(best.decode, row.decode),
+            parse: Math.min(best.parse, row.parse),
             fold: Math.min(best.fold, row.fold),
             coverage: Math.min(best.coverage, row.coverage),
             tell: Math.min(best.tell, row.tell),
@@ -176,7 +179,7 @@ async function oneBarrier(timed: TimedMaintainer, key: EventKey): Promise<CpuRow
   const event = timed.event(key);
   const { roster } = timed;
   for (const message of others) await timed.handle(message);
-  const step = timed.store.roots.get(SPACE.text)!.steps.get(keyText(key))!;
+  const step = timed.store.roots.get(timed.fleet.space.text)!.steps.get(keyText(key))!;
   const writer = timed.fleet.nodes.find((node) =>
     node.members.some((one) => one.key === step.grants[0]!.id),
   )!;
@@ -185,21 +188,26 @@ async function oneBarrier(timed: TimedMaintainer, key: EventKey): Promise<CpuRow
   await timed.handle(timed.message(writer, written!));
   const passed = timed.passed(key);
   for (const message of passed) await timed.handle(message);
-  if (timed.store.roots.get(SPACE.text)!.steps.size > 0) throw new Error("the barrier did not close");
+  if (timed.store.roots.get(timed.fleet.space.text)!.steps.size > 0)
+    throw new Error("the barrier did not close");
   const all = timed.watch.ms;
   telling.stop();
 
   const statuses = 2 * (timed.fleet.shape.dispatchers + 1);
   const bodies = [...waiting, ...passed].map((message) => message.body);
-  const decoding = timed_(() => {
+  const decoding = timeOfWork(() => {
     for (const body of bodies) decode("BlockStatusRequest", "json", body);
   });
-  const judging = timed_(() => judgeAll(roster, event, waiting.length));
+  const parsing = timeOfWork(() => {
+    for (const body of bodies) JSON.parse(body);
+  });
+  const judging = timeOfWork(() => judgeAll(roster, event, waiting.length));
   const per = (ms: number) => (ms * 1000) / statuses;
   return {
     dispatchers: timed.fleet.shape.dispatchers,
     influence: timed.fleet.shape.influence,
     decode: per(decoding),
+    parse: per(parsing),
     coverage: per(judging),
     tell: per(telling.ms),
     fold: per(Math.max(0, all - decoding - judging - telling.ms)),
@@ -216,7 +224,7 @@ function judgeAll(roster: Roster, event: BlockEvent, messages: number): void {
   }
 }
 
-function timed_(work: () => void): number {
+function timeOfWork(work: () => void): number {
   const from = performance.now();
   work();
   return performance.now() - from;

@@ -3,7 +3,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { LIVES_PER_CHUNK, TABLES_PER_CHUNK } from "../barrier/draft.ts";
 import { type Chunk, EMPTY_META, type Life, type RosterMeta } from "../barrier/roster.ts";
-import { spaceOf } from "../maintainer/space.ts";
+import { type Space, spaceOf } from "../maintainer/space.ts";
 import { encode, schemas } from "../protocol/codec.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import {
@@ -37,11 +37,9 @@ export function nodesFor(dispatchers: number): number {
 }
 
 export const PREFIX = "weir-action-";
-export const CHANGEFEED = { high: 1n, low: 2n, name: "orders", keyspace: "default" };
-export const SPACE = spaceOf(CHANGEFEED, 0n);
 /** A commitTs is some milliseconds since 1970 and 18 bits more. */
 export const FIRST_TS = 449_779_372_969_249_750n;
-const LIFE = 1_700_000_000_000n;
+export const LIFE = 1_700_000_000_000n;
 const START = 1_699_999_999_000n;
 const SPLIT_TABLE = 100n;
 /** Dispatchers in one message of a node: some 80 bytes each, far below 256 KiB. */
@@ -74,14 +72,24 @@ const hex = (number: bigint) => number.toString(16).padStart(16, "0");
 
 export class Fleet {
   readonly shape: Shape;
+  readonly changefeed: { high: bigint; low: bigint; name: string; keyspace: string };
+  readonly space: Space;
   readonly nodes: FleetNode[] = [];
   /** The table trigger; it is on the first node. */
   readonly trigger: Member;
   readonly #lives: Life[][] = [];
 
-  constructor(shape: Shape, seed = 1n) {
+  /** @param number tells changefeeds of one deployment apart */
+  constructor(shape: Shape, number = 1) {
     this.shape = shape;
-    const random = numbers(seed);
+    const random = numbers(BigInt(number));
+    this.changefeed = {
+      high: random.next().value,
+      low: random.next().value,
+      name: "orders",
+      keyspace: "default",
+    };
+    this.space = spaceOf(this.changefeed, 0n);
     const memberOn = (node: Omit<FleetNode, "members">): Member => {
       const id = create(DispatcherIDSchema, { high: random.next().value, low: random.next().value });
       const key = dispatcherKey(id);
@@ -105,7 +113,11 @@ export class Fleet {
     const first = this.nodes[0]!;
     this.trigger = memberOn(first);
     first.members.push(this.trigger);
-    const life = { ...this.#life(this.trigger, first.name, this.#lives[0]!.length, 0), ...TRIGGER_SPAN };
+    const life = {
+      ...this.#life(this.trigger, first.name, this.#lives[0]!.length, 0),
+      ...TRIGGER_SPAN,
+      schemaId: 0n,
+    };
     this.#lives[0]!.push(life);
   }
 
@@ -127,8 +139,9 @@ export class Fleet {
     };
   }
 
-  /** The table and the range of the dispatcher with this index. */
+  /** The table and the range of the dispatcher with this index; -1: of the table trigger. */
   span(index: number): { tableId: bigint; start: Uint8Array; end: Uint8Array } {
+    if (index < 0) return TRIGGER_SPAN;
     if (this.shape.influence !== "Normal") {
       const tableId = 101n + BigInt(index);
       return { tableId, ...tableRange(tableId) };
@@ -198,17 +211,15 @@ export class Fleet {
       partsExpected: 1,
       nextChunk: chunks.length + 1,
     };
-    await store.registerSpace(SPACE);
-    await store.putChunks(SPACE, chunks);
+    await store.registerSpace(this.space);
+    await store.putChunks(this.space, chunks);
     const pointers = chunks.map(({ pointer }) => pointer);
     await store.commitRoot(
-      SPACE,
+      this.space,
       { epochIsNew: 1n },
       { startEpoch: 1n, roster: { version: 1, meta, pointers } },
     );
   }
-
-  readonly keyOf = dispatcherKey;
 
   /** Whether a barrier of this shape touches a dispatcher. */
   touches(member: Member): boolean {
@@ -225,7 +236,7 @@ export class Fleet {
         this.shape.reports === "folded"
           ? { dispatcherIDs: part.map((one) => one.id), lives: part.map(() => LIFE) }
           : { ID: part[0]!.id, life: LIFE };
-      const request = { changefeedID: CHANGEFEED, blockStatuses: [{ state, ...who }] };
+      const request = { changefeedID: this.changefeed, blockStatuses: [{ state, ...who }] };
       bodies.push(encode("BlockStatusRequest", "json", create(schemas.BlockStatusRequest, request)));
     }
     return bodies;
@@ -245,14 +256,14 @@ export class Fleet {
     const doneAction = did === "write" ? DoneAction.WRITE_DONE : DoneAction.PASS_DONE;
     return { ...about(key), IsBlocked: true, stage: BlockStage.DONE, doneAction };
   }
-
-  /** Attributes of a message from one node. */
-  attributes(node: FleetNode, type: string): Record<string, string> {
-    return { type, from: node.name, start: START.toString() };
-  }
 }
 
-const TRIGGER_SPAN = { tableId: 0n, schemaId: 0n, start: new Uint8Array(), end: new Uint8Array() };
+/** Attributes of a message from one node. */
+export function attributesOf(node: FleetNode, type: string): Record<string, string> {
+  return { type, from: node.name, start: START.toString() };
+}
+
+const TRIGGER_SPAN = { tableId: 0n, start: new Uint8Array(), end: new Uint8Array() };
 
 const about = (key: EventKey) => ({ BlockTs: key.commitTs, IsSyncPoint: key.isSyncPoint });
 

@@ -2,6 +2,7 @@
  * A deployment on a clock of its own: capture nodes that obey, an event source with so many environments, the maintainer
  * and the adapters that ship, on stand-ins that count. Nothing in it depends on the machine.
  */
+import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
 import type { StatusMessage } from "../maintainer/intake.ts";
 import type { Port } from "../maintainer/port.ts";
@@ -13,9 +14,9 @@ import { decode } from "../protocol/codec.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import { Action } from "../protocol/messages.ts";
 import type { DynamoStore } from "../storage/dynamodb/store.ts";
-import { FIRST_TS, Fleet, type FleetNode, PREFIX, requestId, type Shape, SPACE } from "./fleet.ts";
+import { attributesOf, FIRST_TS, Fleet, type FleetNode, PREFIX, requestId, type Shape } from "./fleet.ts";
 import { Clock } from "./standin/clock.ts";
-import { StandInDynamo } from "./standin/dynamodb.ts";
+import { type Answered, StandInDynamo } from "./standin/dynamodb.ts";
 import { copy, nothing, since, type Usage } from "./standin/meter.ts";
 import { queueUrl, StandInQueues } from "./standin/sqs.ts";
 
@@ -85,16 +86,20 @@ const NOTHING_SEEN: Seen = {
 };
 
 export class Simulation {
-  readonly fleet: Fleet;
+  /** The changefeeds of the deployment. */
+  readonly fleets: readonly Fleet[];
   readonly clock = new Clock();
   readonly usage = nothing();
   readonly dynamodb: StandInDynamo;
+  /** Told of every DynamoDB request. */
+  onRequest: ((request: Answered) => void) | undefined;
   readonly queues: StandInQueues;
   readonly port: Port & { readonly store: DynamoStore };
   readonly settings: Settings = { ...DEFAULT_SETTINGS, actionQueuePrefix: PREFIX };
   readonly #source: Source;
   readonly #free: Memory[];
   readonly #status: StatusMessage[] = [];
+  readonly #fleetOf = new Map<FleetNode, Fleet>();
   readonly #nodeOfQueue = new Map<string, FleetNode>();
   readonly #woken = new Map<FleetNode, Set<string>>();
   #invocations = 1;
@@ -103,11 +108,15 @@ export class Simulation {
   #key: EventKey = { commitTs: FIRST_TS, isSyncPoint: false };
   #seen: Seen = { ...NOTHING_SEEN };
 
-  constructor(shape: Shape, source: Source, latency: Latency = REGION) {
-    this.fleet = new Fleet(shape);
+  constructor(shape: Shape, source: Source, latency: Latency = REGION, changefeeds = 1) {
+    this.fleets = Array.from({ length: changefeeds }, (_, index) => new Fleet(shape, index + 1));
     this.#source = source;
     const common = { clock: this.clock, usage: this.usage };
-    this.dynamodb = new StandInDynamo({ ...common, latency: latency.dynamodb });
+    this.dynamodb = new StandInDynamo({
+      ...common,
+      latency: latency.dynamodb,
+      onRequest: (request: Answered) => this.onRequest?.(request),
+    });
     this.queues = new StandInQueues({
       ...common,
       latency: latency.sqs,
@@ -135,8 +144,11 @@ export class Simulation {
       },
     };
     this.#free = Array.from({ length: source.environments }, newMemory);
-    for (const node of this.fleet.nodes)
-      for (const member of node.members) this.#nodeOfQueue.set(member.queue, node);
+    for (const fleet of this.fleets)
+      for (const node of fleet.nodes) {
+        this.#fleetOf.set(node, fleet);
+        for (const member of node.members) this.#nodeOfQueue.set(member.queue, node);
+      }
   }
 
   /** Milliseconds since 1970. */
@@ -145,9 +157,14 @@ export class Simulation {
   }
 
   /** A changefeed that runs: every environment has met its roster, and a barrier has come and gone. */
-  static async running(shape: Shape, source: Source, latency: Latency = REGION): Promise<Simulation> {
-    const simulation = new Simulation(shape, source, latency);
-    await simulation.fleet.settle(simulation.port.store);
+  static async running(
+    shape: Shape,
+    source: Source,
+    latency: Latency = REGION,
+    changefeeds = 1,
+  ): Promise<Simulation> {
+    const simulation = new Simulation(shape, source, latency, changefeeds);
+    for (const fleet of simulation.fleets) await fleet.settle(simulation.port.store);
     await simulation.remember();
     await simulation.barrier();
     return simulation;
@@ -155,10 +172,11 @@ export class Simulation {
 
   /** Makes every environment read the roster, as the first message that it gets does. */
   async remember(): Promise<void> {
-    const [node] = this.fleet.nodes as [FleetNode];
-    const [body] = this.fleet.reports([this.fleet.trigger], this.fleet.done(this.#key, "pass"));
-    const message = this.message(node, "BlockStatusRequest", body!);
-    await Promise.all(this.#free.map((memory) => this.invoke(memory, [message])));
+    const messages = this.fleets.map((fleet) => {
+      const [body] = fleet.reports([fleet.trigger], fleet.done(this.#key, "pass"));
+      return this.message(fleet.nodes[0]!, "BlockStatusRequest", body!);
+    });
+    await Promise.all(this.#free.map((memory) => this.invoke(memory, messages)));
   }
 
   /** One barrier from the first WAITING until nothing is left to do. */
@@ -169,17 +187,19 @@ export class Simulation {
     const before = copy(this.usage);
     this.dynamodb.hottest();
     const startedAt = this.clock.now;
-    const waiting = this.fleet.waiting(this.#key);
-    const reports = this.fleet.nodes.flatMap((node) => {
-      const members = node.members.filter((member) => this.fleet.touches(member));
-      return this.fleet.reports(members, waiting).map((body) => ({ node, body }));
+    const reports = this.fleets.flatMap((fleet) => {
+      const waiting = fleet.waiting(this.#key);
+      return fleet.nodes.flatMap((node) => {
+        const members = node.members.filter((member) => fleet.touches(member));
+        return fleet.reports(members, waiting).map((body) => ({ node, body }));
+      });
     });
     for (const { node, body } of this.#source.order === "mixed" ? mixed(reports) : reports)
       this.report(node, body);
     await this.clock.idle();
     const usage = since(before, this.usage);
-    const root = await this.port.store.readRoot(SPACE);
-    if (root!.steps.size > 0 || this.#seen.closedAt === 0) throw new Error("the barrier did not close");
+    for (const { space } of this.fleets)
+      if ((await this.port.store.readRoot(space))!.steps.size > 0) throw new Error("a barrier did not close");
     const { retries, actionMessages, actions, statusMessages, lastWaitingAt, writeAt, lastDoneAt, closedAt } =
       this.#seen;
     return {
@@ -200,7 +220,7 @@ export class Simulation {
     return {
       messageId: `m${this.#messages++}`,
       body,
-      attributes: { ...this.fleet.attributes(node, type), ...more },
+      attributes: { ...attributesOf(node, type), ...more },
       sentAt: this.now,
       receiveCount: 1,
       principal: "AROAEXAMPLEEXAMPLE",
@@ -280,13 +300,14 @@ export class Simulation {
           if (attributes["type"] === "HeartBeatResponse") this.#look(body, at, writes, passes);
       }
     this.#woken.delete(node);
+    const fleet = this.#fleetOf.get(node)!;
     const members = new Map(node.members.map((member) => [member.key, member]));
     for (const [did, keys] of [
       ["write", writes],
       ["pass", passes],
     ] as const) {
       const done = keys.map((key) => members.get(key)!);
-      for (const body of this.fleet.reports(done, this.fleet.done(this.#key, did))) this.report(node, body);
+      for (const body of fleet.reports(done, fleet.done(this.#key, did))) this.report(node, body);
     }
   }
 
@@ -295,7 +316,7 @@ export class Simulation {
     for (const { action, influencedDispatchers } of decode("HeartBeatResponse", "json", body)
       .dispatcherStatuses) {
       if (action === undefined) continue;
-      const keys = influencedDispatchers!.DispatcherIDs.map(this.fleet.keyOf);
+      const keys = influencedDispatchers!.DispatcherIDs.map(dispatcherKey);
       if (action.action === Action.Write) this.#seen.writeAt = at;
       (action.action === Action.Write ? writes : passes).push(...keys);
       named += keys.length;

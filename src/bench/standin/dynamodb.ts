@@ -32,6 +32,17 @@ export interface StandInOptions {
   readonly usage: Usage;
   /** Milliseconds of one request. */
   readonly latency: number;
+  /** Told of every request, with its answer and the units that it was billed. */
+  readonly onRequest?: (request: Answered) => void;
+}
+
+/** A request as it was made, and what became of it. */
+export interface Answered {
+  readonly command: object;
+  readonly answer: object | undefined;
+  readonly error: Error | undefined;
+  readonly writeUnits: number;
+  readonly readUnits: number;
 }
 
 /** One table. */
@@ -50,7 +61,7 @@ export class StandInDynamo {
       const kind = command.constructor.name.replace(/Command$/, "");
       count(this.#options.usage.dynamodb, kind);
       await this.#options.clock.after(this.#options.latency);
-      return this.#answer(command);
+      return this.#told(command);
     };
     return { send, destroy: () => undefined } as unknown as DynamoDBClient;
   }
@@ -74,6 +85,24 @@ export class StandInDynamo {
     this.#options.usage.writeUnits += units;
     const pk = key["pk"]!.S!;
     this.#written.set(pk, (this.#written.get(pk) ?? 0) + units);
+  }
+
+  #told(command: object): object {
+    const { usage, onRequest } = this.#options;
+    if (onRequest === undefined) return this.#answer(command);
+    const { writeUnits, readUnits } = usage;
+    let answer: object | undefined;
+    let error: Error | undefined;
+    try {
+      answer = this.#answer(command);
+      return answer;
+    } catch (thrown) {
+      error = thrown as Error;
+      throw thrown;
+    } finally {
+      const billed = { writeUnits: usage.writeUnits - writeUnits, readUnits: usage.readUnits - readUnits };
+      onRequest({ command, answer, error, ...billed });
+    }
   }
 
   #answer(command: object): object {

@@ -1,0 +1,123 @@
+/** What a barrier costs: exact counts, and that they stay below what was promised (docs/performance.md). */
+import { describe, expect, it } from "vitest";
+import { countBarrier, ONE_BY_ONE, roundTrips, SPREAD, shape, sourceFor, TENS } from "./counts.ts";
+import { Fleet } from "./fleet.ts";
+import { countMove, countStart } from "./registration.ts";
+import { simpleBarrier } from "./simple.ts";
+import { Simulation } from "./simulation.ts";
+import { total } from "./standin/meter.ts";
+
+describe("a barrier, folded by node", () => {
+  it.each([
+    [1_000, 27, 32],
+    [10_000, 27, 37],
+  ])(
+    "over %i dispatchers on 10 nodes takes %i DynamoDB requests and %i units",
+    async (dispatchers, requests, units) => {
+      for (const influence of ["All", "DB", "Normal"] as const) {
+        const row = await countBarrier(shape(dispatchers, { influence }), ONE_BY_ONE);
+        expect([influence, row.requests]).toEqual([influence, requests]);
+        expect(row.units).toBeLessThanOrEqual(units);
+        expect(row.usage.failedConditions).toBe(0);
+        expect(row.usd).toBeLessThan(0.0002);
+        expect(row.actions).toBe(dispatchers + (influence === "Normal" ? 1 : 2));
+      }
+    },
+  );
+
+  it("over 100,000 dispatchers on 100 nodes takes 207 DynamoDB requests, less for each than over 1,000", async () => {
+    const row = await countBarrier(shape(100_000), ONE_BY_ONE);
+    expect(row.requests).toBe(207);
+    expect(row.units).toBeLessThanOrEqual(1_200);
+    expect(row.requests / 100_000).toBeLessThan(27 / 1_000);
+  });
+
+  it("takes 11 requests when its messages come ten at a time, and 55 when each races with nine others", async () => {
+    expect((await countBarrier(shape(10_000), TENS)).requests).toBe(11);
+    const spread = await countBarrier(shape(10_000), SPREAD);
+    expect([spread.requests, spread.usage.failedConditions]).toEqual([55, 0]);
+  });
+});
+
+describe("a barrier with one message of each dispatcher", () => {
+  it("takes a fraction of a request for each message, and one send for each action", async () => {
+    const of = shape(10_000, { reports: "single", queues: "dispatcher" });
+    const row = await countBarrier(of, sourceFor(10_000));
+    expect(row.requests / row.statusMessages).toBeLessThan(0.25);
+    expect(row.actions).toBe(10_002);
+    expect(row.actionMessages).toBe(10_002);
+  });
+});
+
+describe("the critical path", () => {
+  it("is three round trips from the last WAITING to Write and two from the last DONE to closed", async () => {
+    expect(await roundTrips(shape(1_000), ONE_BY_ONE)).toEqual({ write: 3, close: 2 });
+    expect(await roundTrips(shape(1_000, { reports: "single" }), { batch: 10, environments: 1 })).toEqual({
+      write: 3,
+      close: 2,
+    });
+  });
+});
+
+describe("fifty invocations at a time on one barrier", () => {
+  it.each([1, 10])("never fail on each other, with %i messages each", async (batch) => {
+    for (const reports of ["folded", "single"] as const) {
+      const of = shape(1_000, { nodes: 50, reports });
+      const row = await countBarrier(of, { batch, environments: 50, order: "mixed" });
+      expect([row.usage.failedConditions, row.retries]).toEqual([0, 0]);
+    }
+  });
+});
+
+describe("the start of a changefeed", () => {
+  it("takes at most six requests for each message, however many dispatchers there are", async () => {
+    const small = await countStart(shape(1_000), ONE_BY_ONE);
+    const large = await countStart(shape(10_000), ONE_BY_ONE);
+    expect([small.messages, small.requests]).toEqual([11, 65]);
+    expect([large.messages, large.requests]).toEqual([23, 133]);
+  });
+
+  it("and a move of one dispatcher takes seven", async () => {
+    for (const dispatchers of [100, 1_000, 10_000])
+      expect((await countMove(shape(dispatchers))).requests).toBe(7);
+  });
+
+  it("leaves the roster that the counts of barriers begin with", async () => {
+    const chunksOf = async (simulation: Simulation) => {
+      const [fleet] = simulation.fleets as [Fleet];
+      const root = await simulation.port.readRoot(fleet.space);
+      const chunks = await simulation.port.readChunks(fleet.space, root!.pointers);
+      return chunks.flatMap((chunk) => (chunk?.kind === "dispatchers" ? [chunk.lives.length] : [])).sort();
+    };
+    const settled = new Simulation(shape(5_000), ONE_BY_ONE);
+    await settled.fleets[0]!.settle(settled.port.store);
+    let registered: Simulation | undefined;
+    await countStart(shape(5_000), ONE_BY_ONE, undefined, (simulation) => {
+      registered = simulation;
+    });
+    expect(await chunksOf(registered!)).toEqual(await chunksOf(settled));
+  });
+});
+
+describe("changefeeds at the same time", () => {
+  it("share nothing: each costs what it costs alone and closes as soon", async () => {
+    const of = shape(100);
+    const alone = await (await Simulation.running(of, TENS)).barrier();
+    const four = await (
+      await Simulation.running(of, { batch: 10, environments: 40 }, undefined, 4)
+    ).barrier();
+    expect(total(four.usage.dynamodb)).toBe(4 * total(alone.usage.dynamodb));
+    expect([four.usage.failedConditions, four.totalMs]).toEqual([0, alone.totalMs]);
+  });
+});
+
+describe("the simple design", () => {
+  it("takes two requests for each dispatcher and units with the square of them", async () => {
+    const [small, large] = [
+      await simpleBarrier(new Fleet(shape(100))),
+      await simpleBarrier(new Fleet(shape(1_000))),
+    ];
+    expect([small.requests, small.units]).toEqual([205, 565]);
+    expect([large.requests, large.units]).toEqual([2_005, 44_248]);
+  });
+});
