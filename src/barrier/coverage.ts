@@ -77,8 +77,8 @@ export function judgeWaiting(
     for (const life of chunk.lives) {
       if (!touches(event, life)) continue;
       if (isPast(life.since, event.key)) {
-        // A table that was added or renamed later, or a life that started later, was past the event already.
-        if (life.since > event.key.commitTs && roster.opened) return { verdict: "past", witness: life };
+        // Its table was added later, or its life started behind the event, at the DDL's own commitTs too: it is written.
+        if (roster.opened) return { verdict: "past", witness: life };
         continue;
       }
       required++;

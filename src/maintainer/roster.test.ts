@@ -229,7 +229,7 @@ describe("R8, R10: what is expected", () => {
   });
 
   it.each([
-    ["the DDL at it", ddl(100n), "writing"],
+    ["the DDL at it, which is written then", ddl(100n), "passing"],
     ["not the syncpoint at it", syncpoint(100n), "waiting"],
   ])("takes a life as past what lies at or below its checkpoint: %s", async (_, key, phase) => {
     await world.handle(world.registration(n2, [{ id: d(40), table: 30n, schema: 2n, checkpoint: 100n }]));
