@@ -1,7 +1,7 @@
 import type { DispatcherKey } from "../barrier/dispatcherid.ts";
 import { compareKeys, type EventKey } from "../protocol/eventkey.ts";
 import { BlockStage, DoneAction, InfluenceType, type State } from "../protocol/messages.ts";
-import { type CaptureEvent, doneState, reportState } from "./event.ts";
+import { type CaptureEvent, copyOf, doneState, reportState } from "./event.ts";
 import { type ActionKind, type Command, DispatcherMachine, REPEAT_MS } from "./machine.ts";
 import type { Clock } from "./ports.ts";
 import type { Reporter } from "./reporter.ts";
@@ -58,6 +58,8 @@ export class Dispatcher {
   #stream: { readonly event: CaptureEvent; readonly resumed: PromiseWithResolvers<void> } | undefined;
   #execution: Execution | undefined;
   readonly #sending = new Set<Promise<void>>();
+  /** Nothing is left without its ACK; another takes its place for the next time. */
+  #acknowledged = Promise.withResolvers<void>();
   #cancelTick: (() => void) | undefined;
   #closed = false;
 
@@ -89,10 +91,14 @@ export class Dispatcher {
     return this.#machine.finished.commitTs;
   }
 
-  /** The event at which it waits, or whose action it executes, as a registration says it (protocol.md M14). */
+  /**
+   * The event at which it waits, or whose action it executes, as a registration says it (protocol.md M14); or the syncpoint
+   * behind which it is, for its checkpoint says no more than that the DDL of that commitTs is (R10).
+   */
   get blockState(): State | undefined {
-    const stands = this.#machine.standsAt;
-    if (stands === undefined) return undefined;
+    const { standsAt: stands, finished } = this.#machine;
+    if (stands === undefined)
+      return finished.isSyncPoint ? doneState(finished, DoneAction.UNSPECIFIED) : undefined;
     const state = reportState(stands.event, true, this.#machine.identity);
     if (stands.stage === "writing") state.stage = BlockStage.WRITING;
     return state;
@@ -115,7 +121,8 @@ export class Dispatcher {
    * Takes a DDL or a syncpoint of the stream. Resolves when it was written or passed and the stream may go on.
    * @throws if an event that blocks nobody could not be written
    */
-  handle(event: CaptureEvent): Promise<void> {
+  handle(given: CaptureEvent): Promise<void> {
+    const event = copyOf(given);
     // A rename moves the dispatcher's own table when it arrives, not when its barrier ends (protocol.md D9).
     for (const change of event.updatedSchemas ?? [])
       if (change.TableID === this.config.tableId) this.schemaId = change.NewSchemaID ?? this.schemaId;
@@ -149,8 +156,12 @@ export class Dispatcher {
     return this.#execution && commands[0]?.do === "execute" ? this.#execution.done.promise : done;
   }
 
-  /** Waits for what it has begun, and stops (protocol.md D10, D10a). */
+  /**
+   * Waits for what it has begun, and stops (protocol.md D10, D10a); also for the ACK of what it wrote by itself: a report that
+   * comes to the coordinator behind the end of this life counts for nobody.
+   */
   async close(): Promise<void> {
+    while (this.#machine.unacknowledged && !this.#closed) await this.#acknowledged.promise;
     await this.#executor;
     await Promise.allSettled(this.#sending);
     this.abandon();
@@ -160,6 +171,7 @@ export class Dispatcher {
   abandon(): void {
     this.#closed = true;
     this.#cancelTick?.();
+    this.#acknowledged.resolve();
   }
 
   #run(commands: readonly Command[]): Promise<void> {
@@ -254,6 +266,10 @@ export class Dispatcher {
 
   #afterwards(): void {
     if (this.#closed) return;
+    if (!this.#machine.unacknowledged) {
+      this.#acknowledged.resolve();
+      this.#acknowledged = Promise.withResolvers();
+    }
     const { clock, onOutstanding } = this.#surroundings;
     this.#cancelTick?.();
     const next = this.#machine.nextTick;

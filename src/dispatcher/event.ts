@@ -14,7 +14,7 @@ import {
 
 type Tables = MessageInitShape<typeof InfluencedTablesSchema>;
 
-/** A DDL or a syncpoint as it reaches a dispatcher. Never changed after it was handed over (protocol.md D8). */
+/** A DDL or a syncpoint as it reaches a dispatcher, which copies all of it but the payload (protocol.md D8). */
 export interface CaptureEvent<Payload = unknown> {
   readonly key: EventKey;
   /** Whom it touches; absent: nobody but its writer. */
@@ -26,6 +26,12 @@ export interface CaptureEvent<Payload = unknown> {
   readonly routeAdmissions?: readonly MessageInitShape<typeof RouteTableAdmissionSchema>[];
   /** What the sink needs to write it. */
   readonly payload: Payload;
+}
+
+/** The event with lists of its own: what is repeated must say the same whatever its giver does with them (protocol.md D8). */
+export function copyOf<Payload>(event: CaptureEvent<Payload>): CaptureEvent<Payload> {
+  const { payload, ...described } = event;
+  return { ...structuredClone(described), payload };
 }
 
 /** Who a dispatcher is. */

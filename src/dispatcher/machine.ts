@@ -57,6 +57,11 @@ export class DispatcherMachine {
     return this.#pending !== undefined || this.#held !== undefined || this.#unacked.size > 0;
   }
 
+  /** Whether an event that it wrote by itself, or writes, has no ACK yet (protocol.md D3, D10). */
+  get unacknowledged(): boolean {
+    return this.#unacked.size > 0;
+  }
+
   /** The event that the stream stands at, and since which stage. */
   get blockedAt(): { readonly event: CaptureEvent; readonly stage: string } | undefined {
     if (this.#held) return { event: this.#held, stage: "held" };
