@@ -199,6 +199,24 @@ describe("a capture node", () => {
     expect((await created).life).toBe(second);
   });
 
+  it("leaves its queues where they are when it stops, or takes them away if it will not come back", async () => {
+    await node.stop();
+    expect([...queues.queues.keys()]).toContain("p-n1");
+    await start({ layout: "dispatcher" });
+    const created = node.createDispatcher({
+      id: id(1n),
+      tableId: 1n,
+      schemaId: 1n,
+      checkpointTs: 1n,
+      sink: sink("d1"),
+    });
+    created.catch(() => undefined);
+    await until(() => sent("MaintainerBootstrapResponse").at(-1));
+    expect([...queues.queues.keys()]).toEqual(expect.arrayContaining(["p-n1", `p-${id(1n)}`]));
+    await node.stop({ deleteQueues: true });
+    expect([...queues.queues.keys()]).toEqual(["status"]);
+  });
+
   it("polls a dispatcher's own queue only while an answer may come", async () => {
     await node.stop();
     await start({ layout: "dispatcher" });

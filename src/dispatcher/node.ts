@@ -221,12 +221,19 @@ export class CaptureNode {
     await this.#send("HeartBeatRequest", request);
   }
 
-  /** Stops listening and sending. Dispatchers stay registered: the next start of the node ends them (R5). */
-  async stop(): Promise<void> {
+  /**
+   * Stops listening and sending. Dispatchers stay registered: the next start of the node ends them (R5).
+   * @param deleteQueues whether the node's queues go too: it will not come back, and answers have no use any more
+   */
+  async stop({ deleteQueues = false } = {}): Promise<void> {
     this.#stopped = true;
     this.#registrations.stop();
     for (const dispatcher of this.#dispatchers.values()) dispatcher.abandon();
     await Promise.all([...this.#mailboxes.values()].map((mailbox) => mailbox.stop()));
+    if (!deleteQueues) return;
+    const urls = [...this.#mailboxes.keys()];
+    this.#mailboxes.clear();
+    await Promise.all(urls.map((url) => this.options.queues.deleteQueue(url)));
   }
 
   /** A number higher than any life that this node gave, and than `above` (protocol.md R4). */

@@ -76,8 +76,11 @@ export class Replay {
     this.#follow(this.#runTrigger(trigger));
     try {
       await Promise.race([this.#drained(), this.#failed.promise]);
+      // Their last DONEs close the last barriers.
+      const dispatchers = this.#nodes.flatMap((node) => [...node.dispatchers]);
+      await Promise.all(dispatchers.map((dispatcher) => dispatcher.close()));
     } finally {
-      await Promise.all(this.#nodes.map((node) => node.stop()));
+      await Promise.all(this.#nodes.map((node) => node.stop({ deleteQueues: true })));
     }
   }
 

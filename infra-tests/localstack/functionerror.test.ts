@@ -1,0 +1,133 @@
+/** A maintainer that fails: what it was given comes back, and does its work when the function is mended. */
+import {
+  GetFunctionConfigurationCommand,
+  InvokeCommand,
+  LambdaClient,
+  UpdateFunctionConfigurationCommand,
+  waitUntilFunctionUpdatedV2,
+} from "@aws-sdk/client-lambda";
+import { GetQueueAttributesCommand, SetQueueAttributesCommand } from "@aws-sdk/client-sqs";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { keyText } from "../../src/protocol/eventkey.ts";
+import { Deployed } from "./deployed.ts";
+import { progress } from "./progress.ts";
+import { Resources } from "./resources.ts";
+import { clientConfig, readTarget } from "./target.ts";
+import { pause, until } from "./until.ts";
+import { event, World } from "./world.ts";
+
+/** In place of the deployed 120 s, while the function fails. */
+const VISIBILITY_SECONDS = 3;
+
+const deployed = new Deployed(readTarget());
+const lambda = new LambdaClient(clientConfig(deployed.target.endpoint));
+const tables = [210n, 211n].map((tableId) => ({ tableId, name: `t${tableId}` }));
+let FunctionName: string;
+let variables: Record<string, string>;
+let visibility: string;
+
+beforeAll(async () => {
+  FunctionName = (await Resources.read(deployed.target)).idOf("AWS::Lambda::Function", "Maintainer");
+  const { Environment } = await lambda.send(new GetFunctionConfigurationCommand({ FunctionName }));
+  variables = Environment!.Variables!;
+  visibility = await visibilityTimeout();
+});
+afterAll(() => {
+  lambda.destroy();
+  deployed.close();
+});
+
+async function visibilityTimeout(change?: string): Promise<string> {
+  const QueueUrl = deployed.statusQueueUrl;
+  const name = "VisibilityTimeout";
+  if (change !== undefined)
+    await deployed.sqs.send(new SetQueueAttributesCommand({ QueueUrl, Attributes: { [name]: change } }));
+  const command = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: [name] });
+  return (await deployed.sqs.send(command)).Attributes![name]!;
+}
+
+async function useEnvironment(Variables: Record<string, string>): Promise<void> {
+  await lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName, Environment: { Variables } }));
+  await waitUntilFunctionUpdatedV2(
+    { client: lambda, maxWaitTime: 60, minDelay: 0.5, maxDelay: 1 },
+    { FunctionName },
+  );
+}
+
+/** What an invocation with one record says: its error, or its answer. */
+async function invoke(): Promise<{ error: string | undefined; answer: string }> {
+  const statuses = [{ ID: { low: "1" }, life: "1", componentStatus: "Removed" }];
+  const body = JSON.stringify({ changefeedID: { name: "nobody", keyspace: "default" }, statuses });
+  const attribute = (stringValue: string) => ({ stringValue, dataType: "String" });
+  const record = {
+    messageId: "m1",
+    body,
+    attributes: { SentTimestamp: String(Date.now()), ApproximateReceiveCount: "1", SenderId: "" },
+    messageAttributes: {
+      type: attribute("HeartBeatRequest"),
+      from: attribute("nobody"),
+      start: attribute("1"),
+    },
+  };
+  const answer = await lambda.send(
+    new InvokeCommand({ FunctionName, Payload: JSON.stringify({ Records: [record] }) }),
+  );
+  return { error: answer.FunctionError, answer: Buffer.from(answer.Payload!).toString() };
+}
+
+it.each([
+  {
+    name: "throws",
+    broken: () => ({ ...variables, WEIR_TABLE: "" }),
+    shows: { error: "Unhandled", answer: "environment variable WEIR_TABLE is not set" },
+  },
+  {
+    name: "gives-messages-back",
+    broken: () => ({ ...variables, WEIR_TABLE: "no-such-table" }),
+    shows: { error: undefined, answer: '{"batchItemFailures":[{"itemIdentifier":"m1"}]}' },
+  },
+])(
+  "a report comes back while the function $name, and closes the barrier after that",
+  async ({ name, broken, shows }) => {
+    progress(`a function that ${name}: the DONE of a Write meets it`);
+    await using world = await World.start(deployed.target, {
+      name,
+      nodes: 1,
+      schemas: [{ schemaId: 1n, name: "s", tables }],
+    });
+    const dispatchers = (await Promise.all(tables.map(({ tableId }) => world.table(tableId, 1n)))).flat();
+    const ddl = event(400n, { tables: [210n, 211n] });
+    const gate = Promise.withResolvers<void>();
+    world.gates.set(keyText(ddl.key), gate.promise);
+    const met = world.meet(ddl, dispatchers);
+    await until("the Write to be granted", async () => (await deployed.phaseOf(world, ddl)) === "writing");
+    await until("the status queue to be empty", async () => {
+      const { waiting, inFlight } = await deployed.depth(deployed.statusQueueUrl);
+      return waiting + inFlight === 0;
+    });
+    try {
+      await useEnvironment(broken());
+      await visibilityTimeout(String(VISIBILITY_SECONDS));
+      const { error, answer } = await invoke();
+      expect(error).toBe(shows.error);
+      expect(answer).toContain(shows.answer);
+      gate.resolve();
+      await until("the DONE to be in work", async () => {
+        return (await deployed.depth(deployed.statusQueueUrl)).inFlight === 1;
+      });
+      // Long enough for several deliveries. A DONE is sent once: it is the same message all the time.
+      await pause(3 * VISIBILITY_SECONDS * 1000);
+      const { waiting, inFlight } = await deployed.depth(deployed.statusQueueUrl);
+      expect(waiting + inFlight).toBe(1);
+      expect(await deployed.phaseOf(world, ddl)).toBe("writing");
+    } finally {
+      progress("  the function is mended");
+      await useEnvironment(variables);
+      await visibilityTimeout(visibility);
+    }
+    await met;
+    expect((await deployed.closed(world, ddl)).lives).toBe(2);
+    expect(world.about(ddl).map((entry) => entry.what)).toEqual(["flush", "flush", "write", "pass"]);
+    expect(await deployed.depth(deployed.deadLetterQueueUrl)).toEqual({ waiting: 0, inFlight: 0 });
+  },
+);
