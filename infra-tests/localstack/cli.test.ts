@@ -110,7 +110,6 @@ it.each(["node", "dispatcher"])(
       err,
     } = await weir(
       ...["replay", EXAMPLE, "--endpoint", target.endpoint, "--prefix", target.prefix],
-      ...["--status-queue-url", output(target, "StatusQueueUrl")],
       ...["--nodes", "2", "--spans", "2", "--queues", layout, "--out", out, "--json"],
     );
     expect(code, err).toBe(0);

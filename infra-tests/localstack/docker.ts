@@ -45,6 +45,8 @@ export function runArguments(): string[] {
     // The functions are built for arm64 and are JavaScript: they run on whatever this is.
     ...["--env", "LAMBDA_IGNORE_ARCHITECTURE=1"],
     ...["--env", "SQS_ENDPOINT_STRATEGY=path"],
+    // It makes nothing of dashboards.
+    ...["--env", "CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES=1"],
     IMAGE,
   ];
 }

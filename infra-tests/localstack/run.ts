@@ -14,7 +14,10 @@ import { asVariable, type Target } from "./target.ts";
 const VITEST = fileOf("vitest", "vitest.mjs");
 const CONFIG = fileURLToPath(new URL("./vitest.config.ts", import.meta.url));
 /** What the stack is made of at least; a listing that does not find these would find no leftovers either. */
-const MADE = ["table", "queue", "function", "event source mapping", "log group", "rule", "role"];
+const MADE = [
+  ...["table", "queue", "function", "event source mapping", "log group", "rule", "alarm", "role"],
+  "managed policy",
+];
 
 try {
   process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1;
@@ -52,7 +55,7 @@ async function onEndpoint(endpoint: Endpoint, filters: readonly string[]): Promi
     if (!(await deployment.bootstrap())) progress("  it is already");
     progress(`deploying stack ${stackName}`);
     const target = await deployment.deploy();
-    const made = await account.find(stackName);
+    const made = await account.find(stackName, prefix);
     progress(`deployed ${made.length} resources`);
     const unlisted = MADE.filter((kind) => !made.some((one) => one.startsWith(kind)));
     if (unlisted.length > 0)

@@ -18,12 +18,25 @@ export interface ConnectedDeployment {
   readonly actionQueuePrefix: string | undefined;
 }
 
+/**
+ * How an SDK client finds what the options name. The region is that of `--region`, of the environment, or of the profile;
+ * with an endpoint and no region, LocalStack's default.
+ */
+export function clientConfig({ endpoint, region }: Pick<DeploymentOptions, "endpoint" | "region">) {
+  const { AWS_REGION, AWS_DEFAULT_REGION, AWS_PROFILE } = process.env;
+  if (endpoint !== undefined && !URL.canParse(endpoint))
+    throw new Problem(`--endpoint is "${endpoint}": use a URL like http://127.0.0.1:4566`);
+  const fallback = endpoint !== undefined && AWS_PROFILE === undefined ? "us-east-1" : undefined;
+  const chosen = region ?? AWS_REGION ?? AWS_DEFAULT_REGION ?? fallback;
+  return { ...(endpoint !== undefined && { endpoint }), ...(chosen !== undefined && { region: chosen }) };
+}
+
 /** Connects to the deployment that is named, or to the weir local that runs here. */
 export function connectDeployment(options: DeploymentOptions): ConnectedDeployment {
   if (options.endpoint !== undefined || options.table !== undefined) {
-    const { endpoint, region, table } = options;
+    const { table } = options;
     if (table === undefined) throw new Problem("--table is missing: name the stack's output TableName");
-    const config = { ...(endpoint !== undefined && { endpoint }), ...(region !== undefined && { region }) };
+    const config = clientConfig(options);
     return {
       dynamodb: new DynamoDBClient(config),
       sqs: new SQSClient(config),

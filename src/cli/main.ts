@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { asProblem } from "./awsproblem.ts";
 import { registerBarriers } from "./barriers.ts";
 import { registerCheckpoint } from "./checkpoint.ts";
 import { registerEvict } from "./evict.ts";
@@ -25,9 +26,10 @@ try {
 /** 0 for help, 2 for what the caller can put right, 1 for what went wrong. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (error instanceof Problem) {
-    console.error(`weir: ${error.message}`);
-    return error.exitCode;
+  const problem = error instanceof Problem ? error : asProblem(error);
+  if (problem) {
+    console.error(`weir: ${problem.message}`);
+    return problem.exitCode;
   }
   console.error(error instanceof Error ? `weir: ${error.stack ?? error.message}` : `weir: ${String(error)}`);
   return 1;

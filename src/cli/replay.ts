@@ -11,6 +11,7 @@ import { type LocalCounts, type LocalDeployment, startLocal } from "../local/dep
 import { planReplay } from "../replay/plan.ts";
 import { Replay } from "../replay/run.ts";
 import { Timings } from "../replay/timings.ts";
+import { clientConfig } from "./deployment.ts";
 import { Problem, wholeNumber } from "./problem.ts";
 import { LiveView, showResult } from "./replayview.ts";
 
@@ -24,7 +25,7 @@ interface ReplayCommandOptions {
   readonly endpoint?: string;
   readonly statusQueueUrl?: string;
   readonly prefix: string;
-  readonly region: string;
+  readonly region?: string;
   readonly chaosKill: number;
   readonly chaosDuplicate: number;
   readonly seed: number;
@@ -67,7 +68,7 @@ export function registerReplay(program: Command): void {
     .option("--endpoint <url>", "an AWS endpoint in place of the embedded one")
     .option("--status-queue-url <url>", "with --endpoint: the stack's output (default: looked for)")
     .option("--prefix <prefix>", "the deployment's prefix", "weir")
-    .option("--region <region>", "with --endpoint", "us-east-1")
+    .option("--region <region>", "AWS region, with --endpoint")
     .option(
       "--chaos-kill <p>",
       "share of invocations during which the function's process is killed",
@@ -88,7 +89,7 @@ async function runReplay(file: string, options: ReplayCommandOptions): Promise<v
   const local = options.endpoint === undefined ? await startDeployment(options) : undefined;
   const config = local
     ? { endpoint: local.endpoint.sqs, region: local.region, credentials: local.credentials }
-    : { endpoint: options.endpoint!, region: options.region };
+    : clientConfig(options);
   const client = new SQSClient(config);
   const queues = new SqsQueues(config);
   try {
@@ -165,14 +166,23 @@ function startDeployment(options: ReplayCommandOptions): Promise<LocalDeployment
   });
 }
 
+/** What the name of a deployment's status queue starts with (cdk/storage.ts). */
+export const statusQueuePrefix = (prefix: string) => `${prefix.slice(0, 24)}-status-`;
+
 async function findStatusQueue(client: SQSClient, options: ReplayCommandOptions): Promise<string> {
   if (options.statusQueueUrl !== undefined) return options.statusQueueUrl;
-  const { QueueUrls = [] } = await client.send(new ListQueuesCommand({ MaxResults: 1000 }));
-  const found = QueueUrls.filter((url) => /StatusQueue/.test(url));
-  if (found.length === 1) return found[0]!;
-  throw new Problem(
-    `${found.length} queues at ${options.endpoint} could be the status queue: name it with --status-queue-url`,
-  );
+  const QueueNamePrefix = statusQueuePrefix(options.prefix);
+  const { QueueUrls = [] } = await client.send(new ListQueuesCommand({ QueueNamePrefix, MaxResults: 1000 }));
+  const [found, ...others] = QueueUrls;
+  if (found === undefined)
+    throw new Problem(
+      `no queue at ${options.endpoint} is named ${QueueNamePrefix}*: name the deployment's --prefix, or its output StatusQueueUrl with --status-queue-url`,
+    );
+  if (others.length > 0)
+    throw new Problem(
+      `${QueueUrls.length} queues at ${options.endpoint} could be the status queue: name one with --status-queue-url`,
+    );
+  return found;
 }
 
 function distance(text: string): bigint {
