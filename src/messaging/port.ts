@@ -62,8 +62,9 @@ export interface RequestsMade {
 export function createPort(clients: Clients, options: PortOptions): AwsPort {
   const store = new DynamoStore(clients.dynamodb, options);
   const sender = new Sender(clients.sqs, options);
+  const methods = Object.keys(STORE_METHODS) as (keyof Store)[];
   const half = Object.fromEntries(
-    STORE_METHODS.map((method) => [method, (store[method] as (...args: never[]) => unknown).bind(store)]),
+    methods.map((method) => [method, (store[method] as (...args: never[]) => unknown).bind(store)]),
   ) as unknown as Store;
   return {
     ...half,
@@ -80,19 +81,21 @@ export function createPort(clients: Clients, options: PortOptions): AwsPort {
   };
 }
 
-const STORE_METHODS = [
-  "readRoot",
-  "commitRoot",
-  "readChunks",
-  "putChunks",
-  "expireChunks",
-  "readBarrier",
-  "touchBarrier",
-  "touchTally",
-  "readTallies",
-  "keep",
-  "readKept",
-  "dropKept",
-  "registerSpace",
-  "listSpaces",
-] as const satisfies readonly (keyof Store)[];
+/** Every method of the store: one that is missing here is an error of types, not of the deployed function. */
+const STORE_METHODS: Readonly<Record<keyof Store, true>> = {
+  readRoot: true,
+  commitRoot: true,
+  readChunks: true,
+  putChunks: true,
+  expireChunks: true,
+  readBarrier: true,
+  touchBarrier: true,
+  readHistory: true,
+  touchTally: true,
+  readTallies: true,
+  keep: true,
+  readKept: true,
+  dropKept: true,
+  registerSpace: true,
+  listSpaces: true,
+};
