@@ -33,7 +33,8 @@ export interface WeirProps {
   readonly maximumConcurrency?: number;
   /** Pollers that are always there, where the first report after a quiet time must not wait. Default: none. */
   readonly provisionedPollers?: ProvisionedPollers;
-  /** Memory of the functions in MB, 256 to 10240; the processor grows with it. Default: see docs/deploy.md. */
+  /** Memory of the functions in MB, 256 to 10240; the processor grows with it. Default: 1769, at which they have a whole one
+   * (docs/deploy.md has the measurement). */
   readonly memorySize?: number;
   /** How long logs stay. Default: a month. */
   readonly logRetention?: RetentionDays;
@@ -75,7 +76,7 @@ export const actionQueuePrefix = (prefix: string) => `${prefix}${ACTION_INFIX}`;
 const DEFAULTS = {
   prefix: "weir",
   removalPolicy: RemovalPolicy.RETAIN,
-  memorySize: 512,
+  memorySize: 1769,
   logRetention: RetentionDays.ONE_MONTH,
 } as const;
 

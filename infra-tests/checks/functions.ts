@@ -26,7 +26,7 @@ export const functionChecks: Check[] = [
     what: "functions have the timeout that visibility goes by, and the memory that was measured",
     check: (all) =>
       each(all, (properties) => {
-        expect(properties).toMatchObject({ Timeout: 20, MemorySize: 512 });
+        expect(properties).toMatchObject({ Timeout: 20, MemorySize: 1769 });
       }),
   },
   {

@@ -18,6 +18,8 @@ export interface Grant {
   readonly life: bigint;
   readonly chunk: number;
   readonly slot: number;
+  /** The node that hosted it: after the life has ended too, only that one may say that it wrote (protocol.md R7). */
+  readonly node: string;
   /**
    * It was registered as executing an action of an earlier coordinator, Write or Pass: either way its DONE says that
    * the event is written (protocol.md M14).

@@ -115,10 +115,10 @@ function* grant(
 ): Program<boolean> {
   if (writer === undefined) return true;
   const root = session.root!;
-  const { id, life, slot } = writer.life;
+  const { id, life, slot, node } = writer.life;
   const next = grantedStep(
     withoutConflict(step),
-    { id, life, chunk: writer.chunk.id, slot },
+    { id, life, chunk: writer.chunk.id, slot, node },
     roster.version,
     lives,
     session.now,

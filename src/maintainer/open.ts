@@ -86,7 +86,9 @@ export function* openBarrier(
     );
     if (committed) {
       session.learnItem(key, touched.item);
-      session.observer.note({ what: "barrier-opened", space: session.space.text, key });
+      // Of two who open it at a time, the first one's step stands.
+      if (session.step(key)?.openedAt === step.openedAt)
+        session.observer.note({ what: "barrier-opened", space: session.space.text, key });
     }
     const now = session.step(key);
     if (now !== undefined) return { step: now };

@@ -64,8 +64,8 @@ function* claim(session: Session, key: string, places: readonly Place[]): Progra
     if (writer === undefined || step?.phase !== "waiting") return;
     const event = yield* session.event(key);
     const lives = roster.dispatchers.reduce((sum, chunk) => sum + requiredLives(chunk, event).length, 0);
-    const { id, life, slot } = writer.life;
-    const grant = { id, life, chunk: writer.chunk.id, slot, registered: true as const };
+    const { id, life, slot, node } = writer.life;
+    const grant = { id, life, chunk: writer.chunk.id, slot, node, registered: true as const };
     const conditions = {
       sameEpoch: session.root!.epoch,
       sameRoster: roster.version,

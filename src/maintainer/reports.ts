@@ -1,7 +1,7 @@
 import { isPast } from "../barrier/event.ts";
 import { senderMismatch } from "../barrier/membership.ts";
 import { isReplicating, type Place, type Roster } from "../barrier/roster.ts";
-import { grantIndex, saysWritten } from "../barrier/step.ts";
+import { type Grant, grantIndex, saysWritten } from "../barrier/step.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
 import { doneReports } from "./done.ts";
 import type { Report } from "./intake.ts";
@@ -135,16 +135,13 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
         if (report.registered) stale++;
         else early.push(one);
       } else if (known === "stale") {
-        if (report.stage === "done" && wasGranted(session, report, one))
-          sorted.granted.push({ ...report, lives: [one] });
-        else stale++;
-      } else if (known === "mismatch") {
-        const { sender } = report;
-        const reason =
-          senderMismatch(roster?.nodes.get(sender.node), sender) ??
-          `dispatcher ${one.id} is hosted by another node than "${sender.node}"`;
-        sorted.mismatched.push({ report, reason });
-      } else if ("orphan" in known) sorted.orphans.push({ report, target: known.orphan });
+        const grant = report.stage === "done" ? grantOf(session, report, one) : undefined;
+        if (grant === undefined) stale++;
+        else if (grant.node === report.sender.node) sorted.granted.push({ ...report, lives: [one] });
+        else sorted.mismatched.push({ report, reason: mismatch(roster!, report, one.id) });
+      } else if (known === "mismatch")
+        sorted.mismatched.push({ report, reason: mismatch(roster!, report, one.id) });
+      else if ("orphan" in known) sorted.orphans.push({ report, target: known.orphan });
       else if (report.stage === "waiting" && !isReplicating(known.life)) notReplicating.push(known);
       else if (report.stage !== "done" && isPast(known.life.since, parseKeyText(report.key))) stale++;
       else places.push(known);
@@ -157,12 +154,20 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
   return sorted;
 }
 
-/** Whether a DONE of a life that is over says that it wrote what it was granted (protocol.md M8). */
-function wasGranted(session: Session, report: Report, one: Report["lives"][number]): boolean {
+/** What a life that is over was granted, if its DONE says that it wrote that (protocol.md M8). */
+function grantOf(session: Session, report: Report, one: Report["lives"][number]): Grant | undefined {
   const step = session.step(report.key);
-  if (step === undefined || one.life === 0n) return false;
+  if (step === undefined || one.life === 0n) return undefined;
   const grant = grantIndex(step, one.id, one.life);
-  return grant >= 0 && saysWritten(step, grant, report.done);
+  return grant >= 0 && saysWritten(step, grant, report.done) ? step.grants[grant] : undefined;
+}
+
+/** Why a report does not count for who sent it (protocol.md R7). */
+function mismatch(roster: Roster, { sender }: Report, id: string): string {
+  return (
+    senderMismatch(roster.nodes.get(sender.node), sender) ??
+    `dispatcher ${id} is hosted by another node than "${sender.node}"`
+  );
 }
 
 function classify(
@@ -173,6 +178,7 @@ function classify(
   const { sender } = report;
   const isNew = sender.start > 0n;
   const node = roster.nodes.get(sender.node);
+  if (senderMismatch(node, sender) !== undefined) return "mismatch";
   if (node && sender.start < node.start) return "stale";
   const named = isNew ? life : BigInt(sender.sentAt);
   const place = roster.find(id);
@@ -181,7 +187,6 @@ function classify(
     if (isNew && named > place.life.life) return "early";
     // An old node names no life: what comes from a former host is late, not false (protocol.md R7).
     if (place.life.node !== sender.node) return isNew ? "mismatch" : "stale";
-    if (node?.principal && sender.principal && node.principal !== sender.principal) return "mismatch";
     return place;
   }
   const ended = roster.ended(id);

@@ -117,7 +117,7 @@ function setRoster(update: Update, roster: NonNullable<RootChanges["roster"]>): 
 }
 
 interface StepRest extends Omit<Step, "phase" | "grants" | "event"> {
-  readonly given: readonly { id: string; life: string; chunk: number; slot: number }[];
+  readonly given: readonly { id: string; life: string; chunk: number; slot: number; node: string }[];
 }
 
 function stepItem(step: Step): Item {

@@ -58,7 +58,7 @@ export function rootContract(make: () => Promise<Store>): void {
   it("gives a step to one winner", async () => {
     await start();
     await store.commitRoot(space, {}, { open: { key: K1, step: step() } });
-    const grant = { id: "a".repeat(32), life: 18446744073709551615n, chunk: 3, slot: 4 };
+    const grant = { id: "a".repeat(32), life: 18446744073709551615n, chunk: 3, slot: 4, node: "n1" };
     const granted = grantedStep(step(), grant, 1, 2, 9);
     const results = await Promise.all(
       [1, 2, 3, 4].map(() =>
@@ -121,7 +121,7 @@ export function rootContract(make: () => Promise<Store>): void {
 
   it("knows a step by its phase and by how many grants it has, no more and no fewer", async () => {
     await start();
-    const grant = { id: "a".repeat(32), life: 1n, chunk: 3, slot: 4 };
+    const grant = { id: "a".repeat(32), life: 1n, chunk: 3, slot: 4, node: "n1" };
     const granted = grantedStep(step(), grant, 1, 2, 9);
     await store.commitRoot(space, {}, { open: { key: K1, step: granted } });
     const next = { step: { key: K1, step: grantedStep(granted, grant, 2, 2, 10) } };
@@ -191,7 +191,7 @@ export function rootContract(make: () => Promise<Store>): void {
     for (let chunk = 0; chunk < 50; chunk++)
       large = grantedStep(
         large,
-        { id: "f".repeat(32), life: 2n ** 64n - 1n, chunk, slot: 399 },
+        { id: "f".repeat(32), life: 2n ** 64n - 1n, chunk, slot: 399, node: "n".repeat(40) },
         2 ** 31,
         1,
         7,

@@ -36,7 +36,7 @@ const rootConditions = fc
     const from = clauses.length > 0 ? at % clauses.length : 0;
     return Object.fromEntries(clauses.slice(from, from + count));
   });
-const granted = grantedStep(step(), { id: "b".repeat(32), life: 2n, chunk: 1, slot: 1 }, 1, 1, 6);
+const granted = grantedStep(step(), { id: "b".repeat(32), life: 2n, chunk: 1, slot: 1, node: "n1" }, 1, 1, 6);
 const anyStep = fc.constantFrom(step(), step(9), granted);
 const rootChange: fc.Arbitrary<RootChanges> = fc.oneof(
   fc.record({ open: fc.record({ key, step: anyStep }), addPending: key }, { requiredKeys: ["open"] }),

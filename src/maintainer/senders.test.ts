@@ -1,0 +1,118 @@
+/** Whoever may send to the status queue may not speak for others: refused, kept with the reason, and counted (protocol.md R7). */
+import { beforeEach, describe, expect, it } from "vitest";
+import { ComponentState } from "../protocol/messages.ts";
+import { statusMessage } from "./lambda.ts";
+import { measure } from "./metrics.ts";
+import { d, ddl, node, normal, type TestNode, World } from "./testing/world.ts";
+
+const n1 = node("n1");
+const n2 = node("n2");
+const n3 = node("n3");
+const T = d(1);
+const K = ddl(100n);
+const state = { BlockTables: normal(10n) };
+const as = (principal: string, message: ReturnType<World["waiting"]>) => ({ ...message, principal });
+
+let world: World;
+beforeEach(async () => {
+  world = new World();
+  await world.handle(
+    as("AROA1", world.opening(n1, T, [{ id: 10n, schema: 1n }])),
+    as("AROA1", world.registration(n1, [{ id: T, table: 0n }])),
+    as("AROA2", world.registration(n2, [{ id: d(10), table: 10n }])),
+    as("AROA3", world.registration(n3, [])),
+  );
+});
+
+async function refused(...messages: ReturnType<World["waiting"]>[]) {
+  const before = world.store.clone();
+  const { failed, observer } = await world.handle(...messages);
+  expect(failed).toEqual([]);
+  expect(world.store.roots).toEqual(before.roots);
+  expect(world.store.kept.size).toBe(0);
+  const counts = Object.fromEntries(measure(observer.seen).map(({ name, value }) => [name, value]));
+  expect(counts["SenderMismatches"]).toBe(messages.length);
+  expect(counts["RejectedMessages"]).toBe(messages.length);
+  return world.deadLetters.splice(0).map((letter) => letter.reason);
+}
+
+describe("a principal that speaks as a node of another one", () => {
+  it("is what stands before the colon in SenderId: sessions of one role are one principal", () => {
+    const attributes = { SentTimestamp: "1", ApproximateReceiveCount: "1", SenderId: "AROA1:session-7" };
+    const record = { messageId: "m", body: "", attributes, messageAttributes: {} };
+    expect(statusMessage(record as never).principal).toBe("AROA1");
+  });
+
+  it("neither reports, registers, opens again, nor takes dispatchers out", async () => {
+    const reasons = await refused(
+      as("AROA3", world.waiting(n2, [d(10)], K, state)),
+      as("AROA3", world.registration(n2, [{ id: d(11), table: 11n }])),
+      as("AROA3", world.opening(n1, T, [{ id: 99n, schema: 1n }])),
+      as("AROA3", world.status(n2, d(10), 1n, ComponentState.Removed)),
+    );
+    expect(reasons).toHaveLength(4);
+    for (const reason of reasons)
+      expect(reason).toMatch(/sender AROA3 may not speak as node "n[12]", which AROA[12]/);
+  });
+
+  it("is refused at once, with a life that nobody knows or a start that is over too", async () => {
+    const unknown = as("AROA3", world.waiting(n2, [{ id: d(10), life: 9n }], K, state));
+    const restarted: TestNode = { ...n2, start: 5 };
+    await world.handle(as("AROA2", world.registration(restarted, [{ id: d(10), table: 10n, life: 2n }])));
+    const before = as("AROA3", world.waiting(n2, [d(10)], K, state));
+    expect(await refused(unknown, before)).toHaveLength(2);
+  });
+});
+
+describe("a node that speaks for dispatchers of another one", () => {
+  it("does not report for them", async () => {
+    const [reason] = await refused(as("AROA3", world.waiting(n3, [d(10)], K, state)));
+    expect(reason).toBe(`dispatcher ${d(10)} is hosted by another node than "n3"`);
+  });
+
+  it("does not say DONE for a writer whose life has ended, which its own node still may", async () => {
+    await world.handle(as("AROA2", world.waiting(n2, [d(10)], K, state)));
+    expect(await world.phase(K)).toBe("writing");
+    const again = { ...n2, start: 5 };
+    await world.handle(as("AROA2", world.registration(again, [{ id: d(10), table: 10n, life: 2n }])));
+    const reasons = await refused(
+      as("AROA3", world.done(n3, [d(10)], K, "write")),
+      as("AROA3", world.done(again, [d(10)], K, "write")),
+    );
+    expect(reasons).toEqual([
+      `dispatcher ${d(10)} is hosted by another node than "n3"`,
+      expect.stringMatching(/sender AROA3 may not speak as node "n2"/),
+    ]);
+    expect(await world.phase(K)).toBe("writing");
+    await world.handle(as("AROA2", world.done(again, [d(10)], K, "write")));
+    expect(await world.phase(K)).toBe("passing");
+  });
+});
+
+describe("a report that was kept for a life that is not known yet", () => {
+  it("is put aside with the reason when another principal registers that life", async () => {
+    const n4 = node("n4");
+    await world.handle(as("AROA9", world.waiting(n4, [{ id: d(40), life: 1n }], K, state)));
+    expect(world.store.kept.size).toBe(1);
+    const { observer } = await world.handle(as("AROA4", world.registration(n4, [{ id: d(40), table: 10n }])));
+    expect(world.store.kept.size).toBe(0);
+    expect(world.deadLetters).toMatchObject([
+      {
+        reason: expect.stringMatching(/sender AROA9 may not speak as node "n4", which AROA4 registered/),
+        attributes: {
+          type: "BlockStatusRequest",
+          from: "n4",
+          encoding: "protobuf",
+          sentAt: String(world.now),
+        },
+      },
+    ]);
+    expect(measure(observer.seen)).toEqual(
+      expect.arrayContaining([
+        { name: "SenderMismatches", value: 1 },
+        { name: "RejectedMessages", value: 1 },
+      ]),
+    );
+    expect(await world.phase(K)).toBeUndefined();
+  });
+});
