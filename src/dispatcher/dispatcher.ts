@@ -61,6 +61,7 @@ export class Dispatcher {
   /** Nothing is left without its ACK; another takes its place for the next time. */
   #acknowledged = Promise.withResolvers<void>();
   #cancelTick: (() => void) | undefined;
+  #closing = false;
   #closed = false;
 
   /** @throws TypeError if rows are to be skipped and nothing says what their commitTs is */
@@ -150,6 +151,7 @@ export class Dispatcher {
   onAction(action: ActionKind, key: EventKey): Promise<void> {
     const running = this.#execution;
     if (running && compareKeys(running.key, key) === 0) return running.done.promise;
+    if (this.#closing) return Promise.resolve();
     const commands = this.#machine.act(action, key);
     if (commands[0]?.do === "execute") this.#execution = { key, done: Promise.withResolvers() };
     const done = this.#run(commands);
@@ -158,12 +160,17 @@ export class Dispatcher {
 
   /**
    * Waits for what it has begun, and stops (protocol.md D10, D10a); also for the ACK of what it wrote by itself: a report that
-   * comes to the coordinator behind the end of this life counts for nobody.
+   * comes to the coordinator behind the end of this life counts for nobody. Then it begins nothing new, so that nothing is
+   * executed of which the coordinator does not hear.
    */
   async close(): Promise<void> {
     while (this.#machine.unacknowledged && !this.#closed) await this.#acknowledged.promise;
-    await this.#executor;
-    await Promise.allSettled(this.#sending);
+    this.#closing = true;
+    for (let seen: Promise<void> | undefined; seen !== this.#executor || this.#sending.size > 0; ) {
+      seen = this.#executor;
+      await seen;
+      await Promise.allSettled(this.#sending);
+    }
     this.abandon();
   }
 

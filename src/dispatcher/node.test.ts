@@ -13,6 +13,7 @@ import {
 } from "../protocol/messages.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { CaptureNode, type CaptureNodeOptions } from "./node.ts";
+import { RegistrationRefused } from "./registrations.ts";
 import type { Sink } from "./sink.ts";
 import { MemoryQueues } from "./testing.ts";
 
@@ -64,6 +65,11 @@ async function until<T>(what: () => T | undefined | false): Promise<T> {
 
 const sent = (type: string) =>
   queues.waiting("status").filter((message) => message.attributes["type"] === type);
+/** Registrations of dispatchers, without the one of the node's start. */
+const registrations = () =>
+  sent("MaintainerBootstrapResponse").filter(
+    (message) => decode("MaintainerBootstrapResponse", "json", message.body).spans.length > 0,
+  );
 const statuses = () =>
   sent("BlockStatusRequest").flatMap(
     (message) => decode("BlockStatusRequest", "json", message.body).blockStatuses,
@@ -78,7 +84,7 @@ async function dispatcher(low: bigint, tableId = low): Promise<Dispatcher> {
     checkpointTs: 1n,
     sink: sink(`d${low}`),
   });
-  const registration = await until(() => sent("MaintainerBootstrapResponse").at(-1));
+  const registration = await until(() => registrations().at(-1));
   const [span] = decode("MaintainerBootstrapResponse", "json", registration.body).spans;
   await answer(
     "RegistrationResult",
@@ -178,7 +184,7 @@ describe("a capture node", () => {
       sink: sink("d1"),
     });
     const lives = () =>
-      sent("MaintainerBootstrapResponse").map(
+      registrations().map(
         (message) => decode("MaintainerBootstrapResponse", "json", message.body).spans[0]!.life,
       );
     const [first] = await until(() => lives().length === 1 && lives());
@@ -217,6 +223,49 @@ describe("a capture node", () => {
     expect([...queues.queues.keys()]).toEqual(["status"]);
   });
 
+  it("gives up a dispatcher that is refused for another reason than its life", async () => {
+    const created = node.createDispatcher({
+      id: id(1n),
+      tableId: 1n,
+      schemaId: 1n,
+      checkpointTs: 1n,
+      sink: sink("d1"),
+    });
+    const registration = await until(() => registrations().at(-1));
+    const [span] = decode("MaintainerBootstrapResponse", "json", registration.body).spans;
+    const refused = [
+      { id: wire(1n), life: String(span!.life), knownLife: "0", reason: "table 1 was dropped" },
+    ];
+    const told = expect(created).rejects.toThrow(RegistrationRefused);
+    await answer("RegistrationResult", JSON.stringify({ accepted: [], refused }));
+    await told;
+    expect(node.dispatcher(id(1n))).toBeUndefined();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(registrations()).toHaveLength(1);
+  });
+
+  it("says that it has started, though it brings no dispatcher back (R5)", () => {
+    const [message] = sent("MaintainerBootstrapResponse");
+    expect(message!.attributes).toMatchObject({ from: "n1", replyQueue: "p-n1", nodeQueue: "p-n1" });
+    expect(Number(message!.attributes["start"])).toBeGreaterThan(0);
+    expect(decode("MaintainerBootstrapResponse", "json", message!.body).spans).toEqual([]);
+  });
+
+  it("begins nothing more when it is closing a dispatcher (D10a)", async () => {
+    const one = await dispatcher(1n);
+    queues.broken = "status";
+    void one.handle(syncpoint);
+    await until(() => calls.includes("d1 flush"));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    // Its WAITING is on the way; closing waits for that.
+    const removed = node.removeDispatcher(id(1n));
+    await respond({ action: Action.Write, to: [one] });
+    await until(() => queues.waiting("p-n1").length === 0);
+    queues.broken = undefined;
+    await removed;
+    expect(calls).toEqual(["d1 flush"]);
+  });
+
   it("polls a dispatcher's own queue only while an answer may come", async () => {
     await node.stop();
     await start({ layout: "dispatcher" });
@@ -228,7 +277,7 @@ describe("a capture node", () => {
       checkpointTs: 1n,
       sink: sink("d1"),
     });
-    const registration = await until(() => sent("MaintainerBootstrapResponse").at(-1));
+    const registration = await until(() => registrations().at(-1));
     expect(registration.attributes["replyQueue"]).toBe(queue);
     expect(registration.attributes["nodeQueue"]).toBe("p-n1");
     const [span] = decode("MaintainerBootstrapResponse", "json", registration.body).spans;
@@ -306,7 +355,7 @@ describe("modes and epochs", () => {
     await until(() => statuses().length > 0);
     queues.take("status");
     const followed = node.follow(2n);
-    const again = await until(() => sent("MaintainerBootstrapResponse").at(-1));
+    const again = await until(() => registrations().at(-1));
     const registration = decode("MaintainerBootstrapResponse", "json", again.body);
     expect(registration).toMatchObject({
       maintainerEpoch: 2n,

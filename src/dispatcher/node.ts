@@ -107,13 +107,18 @@ export class CaptureNode {
     });
   }
 
-  /** Creates the node's queue and begins to listen. */
+  /**
+   * Creates the node's queue, begins to listen, and says that the node has started: what lived under an earlier start of it
+   * is over, whether this one brings it back or not (protocol.md R5).
+   */
   async start(): Promise<void> {
     // A node of each mode may have the same id: their messages are no business of each other's (protocol.md M17).
     const suffix = this.#mode === 1n ? "-redo" : "";
     const name = `${this.options.actionQueuePrefix}${this.id}${suffix}`;
     this.#nodeQueue = { name, url: await this.options.queues.createQueue(name) };
     this.#listen(this.#nodeQueue.url, () => true);
+    // A registration without spans names no mode, and counts for the default one.
+    if (this.#mode === 0n) await this.#register(this.#nodeQueue.name, []);
   }
 
   /** Opens the changefeed: names the table trigger and all tables (protocol.md R1). For the table trigger's node. */
@@ -141,7 +146,10 @@ export class CaptureNode {
     }
   }
 
-  /** Creates a dispatcher and registers it. Resolves when the coordinator has accepted it (protocol.md R2, R4). */
+  /**
+   * Creates a dispatcher and registers it. Resolves when the coordinator has accepted it (protocol.md R2, R4).
+   * @throws RegistrationRefused if it never will be: its table was dropped
+   */
   async createDispatcher(config: DispatcherConfig): Promise<Dispatcher> {
     const queue = await this.#queueFor(config.id);
     const dispatcher = new Dispatcher(config, {
@@ -154,7 +162,13 @@ export class CaptureNode {
     this.#dispatchers.set(config.id, dispatcher);
     const accepted = this.#registrations.add(queue.name, dispatcher);
     this.#mailboxes.get(queue.url)?.wake();
-    await accepted;
+    try {
+      await accepted;
+    } catch (error) {
+      dispatcher.abandon();
+      await this.#forget(dispatcher);
+      throw error;
+    }
     return dispatcher;
   }
 
@@ -190,6 +204,13 @@ export class CaptureNode {
     if (!dispatcher) return;
     await dispatcher.close();
     await this.setState(dispatcher, ComponentState.Removed);
+    await this.#forget(dispatcher);
+  }
+
+  async #forget(dispatcher: Dispatcher): Promise<void> {
+    const { id } = dispatcher.config;
+    // Another of its id may have been created since.
+    if (this.#dispatchers.get(id) !== dispatcher) return;
     this.#dispatchers.delete(id);
     this.#registrations.forget(id);
     const queue = this.#queueOf.get(id);

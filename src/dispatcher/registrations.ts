@@ -29,6 +29,11 @@ interface Waiting {
   readonly accepted: PromiseWithResolvers<void>;
 }
 
+/** The coordinator will not have a dispatcher, whatever its life: its table was dropped, say. */
+export class RegistrationRefused extends Error {
+  override readonly name = "RegistrationRefused";
+}
+
 const COLLECT_MS = 10;
 const REPEAT_MS = 5_000;
 const SPANS_PER_MESSAGE = 500;
@@ -45,7 +50,7 @@ export class Registrations {
     this.#options = options;
   }
 
-  /** Registers a dispatcher. Resolves when it is accepted. */
+  /** Registers a dispatcher. Resolves when it is accepted; rejects with `RegistrationRefused` if it never will be. */
   add(queue: string, dispatcher: Dispatcher): Promise<void> {
     const waiting: Waiting = { dispatcher, queue, accepted: Promise.withResolvers() };
     this.#waiting.set(dispatcher.config.id, waiting);
@@ -75,9 +80,15 @@ export class Registrations {
       this.#waiting.delete(keyOf(id));
       waiting.accepted.resolve();
     }
-    for (const { id, life, knownLife } of result.refused) {
+    for (const { id, life, knownLife, reason } of result.refused) {
       const waiting = this.#waiting.get(keyOf(id));
       if (waiting?.dispatcher.life !== BigInt(life)) continue;
+      if (BigInt(knownLife) < BigInt(life)) {
+        // It is not for its life that it is refused: a higher one would be refused as well, again and again.
+        this.#waiting.delete(keyOf(id));
+        waiting.accepted.reject(new RegistrationRefused(`dispatcher ${keyOf(id)} is refused: ${reason}`));
+        continue;
+      }
       waiting.dispatcher.life = this.#options.nextLife(BigInt(knownLife));
       this.#sendIn(COLLECT_MS);
     }
