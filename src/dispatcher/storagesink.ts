@@ -35,6 +35,35 @@ export interface StoragePayload {
   readonly definitions: readonly StorageDefinition[];
 }
 
+/** What the sink needs of a file system, so that a simulation can stand in for one. */
+export interface StorageFiles {
+  /** Tells this process's temporary files from those of others. */
+  readonly writer: string;
+  /** @returns the content of a file; undefined if there is none */
+  read(path: string): Promise<string | undefined>;
+  /** Writes a file, and the folder that it is in. Its content is durable when this resolves. */
+  write(path: string, content: string): Promise<void>;
+  /** Gives a file another name, in the place of what has that name, in one step. */
+  rename(from: string, to: string): Promise<void>;
+}
+
+export const systemFiles: StorageFiles = {
+  writer: String(process.pid),
+  async read(path) {
+    try {
+      return await readFile(path, "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  },
+  async write(path, content) {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, content, { flush: true });
+  },
+  rename,
+};
+
 /** Rows are written to a file when so many bytes wait, or when somebody flushes. */
 const FILE_BYTES = 1024 * 1024;
 
@@ -60,12 +89,14 @@ interface Folder {
 export class StorageSink implements Sink<StorageRow, StoragePayload> {
   readonly #out: string;
   readonly #dispatcher: string;
+  readonly #files: StorageFiles;
   readonly #folders = new Map<string, Folder>();
 
   /** @param dispatcher the dispatcher's id: keeps its files apart from those of other spans of the table */
-  constructor(out: string, dispatcher: string) {
+  constructor(out: string, dispatcher: string, files: StorageFiles = systemFiles) {
     this.#out = out;
     this.#dispatcher = dispatcher;
+    this.#files = files;
   }
 
   async write(rows: readonly StorageRow[]): Promise<void> {
@@ -79,30 +110,32 @@ export class StorageSink implements Sink<StorageRow, StoragePayload> {
     }
   }
 
-  async flushBeforeBlock(): Promise<void> {
+  async flushBeforeBlock(_event?: CaptureEvent<StoragePayload>): Promise<void> {
     for (const folder of this.#folders.values()) await this.#flush(folder);
   }
 
   async writeBlockEvent(event: CaptureEvent<StoragePayload>): Promise<void> {
     if (event.key.isSyncPoint) {
       const commitTs = event.key.commitTs.toString();
-      await whole(join(this.#out, "syncpoints", `${commitTs}.json`), JSON.stringify({ commitTs }));
+      const path = join(this.#out, "syncpoints", `${commitTs}.json`);
+      await whole(this.#files, path, JSON.stringify({ commitTs }));
       return;
     }
-    for (const definition of event.payload.definitions) await writeDefinition(this.#out, definition);
+    for (const definition of event.payload.definitions)
+      await writeDefinition(this.#out, definition, this.#files);
   }
 
-  async passBlockEvent(): Promise<void> {
+  async passBlockEvent(_event?: CaptureEvent<StoragePayload>): Promise<void> {
     // The writer has written the schema file; here nothing is to be done.
   }
 
   async #flush(folder: Folder): Promise<void> {
     if (folder.lines.length === 0) return;
     const index = join(folder.path, "meta", `CDC_${this.#dispatcher}.index`);
-    folder.file ??= await newest(index);
+    folder.file ??= await newest(this.#files, index);
     const name = `CDC_${this.#dispatcher}_${String(folder.file + 1).padStart(6, "0")}.json`;
-    await whole(join(folder.path, name), `${folder.lines.join("\n")}\n`);
-    await whole(index, `${name}\n`);
+    await whole(this.#files, join(folder.path, name), `${folder.lines.join("\n")}\n`);
+    await whole(this.#files, index, `${name}\n`);
     folder.file++;
     folder.lines = [];
     folder.bytes = 0;
@@ -110,7 +143,11 @@ export class StorageSink implements Sink<StorageRow, StoragePayload> {
 }
 
 /** Writes a schema file: what a consumer needs to read the rows of a version. */
-export async function writeDefinition(out: string, definition: StorageDefinition): Promise<void> {
+export async function writeDefinition(
+  out: string,
+  definition: StorageDefinition,
+  files: StorageFiles = systemFiles,
+): Promise<void> {
   const { schema, table, version, query, type, columns } = definition;
   // The version is beyond what a JSON number holds exactly, and is written as one all the same, as TiCDC does.
   const content = `${JSON.stringify(
@@ -134,25 +171,19 @@ export async function writeDefinition(out: string, definition: StorageDefinition
   const checksum = crc32(content).toString().padStart(10, "0");
   const folder =
     table === "" ? join(out, safe(schema), "meta") : join(out, safe(schema), safe(table), "meta");
-  await whole(join(folder, `schema_${version}_${checksum}.json`), content);
+  await whole(files, join(folder, `schema_${version}_${checksum}.json`), content);
 }
 
 /** The number of the newest file that an index names; 0 if there is none. */
-async function newest(index: string): Promise<number> {
-  try {
-    return Number(/_(\d+)\.json/.exec(await readFile(index, "utf8"))?.[1] ?? 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
-    throw error;
-  }
+async function newest(files: StorageFiles, index: string): Promise<number> {
+  return Number(/_(\d+)\.json/.exec((await files.read(index)) ?? "")?.[1] ?? 0);
 }
 
 /** Writes a file so that it is there whole or not at all, and durable when this returns. */
-async function whole(path: string, content: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, content, { flush: true });
-  await rename(temporary, path);
+async function whole(files: StorageFiles, path: string, content: string): Promise<void> {
+  const temporary = `${path}.${files.writer}.tmp`;
+  await files.write(temporary, content);
+  await files.rename(temporary, path);
 }
 
 /** A name as a folder: names may hold what a path may not. */
