@@ -1,0 +1,139 @@
+import type { Carrier } from "./carrier.ts";
+import type { Nodes } from "./nodes.ts";
+import type { Ground } from "./process.ts";
+
+/** Most dispatchers that splits may lead to, for each one at the beginning. */
+const GROWTH = 1.5;
+
+/** Restarts nodes, moves, splits and merges dispatchers, now and then, until faults are over. */
+export class Chaos {
+  readonly #ground: Ground;
+  readonly #nodes: Nodes;
+  readonly #most: number;
+  readonly #note: (what: string) => void;
+
+  constructor(ground: Ground, nodes: Nodes, dispatchers: number, note: (what: string) => void) {
+    this.#ground = ground;
+    this.#nodes = nodes;
+    this.#most = Math.ceil(dispatchers * GROWTH);
+    this.#note = note;
+  }
+
+  /** @param every the time between two of them, in ms, about */
+  async run(every: number): Promise<void> {
+    const { timeline, dice, faults } = this.#ground;
+    while (!faults.over) {
+      await timeline.sleep(dice.between(0.2, 1.8) * every);
+      if (faults.over) return;
+      const kind = dice.pick([
+        "restart",
+        "restart",
+        "move",
+        "move",
+        "split",
+        "split",
+        "merge",
+        "merge",
+      ] as const);
+      const carriers = [...this.#nodes.carriers.values()].filter(
+        (one) => !one.over && !this.#nodes.busy.has(one.id),
+      );
+      const carrier = dice.pick(carriers);
+      if (!faults.happens(kind, 0.7)) continue;
+      if (kind === "restart") void this.#restart();
+      else if (kind === "move") void this.#move(carrier);
+      else if (kind === "split") void this.#split(carrier);
+      else void this.#merge(carrier, carriers);
+    }
+  }
+
+  async #restart(): Promise<void> {
+    const { timeline, dice } = this.#ground;
+    const { up } = this.#nodes;
+    if (up.length === 0) return;
+    const machine = dice.pick(up);
+    this.#nodes.crash(machine);
+    await timeline.sleep(dice.between(500, 15_000));
+    // Of what ran there, some may have been given to others meanwhile.
+    if (dice.chance(0.3))
+      for (const carrier of this.#nodes.carriers.values())
+        if (carrier.node === machine.name && !this.#nodes.busy.has(carrier.id) && dice.chance(0.5)) {
+          carrier.node = dice.pick([...this.#nodes.machines.keys()]);
+          this.#nodes.launch(carrier);
+        }
+    await this.#nodes.start(machine);
+  }
+
+  async #move(carrier: Carrier): Promise<void> {
+    const { timeline, dice } = this.#ground;
+    const others = [...this.#nodes.machines.keys()].filter((name) => name !== carrier.node);
+    if (others.length === 0 || !carrier.running?.lives) return;
+    const to = dice.pick(others);
+    this.#note(`moves ${carrier.id.slice(-4)} from ${carrier.node} to ${to}`);
+    await this.#with([carrier], async () => {
+      await this.#stop(carrier);
+      await timeline.sleep(dice.between(1, 2_000));
+      carrier.node = to;
+    });
+    this.#nodes.launch(carrier);
+  }
+
+  async #split(carrier: Carrier): Promise<void> {
+    const { dice } = this.#ground;
+    const width = carrier.to - carrier.from;
+    if (carrier.tableId === 0n || width < 4 || this.#nodes.carriers.size >= this.#most) return;
+    const middle = carrier.from + 1 + dice.below(width - 2);
+    this.#note(`splits ${carrier.id.slice(-4)} of table ${carrier.tableId} at ${middle}`);
+    await this.#replace(
+      [carrier],
+      [
+        [carrier.from, middle],
+        [middle, carrier.to],
+      ],
+    );
+  }
+
+  async #merge(carrier: Carrier, carriers: readonly Carrier[]): Promise<void> {
+    const next = carriers.find((one) => one.tableId === carrier.tableId && one.from === carrier.to);
+    if (next === undefined || carrier.tableId === 0n) return;
+    this.#note(`merges ${carrier.id.slice(-4)} and ${next.id.slice(-4)} of table ${carrier.tableId}`);
+    await this.#replace([carrier, next], [[carrier.from, next.to]]);
+  }
+
+  /** New dispatchers with ids of their own in the place of others, from the least of their checkpoints. */
+  async #replace(old: readonly Carrier[], ranges: readonly [number, number][]): Promise<void> {
+    const { dice, timeline } = this.#ground;
+    const made: Carrier[] = [];
+    await this.#with(old, async () => {
+      await Promise.all(old.map((one) => this.#stop(one)));
+      if (old.some((one) => one.over)) return;
+      await timeline.sleep(dice.between(1, 2_000));
+      const start = old.map((one) => one.reported).reduce((a, b) => (a < b ? a : b));
+      for (const one of old) this.#nodes.carriers.delete(one.id);
+      for (const [from, to] of ranges)
+        made.push(
+          this.#nodes.addCarrier({
+            id: this.#nodes.newId(),
+            tableId: old[0]!.tableId,
+            from,
+            to,
+            node: dice.pick([...this.#nodes.machines.keys()]),
+            start,
+          }),
+        );
+    });
+    for (const one of made) this.#nodes.launch(one);
+  }
+
+  /** Closes a dispatcher, or sees it end with its process. */
+  async #stop(carrier: Carrier): Promise<void> {
+    await this.#nodes.close(carrier);
+    if (carrier.running) carrier.running.open = false;
+  }
+
+  async #with(carriers: readonly Carrier[], work: () => Promise<void>): Promise<void> {
+    for (const one of carriers) this.#nodes.busy.add(one.id);
+    await work();
+    for (const one of carriers) this.#nodes.busy.delete(one.id);
+  }
+}

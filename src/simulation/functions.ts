@@ -1,0 +1,247 @@
+import { handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
+import type { ActionMessage, DeadLetter, Port, SendResult } from "../maintainer/port.ts";
+import { run } from "../maintainer/program.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
+import { sweep } from "../maintainer/sweep.ts";
+import type { MemoryStore } from "../storage/memory.ts";
+import { type Ground, Process, type Wrongness } from "./process.ts";
+import type { Queues, Stored } from "./queues.ts";
+
+export const STATUS_QUEUE = "status";
+export const ACTION_PREFIX = "weir-action-";
+
+const BATCH = 10;
+/** As deployed: a function ends after 20 s, its messages come again after 120 s (cdk/construct.ts). */
+const TIMEOUT = 20_000;
+const VISIBILITY = 120_000;
+const SWEEP_EVERY = 60_000;
+const MAX_RECEIVES = 20;
+
+/** What happens at the functions, for those who watch. */
+export interface FunctionWatcher {
+  started(invocation: string, messages: readonly Stored[]): void;
+  /** An operation took effect. */
+  did(invocation: string, method: string, args: readonly unknown[], result: unknown): void;
+  ended(invocation: string, how: string): void;
+  /** A batch must never throw: what fails is named message by message. */
+  threw(invocation: string, error: Error): void;
+  sent(invocation: string, message: ActionMessage): void;
+  /** A status message is gone for good. */
+  handled(message: Stored): void;
+  deadLetter(reason: string, body: string): void;
+}
+
+interface Environment {
+  readonly name: string;
+  readonly wrong: Wrongness;
+  memory: Memory;
+}
+
+/** Everything that happens to one invocation, decided before it begins. */
+interface Fate {
+  /** Ends at this operation; -1: never. */
+  readonly crashAt: number;
+  readonly freezeAt: number;
+  readonly freezeFor: number;
+}
+
+/** The functions and the event source that drives them: environments side by side, each with a memory and a clock. */
+export class Functions {
+  readonly settings: Settings = { ...DEFAULT_SETTINGS, actionQueuePrefix: ACTION_PREFIX };
+  readonly #ground: Ground;
+  readonly #store: MemoryStore;
+  readonly #queues: Queues;
+  readonly #watcher: FunctionWatcher;
+  readonly #wrong: () => Wrongness;
+  #born = 0;
+  #invocations = 0;
+  /** Invocations whose event source has not given up on them. */
+  running = 0;
+  requests = 0;
+  stopped = false;
+
+  constructor(
+    ground: Ground,
+    store: MemoryStore,
+    queues: Queues,
+    watcher: FunctionWatcher,
+    concurrency: number,
+    wrong: () => Wrongness,
+  ) {
+    this.#ground = ground;
+    this.#store = store;
+    this.#queues = queues;
+    this.#watcher = watcher;
+    this.#wrong = wrong;
+    queues.create(STATUS_QUEUE);
+    for (let count = 0; count < concurrency; count++) void this.#poll(this.#newEnvironment());
+    void this.#sweepForever();
+  }
+
+  #newEnvironment(): Environment {
+    return { name: `e${++this.#born}`, wrong: this.#wrong(), memory: newMemory() };
+  }
+
+  /** One of the event source's pollers: receives a batch, invokes, deletes what succeeded. */
+  async #poll(first: Environment): Promise<void> {
+    const { timeline, dice } = this.#ground;
+    let environment = first;
+    while (!this.stopped) {
+      await this.#queues.visible(STATUS_QUEUE, 20_000);
+      await timeline.sleep(dice.between(1, 15));
+      const messages = this.#queues.take(STATUS_QUEUE, 1 + dice.below(BATCH), VISIBILITY);
+      const good = messages.filter((message) => message.receives <= MAX_RECEIVES);
+      for (const message of messages)
+        if (message.receives > MAX_RECEIVES) {
+          this.#queues.delete(STATUS_QUEUE, message.receipt);
+          this.#watcher.deadLetter(`received ${MAX_RECEIVES} times`, message.body);
+        }
+      if (good.length === 0) continue;
+      this.running++;
+      const lives = await this.#invoke(environment, good);
+      this.running--;
+      if (!lives) environment = this.#newEnvironment();
+    }
+  }
+
+  /** @returns whether the environment can be used again */
+  async #invoke(environment: Environment, messages: readonly Stored[]): Promise<boolean> {
+    const { timeline, dice } = this.#ground;
+    const name = `${environment.name}.${++this.#invocations}`;
+    const process = new Process(this.#ground, environment.wrong);
+    this.#watcher.started(name, messages);
+    const batch = messages.map((message) => ({
+      messageId: message.id,
+      body: message.body,
+      attributes: message.attributes,
+      sentAt: Math.floor(1_763_942_400_000 + message.sentAt),
+      receiveCount: message.receives,
+      principal: "",
+    }));
+    const outcome = Promise.withResolvers<boolean>();
+    const fate = this.#fate();
+    const port = this.#port(name, process, fate, () => outcome.resolve(false));
+    const invocation = {
+      now: process.now(),
+      nonce: name,
+      settings: this.settings,
+      memory: environment.memory,
+    };
+    // A function that takes too long is ended; one that is frozen wakes all the same, when nobody waits for it any more.
+    const cancel = timeline.after(TIMEOUT, () => {
+      if (fate.freezeAt < 0) process.end();
+      outcome.resolve(false);
+    });
+    const handled = run(handleBatch(batch, invocation), port);
+    handled.catch((error: Error) => this.#watcher.threw(name, error));
+    void handled.then(
+      async (result) => {
+        await timeline.sleep(dice.between(1, 10));
+        const failed = new Set(result.failed.map((one) => one.messageId));
+        this.#watcher.ended(name, failed.size > 0 ? `failed ${result.failed[0]!.reason}` : "done");
+        for (const message of messages)
+          if (!failed.has(message.id)) {
+            const gone = this.#queues.delete(STATUS_QUEUE, message.receipt);
+            if (gone) this.#watcher.handled(gone);
+          }
+        outcome.resolve(true);
+      },
+      () => undefined,
+    );
+    const lives = await outcome.promise;
+    cancel();
+    return lives;
+  }
+
+  async #sweepForever(): Promise<void> {
+    const { timeline } = this.#ground;
+    for (;;) {
+      await timeline.sleep(SWEEP_EVERY);
+      if (this.stopped) return;
+      const process = new Process(this.#ground, this.#wrong());
+      const name = `sweep.${++this.#invocations}`;
+      this.#watcher.started(name, []);
+      const invocation = {
+        now: process.now(),
+        nonce: name,
+        settings: this.settings,
+        memory: newMemory(),
+      };
+      const port = this.#port(name, process, this.#fate(), () => undefined);
+      void run(sweep(invocation), port).then(
+        ({ failed }) => this.#watcher.ended(name, failed.length > 0 ? `failed ${failed[0]!.reason}` : "done"),
+        (error: Error) => this.#watcher.ended(name, `failed ${error.message}`),
+      );
+    }
+  }
+
+  #fate(): Fate {
+    const { faults, dice } = this.#ground;
+    const at = dice.below(14);
+    return {
+      crashAt: faults.happens("crash", 0.03) ? at : -1,
+      freezeAt: faults.happens("freeze", 0.012) ? dice.below(14) : -1,
+      freezeFor: dice.between(VISIBILITY, 3 * VISIBILITY),
+    };
+  }
+
+  /** The port of one invocation: every operation takes time, and goes wrong in its way. */
+  #port(name: string, process: Process, fate: Fate, crashed: () => void): Port {
+    const { timeline, faults, dice } = this.#ground;
+    let operations = 0;
+    const operation = async <T>(
+      method: string,
+      args: readonly unknown[],
+      effect: () => T | Promise<T>,
+      idempotent: boolean,
+    ): Promise<T> => {
+      const index = operations++;
+      this.requests++;
+      if (index === fate.freezeAt) {
+        this.#watcher.ended(name, `frozen before ${method}`);
+        await timeline.sleep(fate.freezeFor);
+        this.#watcher.ended(name, `awake at ${method}`);
+      }
+      if (faults.happens("slow", 0.004)) await timeline.sleep(dice.between(500, 6_000));
+      if (index === fate.crashAt) {
+        // Before the operation, or with the operation under way.
+        const under = dice.chance(0.5);
+        this.#watcher.ended(name, `crashed ${under ? "in" : "before"} ${method}`);
+        if (under) void process.request(4, () => effectNoted(), false);
+        process.end();
+        crashed();
+        return new Promise<never>(() => undefined);
+      }
+      const effectNoted = async () => {
+        let result = await effect();
+        // The client has asked again because no answer came: the second answer is what the program sees.
+        if (idempotent && faults.happens("again", 0.004)) result = await effect();
+        this.#watcher.did(name, method, args, result);
+        return result;
+      };
+      return process.request(4, effectNoted) as Promise<T>;
+    };
+    const port = {
+      send: (messages: readonly ActionMessage[]) =>
+        operation("send", [messages], () => messages.map((message) => this.#send(name, message)), false),
+      deadLetter: (letter: DeadLetter) =>
+        operation("deadLetter", [], () => this.#watcher.deadLetter(letter.reason, letter.body), false),
+      pause: (attempt: number) => timeline.sleep(dice.next() * Math.min(1_000, 5 * 2 ** attempt)),
+    };
+    return new Proxy(port as unknown as Port, {
+      get: (target, method: keyof Port) => {
+        if (method in target) return target[method];
+        const member = this.#store[method as keyof MemoryStore] as (...args: unknown[]) => Promise<unknown>;
+        return (...args: unknown[]) => operation(method, args, () => member.apply(this.#store, args), true);
+      },
+    });
+  }
+
+  #send(name: string, message: ActionMessage): SendResult {
+    if (this.#ground.faults.happens("refuse", 0.004)) return "failed";
+    if (this.#queues.find(message.queue) === undefined) return "no-such-queue";
+    this.#queues.put(message.queue, message.body, { type: message.type, encoding: message.encoding });
+    this.#watcher.sent(name, message);
+    return this.#ground.faults.happens("lost", 0.004) ? "failed" : "sent";
+  }
+}

@@ -1,0 +1,248 @@
+import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import type { DispatcherChunk, Life } from "../barrier/roster.ts";
+import { Roster } from "../barrier/roster.ts";
+import { tiles } from "../barrier/tiling.ts";
+import type { ActionMessage, Root } from "../maintainer/port.ts";
+import { decode, type Encoding } from "../protocol/codec.ts";
+import { compareKeys, type EventKey, keyText, parseKeyText } from "../protocol/eventkey.ts";
+import { Action, BlockStage, DoneAction } from "../protocol/messages.ts";
+import type { MemoryStore } from "../storage/memory.ts";
+import type { Incarnation } from "./carrier.ts";
+import { type Downstream, describe, short } from "./downstream.ts";
+import type { Judge } from "./violation.ts";
+import type { LogEvent, Workload } from "./workload.ts";
+
+/** What a life has said of itself, as the status queue has it. */
+interface Said {
+  /** commitTs that it registered with; undefined: not yet. */
+  since: bigint | undefined;
+  readonly waiting: Set<string>;
+  readonly done: Set<string>;
+}
+
+/**
+ * Holds every change of the root and every message against what nodes have really said and done (design.md I1 to I9). It
+ * knows the log, and nothing of how the maintainer came to what it did.
+ */
+export class Monitors {
+  readonly #workload: Workload;
+  readonly #store: MemoryStore;
+  readonly #space: string;
+  readonly #downstream: Downstream;
+  readonly #judge: Judge;
+  readonly #events = new Map<string, LogEvent>();
+  readonly #said = new Map<string, Said>();
+  readonly #applied = new Set<string>();
+  readonly #closed = new Set<string>();
+  readonly #granted = new Set<string>();
+  /** Barriers that were closed, by what kind of event they were of. */
+  readonly closedByKind: Record<string, number> = {};
+  #root: Root | undefined;
+
+  /** @param space the only space of the store, as text */
+  constructor(workload: Workload, store: MemoryStore, space: string, downstream: Downstream, judge: Judge) {
+    this.#space = space;
+    this.#workload = workload;
+    this.#store = store;
+    this.#downstream = downstream;
+    this.#judge = judge;
+    for (const event of workload.events) this.#events.set(keyText(event.capture.key), event);
+  }
+
+  get root(): Root | undefined {
+    return this.#root;
+  }
+
+  eventOf(key: EventKey): LogEvent {
+    return this.#events.get(keyText(key))!;
+  }
+
+  /** The status queue has a message. */
+  reported(body: string, attributes: Readonly<Record<string, string>>): void {
+    const encoding = attributes["encoding"] as Encoding;
+    if (attributes["type"] === "MaintainerBootstrapResponse")
+      for (const span of decode("MaintainerBootstrapResponse", encoding, body).spans)
+        this.#of(dispatcherKey(span.ID!), span.life).since ??= span.checkpointTs;
+    if (attributes["type"] !== "BlockStatusRequest") return;
+    for (const status of decode("BlockStatusRequest", encoding, body).blockStatuses) {
+      const state = status.state!;
+      const text = keyText({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
+      const named = status.ID ? [{ id: status.ID, life: status.life }] : [];
+      for (const [index, id] of status.dispatcherIDs.entries())
+        named.push({ id, life: status.lives[index]! });
+      for (const { id, life } of named) {
+        const said = this.#of(dispatcherKey(id), life);
+        if (state.stage === BlockStage.WAITING) said.waiting.add(text);
+        if (state.stage !== BlockStage.DONE) continue;
+        said.done.add(text);
+        if (state.doneAction === DoneAction.UNSPECIFIED)
+          this.#judge.fail("I3", "a DONE says nothing of its action");
+      }
+    }
+  }
+
+  #of(id: string, life: bigint): Said {
+    const name = `${id}@${life}`;
+    let said = this.#said.get(name);
+    if (said === undefined) {
+      said = { since: undefined, waiting: new Set(), done: new Set() };
+      this.#said.set(name, said);
+    }
+    return said;
+  }
+
+  /** The root after a write of it. */
+  committed(root: Root): void {
+    const before = this.#root;
+    if (root === before) return;
+    this.#root = root;
+    for (const key of before?.pending ?? []) if (!root.pending.includes(key)) this.#applies(key);
+    for (const [key, step] of root.steps) {
+      const was = before?.steps.get(key);
+      const event = this.#events.get(key);
+      if (event === undefined) {
+        this.#judge.fail("I9", `barrier ${key} is open and the log has no such event`);
+        continue;
+      }
+      const name = describe(event);
+      if (was === undefined && this.#closed.has(key)) this.#judge.fail("I9", `${name} is opened again`);
+      if (step.grants.length > (was?.grants.length ?? 0)) this.#grants(root, event, key);
+      if (step.phase === "passing" && was?.phase !== "passing" && !this.#downstream.isWritten(event))
+        this.#judge.fail("I3", `${name} is in phase passing and not written`);
+      if (step.phase === "closed" && was?.phase !== "closed") this.#closes(root, event, key);
+      if (was?.phase === "closed" && step.phase !== "closed")
+        this.#judge.fail("I9", `${name} goes on after its end`);
+    }
+    for (const key of before?.steps.keys() ?? [])
+      if (!root.steps.has(key) && before!.steps.get(key)!.phase !== "closed")
+        this.#judge.fail("I5", `${short(parseKeyText(key))} leaves the root and was not closed`);
+  }
+
+  rosterOf(root: Root): Roster {
+    const chunks = root.pointers.map(({ name }) => this.#store.chunks.get(`${this.#space} ${name}`)!);
+    return new Roster(root.rosterVersion, root.meta, chunks);
+  }
+
+  /** The lives of a root's roster that an event touches, by the log, and that were not past it when they began. */
+  #touched(root: Root, event: LogEvent): { chunk: DispatcherChunk; life: Life; said: Said }[] {
+    const found: { chunk: DispatcherChunk; life: Life; said: Said }[] = [];
+    for (const chunk of this.rosterOf(root).dispatchers)
+      for (const life of chunk.lives) {
+        const touched = life.tableId === 0n ? event.trigger : event.tables.has(life.tableId);
+        const said = this.#of(life.id, life.life);
+        if (touched && !isBehind(said.since ?? 0n, event.capture.key)) found.push({ chunk, life, said });
+      }
+    return found;
+  }
+
+  /** I1, I2, M9. */
+  #grants(root: Root, event: LogEvent, key: string): void {
+    const name = describe(event);
+    const step = root.steps.get(key)!;
+    const grant = step.grants.at(-1)!;
+    this.#granted.add(`${key} ${grant.id}@${grant.life}`);
+    if (step.phase !== "writing") this.#judge.fail("I2", `${name} is granted in phase ${step.phase}`);
+    const touched = this.#touched(root, event);
+    for (const { life, said } of touched)
+      if (!said.waiting.has(key))
+        this.#judge.fail("I1", `${name} is granted and ${life.id.slice(-4)}@${life.life} has not reported`);
+    // Who started behind the event need not report, and covers its span all the same (protocol.md R10).
+    const all = this.rosterOf(root);
+    for (const tableId of event.tables)
+      if (!tiles(tableId, all.ofTable(tableId)))
+        this.#judge.fail("I1", `${name} is granted and table ${tableId} is not covered`);
+    const former = step.grants.at(-2);
+    if (former && former.id !== grant.id && touched.some(({ life }) => life.id === former.id))
+      this.#judge.fail(
+        "I2",
+        `${name} has another writer and the first, ${former.id.slice(-4)}, is still there`,
+      );
+    for (const other of this.#earlier(event))
+      this.#judge.fail("M9", `${name} is granted before ${describe(other)} has changed the roster`);
+  }
+
+  /** Events before this one that must have changed the roster: those whose table trigger or tables it has in common. */
+  #earlier(event: LogEvent): LogEvent[] {
+    return this.#workload.events.filter(
+      (other) =>
+        other.changesRoster &&
+        compareKeys(other.capture.key, event.capture.key) < 0 &&
+        !this.#applied.has(keyText(other.capture.key)) &&
+        (event.trigger ||
+          !other.tables.isDisjointFrom(event.tables) ||
+          other.capture.needAddedTables?.some((table) => event.tables.has(table.TableID ?? 0n))),
+    );
+  }
+
+  /** M10: each event changes the roster once, when it is written and all before it have. */
+  #applies(key: string): void {
+    const event = this.#events.get(key)!;
+    if (this.#applied.has(key)) this.#judge.fail("M10", `${describe(event)} changes the roster again`);
+    this.#applied.add(key);
+    if (!this.#downstream.isWritten(event))
+      this.#judge.fail("M10", `${describe(event)} changes the roster before it is written`);
+    // Events that nobody waits for may be told in any order.
+    if (event.kind === "create") return;
+    for (const other of this.#earlier(event))
+      this.#judge.fail("M10", `${describe(event)} changes the roster before ${describe(other)}`);
+  }
+
+  /** I5. */
+  #closes(root: Root, event: LogEvent, key: string): void {
+    const name = describe(event);
+    this.#closed.add(key);
+    this.closedByKind[event.kind] = (this.closedByKind[event.kind] ?? 0) + 1;
+    if (!this.#downstream.isWritten(event)) this.#judge.fail("I5", `${name} is closed and not written`);
+    if (event.kind === "create") return;
+    for (const { life, said } of this.#touched(root, event)) {
+      const later = [...said.waiting].some((other) => other > key);
+      if (!said.done.has(key) && !later)
+        this.#judge.fail("I5", `${name} is closed and ${life.id.slice(-4)}@${life.life} is not done`);
+    }
+  }
+
+  /** I3 for messages, and I2: Write goes to nobody who was not granted it. */
+  sent(message: ActionMessage): void {
+    if (message.type !== "HeartBeatResponse") return;
+    for (const status of decode("HeartBeatResponse", message.encoding, message.body).dispatcherStatuses) {
+      const { action } = status;
+      if (action === undefined) continue;
+      const key = { commitTs: action.CommitTs, isSyncPoint: action.IsSyncPoint };
+      const event = this.#events.get(keyText(key));
+      if (event === undefined)
+        this.#judge.fail("I9", `an action for ${keyText(key)}, which the log does not have`);
+      else if (action.action === Action.Pass) {
+        if (!this.#downstream.isWritten(event))
+          this.#judge.fail("I3", `Pass of ${describe(event)} is sent before it is written`);
+      } else
+        for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
+          if (!this.#granted.has(`${keyText(key)} ${dispatcherKey(id)}@${status.lives[index]}`))
+            this.#judge.fail("I2", `Write of ${describe(event)} is sent to a life that was not granted it`);
+    }
+  }
+
+  /** A dispatcher does what it was told. */
+  executes(incarnation: Incarnation, event: LogEvent, action: "write" | "pass"): void {
+    const key = keyText(event.capture.key);
+    const { carrier, life, name } = incarnation;
+    const said = this.#of(carrier.id, life);
+    // What nobody was asked about is written at once.
+    const blocked = said.waiting.has(key);
+    if (action === "write" && blocked && !this.#granted.has(`${key} ${carrier.id}@${life}`))
+      this.#judge.fail("I2", `${name} writes ${describe(event)} and was not granted it in this life`);
+  }
+
+  /** D10a: who is closed has told what it did. */
+  closed({ carrier, life, name, executing, executed }: Incarnation): void {
+    if (executing !== undefined) this.#judge.fail("D10a", `${name} is closed and still at ${executing}`);
+    const said = this.#of(carrier.id, life);
+    for (const key of executed.keys())
+      if (said.waiting.has(key) && !said.done.has(key))
+        this.#judge.fail("D10a", `${name} is closed and has not told that it did ${key}`);
+  }
+}
+
+/** protocol.md R10. */
+function isBehind(since: bigint, key: EventKey): boolean {
+  return key.commitTs < since || (key.commitTs === since && !key.isSyncPoint);
+}

@@ -1,0 +1,279 @@
+import { create } from "@bufbuild/protobuf";
+import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import { CaptureNode } from "../dispatcher/node.ts";
+import { RegistrationRefused } from "../dispatcher/registrations.ts";
+import {
+  type ChangefeedID,
+  ChangefeedIDSchema,
+  ScheduleAction,
+  type ScheduleDispatcherRequest,
+} from "../protocol/messages.ts";
+import { type Carrier, capped, Incarnation, type SinkWorld, WatchedSink } from "./carrier.ts";
+import type { Disk } from "./disk.ts";
+import { short } from "./downstream.ts";
+import { ACTION_PREFIX, STATUS_QUEUE } from "./functions.ts";
+import { type QueueWatcher, queuesFor } from "./nodequeues.ts";
+import { type Ground, Process, type Wrongness } from "./process.ts";
+import type { Queues } from "./queues.ts";
+import { runStream } from "./stream.ts";
+import { KEYS, schemaAt, type Workload } from "./workload.ts";
+
+/** One machine: what stays the same from one start of its process to the next. */
+interface Machine {
+  readonly name: string;
+  readonly wrong: Wrongness;
+  readonly encoding: "json" | "protobuf";
+  readonly layout: "node" | "dispatcher";
+  process: Process | undefined;
+  capture: CaptureNode | undefined;
+}
+
+export const TRIGGER_ID = dispatcherKey({ high: 0n, low: 1n });
+
+/** The capture side: machines with the runtime that ships, and the scheduler's knowledge of who should run where. */
+export class Nodes {
+  readonly changefeed: ChangefeedID = create(ChangefeedIDSchema, {
+    high: 1n,
+    low: 2n,
+    name: "simulated",
+    keyspace: "default",
+  });
+  readonly carriers = new Map<string, Carrier>();
+  readonly machines = new Map<string, Machine>();
+  readonly #ground: Ground;
+  readonly #workload: Workload;
+  readonly #disk: Disk;
+  readonly #queues: Queues;
+  readonly #world: SinkWorld;
+  readonly #watcher: QueueWatcher;
+  readonly #created = new Set<bigint>();
+  #lastId = 1n;
+  /** Dispatchers that are being moved, split or merged. */
+  readonly busy = new Set<string>();
+
+  constructor(
+    ground: Ground,
+    parts: {
+      workload: Workload;
+      disk: Disk;
+      queues: Queues;
+      world: SinkWorld;
+      watcher: QueueWatcher;
+      machines: readonly Omit<Machine, "process" | "capture">[];
+    },
+  ) {
+    this.#ground = ground;
+    this.#workload = parts.workload;
+    this.#disk = parts.disk;
+    this.#queues = parts.queues;
+    this.#world = parts.world;
+    this.#watcher = parts.watcher;
+    for (const machine of parts.machines)
+      this.machines.set(machine.name, { ...machine, process: undefined, capture: undefined });
+    this.addCarrier({
+      id: TRIGGER_ID,
+      tableId: 0n,
+      from: 0,
+      to: KEYS,
+      node: parts.machines[0]!.name,
+      start: 1n,
+    });
+  }
+
+  newId(): string {
+    this.#lastId++;
+    return dispatcherKey({ high: 7n, low: this.#lastId });
+  }
+
+  addCarrier(about: {
+    id: string;
+    tableId: bigint;
+    from: number;
+    to: number;
+    node: string;
+    start: bigint;
+  }): Carrier {
+    const { id, tableId, from, to, node, start } = about;
+    const items =
+      tableId === 0n
+        ? this.#workload.events.filter((event) => event.trigger).map((event) => ({ event }))
+        : this.#workload.tables.get(tableId)!.items;
+    this.#created.add(tableId);
+    const carrier: Carrier = {
+      id,
+      tableId,
+      from,
+      to,
+      items,
+      node,
+      checkpoint: start,
+      reported: start,
+      running: undefined,
+      over: false,
+    };
+    this.carriers.set(id, carrier);
+    return carrier;
+  }
+
+  get up(): Machine[] {
+    return [...this.machines.values()].filter((machine) => machine.process?.alive);
+  }
+
+  /** Who is not at the end of its stream, and why; empty: all are. */
+  unfinished(): string[] {
+    const left: string[] = [...this.busy].map((id) => `${id.slice(-4)} is being moved`);
+    for (const carrier of this.carriers.values()) {
+      const { running } = carrier;
+      if (carrier.over || (running?.lives && running.finished)) continue;
+      const blocked = running?.dispatcher?.blockedAt;
+      const where = !running?.lives
+        ? "does not run"
+        : running.dispatcher === undefined
+          ? "is not accepted"
+          : blocked
+            ? `${blocked.stage} at ${short(blocked.event.key)}`
+            : "reads";
+      left.push(`${carrier.id.slice(-4)}@${carrier.node} of table ${carrier.tableId} ${where}`);
+    }
+    for (const { tableId } of this.#workload.tables.values())
+      if (!this.#created.has(tableId)) left.push(`nobody has table ${tableId}`);
+    return left;
+  }
+
+  /** Starts a machine's process, which creates again what is to run there. */
+  async start(machine: Machine): Promise<void> {
+    const process = new Process(this.#ground, machine.wrong);
+    const capture = new CaptureNode({
+      id: machine.name,
+      changefeed: this.changefeed,
+      statusQueueUrl: STATUS_QUEUE,
+      actionQueuePrefix: ACTION_PREFIX,
+      queues: queuesFor(process, this.#queues, this.#watcher),
+      clock: process.clock,
+      layout: machine.layout,
+      encoding: machine.encoding,
+      onSchedule: async (request) => this.#schedule(machine, request),
+      onError: (error) => this.#world.note(machine.name, `error ${(error as Error).message}`),
+    });
+    machine.process = process;
+    this.#world.note(machine.name, "starts");
+    for (;;) {
+      try {
+        await capture.start();
+        break;
+      } catch {
+        await new Promise<void>((resolve) => process.clock.after(1_000, resolve));
+      }
+    }
+    machine.capture = capture;
+    for (const carrier of this.carriers.values())
+      if (carrier.node === machine.name && !carrier.over && !this.busy.has(carrier.id)) this.launch(carrier);
+    if (machine === this.machines.values().next().value)
+      await capture.open(TRIGGER_ID, this.#workload.opening);
+  }
+
+  /** A process ends: what it had in memory is gone. */
+  crash(machine: Machine): void {
+    this.#world.note(machine.name, "ends");
+    machine.process?.end();
+    machine.capture = undefined;
+  }
+
+  /** Runs a carrier's dispatcher on its node, if that is up; otherwise the node's start will do it. */
+  launch(carrier: Carrier): void {
+    const machine = this.machines.get(carrier.node)!;
+    const { process, capture } = machine;
+    if (!process?.alive || capture === undefined || carrier.over || carrier.running?.lives) return;
+    carrier.checkpoint = carrier.reported;
+    const incarnation = new Incarnation(carrier, process);
+    carrier.running = incarnation;
+    const table = this.#workload.tables.get(carrier.tableId);
+    this.#world.note(
+      incarnation.name,
+      `created from ${short({ commitTs: carrier.reported, isSyncPoint: false })}`,
+    );
+    const created = capture.createDispatcher({
+      id: carrier.id,
+      tableId: carrier.tableId,
+      schemaId: table ? schemaAt(table, carrier.reported) : 0n,
+      ...(carrier.from > 0 && { start: new Uint8Array([carrier.from]) }),
+      ...(carrier.to < KEYS && { end: new Uint8Array([carrier.to]) }),
+      checkpointTs: carrier.reported,
+      sink: new WatchedSink(this.#disk.mountedBy(process), incarnation, this.#world),
+    });
+    created.then(
+      async (dispatcher) => {
+        const note = this.#world.note.bind(this.#world);
+        const end = await runStream(incarnation, dispatcher, this.#ground, note);
+        if (end === "finished") incarnation.finished = true;
+        if (end === "dropped") this.#over(machine, carrier);
+      },
+      (error) => {
+        incarnation.open = false;
+        // Its table was dropped, and nobody needs it any more; or its queue could not be created: again.
+        if (error instanceof RegistrationRefused) carrier.over = true;
+        else process.clock.after(1_000, () => this.launch(carrier));
+      },
+    );
+  }
+
+  /** Closes a carrier's dispatcher in good order. Resolves false if its process ended meanwhile. */
+  async close(carrier: Carrier): Promise<boolean> {
+    const incarnation = carrier.running;
+    const machine = this.machines.get(carrier.node)!;
+    if (!incarnation?.lives || machine.capture === undefined) return false;
+    incarnation.fed = false;
+    let ended = false;
+    await Promise.race([
+      machine.capture.removeDispatcher(carrier.id).then(
+        () => {
+          ended = true;
+        },
+        () => undefined,
+      ),
+      this.#deathOf(incarnation.process),
+    ]);
+    if (!ended) return false;
+    carrier.reported = capped(carrier);
+    this.#closed(incarnation);
+    return true;
+  }
+
+  async #deathOf(process: Process): Promise<void> {
+    while (process.alive) await this.#ground.timeline.sleep(500);
+  }
+
+  /** A table is gone, and so is its dispatcher. */
+  #over(machine: Machine, carrier: Carrier): void {
+    if (carrier.over) return;
+    carrier.over = true;
+    const incarnation = carrier.running;
+    if (incarnation === undefined || this.busy.has(carrier.id)) return;
+    incarnation.fed = false;
+    machine.capture?.removeDispatcher(carrier.id).then(
+      () => this.#closed(incarnation),
+      () => undefined,
+    );
+  }
+
+  #closed(incarnation: Incarnation): void {
+    this.#world.closed(incarnation);
+    incarnation.open = false;
+    this.#world.note(incarnation.name, "closed");
+  }
+
+  /** The coordinator wants a dispatcher created or removed. Asked again, nothing changes. */
+  #schedule(machine: Machine, { config, scheduleAction }: ScheduleDispatcherRequest): void {
+    const tableId = config?.span?.TableID ?? -1n;
+    const id = config?.dispatcherID ? dispatcherKey(config.dispatcherID) : "";
+    if (scheduleAction === ScheduleAction.Remove) {
+      const carrier = this.carriers.get(id);
+      if (carrier) this.#over(machine, carrier);
+      return;
+    }
+    if (this.#created.has(tableId) || !this.#workload.tables.has(tableId)) return;
+    this.launch(
+      this.addCarrier({ id, tableId, from: 0, to: KEYS, node: machine.name, start: config!.startTs }),
+    );
+  }
+}

@@ -1,0 +1,60 @@
+/** What a run is made of. Together with a seed and a commit it is the run. */
+export interface SimulationOptions {
+  readonly seed: number;
+  readonly nodes: number;
+  /** Dispatchers at the beginning, the table trigger among them. */
+  readonly dispatchers: number;
+  /** DDLs and syncpoints in the log. */
+  readonly barriers: number;
+  readonly faults: ReadonlySet<FaultKind>;
+  /** After so many faults there are no more. */
+  readonly maxFaults: number;
+}
+
+export const FAULT_KINDS = [
+  /** An invocation ends between any two of its operations, or with one of them under way. */
+  "crash",
+  /** An invocation stands still until its messages have gone to another, then goes on. */
+  "freeze",
+  /** An operation takes seconds. */
+  "slow",
+  /** A queue delivers a message twice. */
+  "duplicate",
+  /** A queue keeps a message for long. */
+  "delay",
+  /** A request has its effect, and its answer is lost. */
+  "lost",
+  /** A request to the table had its effect, its answer was lost, and the client asked again. */
+  "again",
+  /** A request has no effect and fails. */
+  "refuse",
+  /** A node's process ends, and starts again. */
+  "restart",
+  /** A dispatcher goes to another node. */
+  "move",
+  /** A dispatcher becomes two. */
+  "split",
+  /** Two dispatchers of a table become one. */
+  "merge",
+  /** Clocks of nodes and functions are wrong, and run fast or slow. */
+  "clock",
+] as const;
+
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+export const DEFAULTS = { nodes: 4, dispatchers: 20, barriers: 20, maxFaults: 1_000_000 } as const;
+
+export function optionsFor(seed: number, other: Partial<SimulationOptions> = {}): SimulationOptions {
+  return { ...DEFAULTS, faults: new Set(FAULT_KINDS), ...other, seed };
+}
+
+/** The options of a run as arguments of `npm run simulate`; what is as always is left out. */
+export function commandFor(options: SimulationOptions): string {
+  const parts = [`npm run simulate -- --seed ${options.seed}`];
+  for (const name of ["nodes", "dispatchers", "barriers"] as const)
+    if (options[name] !== DEFAULTS[name]) parts.push(`--${name} ${options[name]}`);
+  if (options.maxFaults !== DEFAULTS.maxFaults) parts.push(`--max-faults ${options.maxFaults}`);
+  if (options.faults.size < FAULT_KINDS.length)
+    parts.push(`--faults ${options.faults.size === 0 ? "none" : [...options.faults].join(",")}`);
+  return parts.join(" ");
+}

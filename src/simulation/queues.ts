@@ -1,0 +1,142 @@
+import type { Ground } from "./process.ts";
+
+/** A message as a queue holds it. */
+export interface Stored {
+  readonly id: string;
+  readonly body: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Milliseconds of virtual time. */
+  readonly sentAt: number;
+  visibleAt: number;
+  receives: number;
+  receipt: string;
+}
+
+export interface Queue {
+  readonly name: string;
+  readonly messages: Set<Stored>;
+  readonly waiters: Set<() => void>;
+  cancelAlarm: (() => void) | undefined;
+  alarmAt: number;
+}
+
+/**
+ * Standard queues with the semantics of SQS: in any order, at least once, invisible while somebody has a message, visible
+ * again when it was not deleted in time. Faults: a message comes twice, or late.
+ */
+export class Queues {
+  readonly #ground: Ground;
+  readonly #queues = new Map<string, Queue>();
+  #messages = 0;
+  #receipts = 0;
+
+  constructor(ground: Ground) {
+    this.#ground = ground;
+  }
+
+  create(name: string): Queue {
+    let queue = this.#queues.get(name);
+    if (queue === undefined) {
+      queue = { name, messages: new Set(), waiters: new Set(), cancelAlarm: undefined, alarmAt: 0 };
+      this.#queues.set(name, queue);
+    }
+    return queue;
+  }
+
+  find(name: string): Queue | undefined {
+    return this.#queues.get(name);
+  }
+
+  remove(name: string): void {
+    this.#queues.delete(name);
+  }
+
+  /** @throws if there is no such queue */
+  put(name: string, body: string, attributes: Readonly<Record<string, string>>): void {
+    const queue = this.#queues.get(name);
+    if (queue === undefined) throw new Error(`there is no queue ${name}`);
+    const { timeline, faults, dice } = this.#ground;
+    const id = `m${++this.#messages}`;
+    const store = (delay: number) => {
+      const { now } = timeline;
+      const receipt = `r${++this.#receipts}`;
+      queue.messages.add({ id, body, attributes, sentAt: now, visibleAt: now + delay, receives: 0, receipt });
+    };
+    const late = faults.happens("delay", 0.02);
+    store(late ? dice.between(500, 60_000) : dice.between(1, 20));
+    if (faults.happens("duplicate", 0.03))
+      store(dice.chance(0.5) ? dice.between(1, 50) : dice.between(500, 180_000));
+    this.#alarm(queue);
+  }
+
+  /** Takes up to `most` visible messages, in any order, and hides them for so many ms. */
+  take(name: string, most: number, visibility: number): Stored[] {
+    const queue = this.#queues.get(name);
+    if (queue === undefined) throw new Error(`there is no queue ${name}`);
+    const { timeline, dice } = this.#ground;
+    const visible = [...queue.messages].filter((message) => message.visibleAt <= timeline.now);
+    const taken = dice.shuffle(visible).slice(0, most);
+    return taken.map((message) => {
+      message.visibleAt = timeline.now + visibility;
+      message.receives++;
+      message.receipt = `r${++this.#receipts}`;
+      return { ...message };
+    });
+  }
+
+  /** Waits until a queue has a visible message, or so many ms. */
+  async visible(name: string, ms: number, signal?: AbortSignal): Promise<void> {
+    const queue = this.#queues.get(name);
+    if (queue === undefined) throw new Error(`there is no queue ${name}`);
+    const { timeline } = this.#ground;
+    for (const message of queue.messages) if (message.visibleAt <= timeline.now) return;
+    await new Promise<void>((resolve) => {
+      const wake = () => {
+        queue.waiters.delete(wake);
+        cancel();
+        signal?.removeEventListener("abort", wake);
+        resolve();
+      };
+      const cancel = timeline.after(ms, wake);
+      queue.waiters.add(wake);
+      signal?.addEventListener("abort", wake, { once: true });
+      this.#alarm(queue);
+    });
+  }
+
+  /** Deletes what was received under a receipt. An old receipt may do nothing, as in SQS. @returns what is gone */
+  delete(name: string, receipt: string): Stored | undefined {
+    const queue = this.#queues.get(name);
+    for (const message of queue?.messages ?? [])
+      if (message.receipt === receipt) {
+        queue!.messages.delete(message);
+        return message;
+      }
+    return undefined;
+  }
+
+  hide(name: string, receipt: string, ms: number): void {
+    for (const message of this.#queues.get(name)?.messages ?? [])
+      if (message.receipt === receipt) message.visibleAt = this.#ground.timeline.now + ms;
+  }
+
+  /** Wakes who waits for a queue when its next message becomes visible. */
+  #alarm(queue: Queue): void {
+    if (queue.waiters.size === 0) return;
+    let next = Number.POSITIVE_INFINITY;
+    for (const { visibleAt } of queue.messages) if (visibleAt < next) next = visibleAt;
+    if (next === Number.POSITIVE_INFINITY) return;
+    if (queue.cancelAlarm !== undefined) {
+      if (queue.alarmAt <= next) return;
+      queue.cancelAlarm();
+    }
+    const { timeline } = this.#ground;
+    queue.alarmAt = next;
+    queue.cancelAlarm = timeline.after(next - timeline.now, () => {
+      queue.cancelAlarm = undefined;
+      // One message wakes one who waits, as a rule; whoever finds nothing waits again.
+      for (const wake of [...queue.waiters]) wake();
+      this.#alarm(queue);
+    });
+  }
+}

@@ -1,0 +1,194 @@
+import type { Root, RootChanges, RootConditions, RootResult } from "../maintainer/port.ts";
+import { type Space, spaceOf } from "../maintainer/space.ts";
+import { MemoryStore } from "../storage/memory.ts";
+import { Chaos } from "./chaos.ts";
+import { Dice } from "./dice.ts";
+import { Disk } from "./disk.ts";
+import { Downstream, tablesAtTheEnd } from "./downstream.ts";
+import { Faults } from "./faults.ts";
+import { ACTION_PREFIX, Functions } from "./functions.ts";
+import { makeWorkload } from "./makelog.ts";
+import { Monitors } from "./monitors.ts";
+import { Nodes } from "./nodes.ts";
+import type { FaultKind, SimulationOptions } from "./options.ts";
+import type { Ground, Wrongness } from "./process.ts";
+import { Queues, type Stored } from "./queues.ts";
+import { Timeline } from "./timeline.ts";
+import { Trace } from "./trace.ts";
+import { Judge, type Violation } from "./violation.ts";
+import { tableSpans } from "./workload.ts";
+
+/** After the last fault everything must be at its end in this time, in ms. */
+const PATIENCE = 20 * 60_000;
+/** Between two restarts, moves, splits or merges, in ms, about. */
+const CHAOS_EVERY = 6_000;
+
+export interface SimulationResult {
+  readonly seed: number;
+  readonly violation: Violation | undefined;
+  /** The same for the same seed and commit. */
+  readonly digest: string;
+  readonly closedByKind: Readonly<Record<string, number>>;
+  readonly faults: Partial<Record<FaultKind, number>>;
+  /** Milliseconds of virtual time. */
+  readonly time: number;
+  readonly requests: number;
+  readonly appliedAgain: number;
+  readonly steps: number;
+  /** The last lines of the trace, if something went wrong. */
+  readonly last: readonly string[];
+}
+
+class WatchedStore extends MemoryStore {
+  readonly #committed: (root: Root) => void;
+
+  constructor(committed: (root: Root) => void) {
+    super();
+    this.#committed = committed;
+  }
+
+  override async commitRoot(
+    space: Space,
+    conditions: RootConditions,
+    changes: RootChanges,
+  ): Promise<RootResult> {
+    const result = await super.commitRoot(space, conditions, changes);
+    if (result.committed) this.#committed(result.root);
+    return result;
+  }
+}
+
+/** Runs one world from its beginning to its end, or to the first thing that must not happen. */
+export async function simulate(options: SimulationOptions, traceLines = 60): Promise<SimulationResult> {
+  const timeline = new Timeline();
+  const faults = new Faults(options);
+  const ground: Ground = { timeline, faults, dice: new Dice(options.seed, "world") };
+  const trace = new Trace(timeline);
+  const judge = new Judge(trace);
+  const workload = makeWorkload(options);
+  const downstream = new Downstream(workload, judge);
+  const space = spaceOf({ high: 1n, low: 2n, name: "simulated", keyspace: "default" }, 0n);
+  const store = new WatchedStore((root) => monitors.committed(root));
+  const monitors = new Monitors(workload, store, space.text, downstream, judge);
+  const disk = new Disk((path, content) => downstream.file(path, content));
+  const queues = new Queues(ground);
+  const note = (who: string, what: string) => trace.note(who, what);
+
+  const setup = new Dice(options.seed, "setup");
+  const wrong = (most: number) => (): Wrongness =>
+    faults.possible("clock")
+      ? { offset: setup.between(-most, most), rate: setup.between(0.98, 1.02) }
+      : { offset: 0, rate: 1 };
+  const functions = new Functions(
+    ground,
+    store,
+    queues,
+    {
+      started: (invocation, messages) => note(invocation, `takes ${messages.map((one) => one.id).join(" ")}`),
+      did: (invocation, method, args) => note(invocation, `${method} ${describeArgs(method, args)}`),
+      ended: (invocation, how) => note(invocation, how),
+      threw: (invocation, error) => judge.fail("I10", `${invocation} threw ${error.stack}`),
+      sent: (invocation, message) => {
+        note(invocation, `to ${message.queue.slice(ACTION_PREFIX.length)} ${message.type}`);
+        monitors.sent(message);
+      },
+      handled: () => undefined,
+      deadLetter: (reason) => judge.fail("dead letter", reason),
+    },
+    2 + setup.below(4),
+    wrong(120_000),
+  );
+  const nodes = new Nodes(ground, {
+    workload,
+    disk,
+    queues,
+    world: {
+      judge,
+      downstream,
+      eventOf: (key) => monitors.eventOf(key),
+      note,
+      executes: (incarnation, event, action) => monitors.executes(incarnation, event, action),
+      closed: (incarnation) => monitors.closed(incarnation),
+    },
+    watcher: {
+      reported: (body, attributes) => monitors.reported(body, attributes),
+      obeyed: (_message: Stored) => undefined,
+    },
+    machines: Array.from({ length: options.nodes }, (_, index) => ({
+      name: `n${index + 1}`,
+      wrong: wrong(3_600_000)(),
+      encoding: setup.chance(0.5) ? ("protobuf" as const) : ("json" as const),
+      layout: setup.chance(0.3) ? ("dispatcher" as const) : ("node" as const),
+    })),
+  });
+  const names = [...nodes.machines.keys()];
+  for (const { tableId, from, to } of tableSpans(workload, options.dispatchers - 1, setup))
+    nodes.addCarrier({ id: nodes.newId(), tableId, from, to, node: setup.pick(names), start: 1n });
+  for (const machine of nodes.machines.values())
+    timeline.after(setup.between(0, 300), () => void nodes.start(machine));
+  void new Chaos(ground, nodes, options.dispatchers, (what) => note("scheduler", what)).run(CHAOS_EVERY);
+  timeline.after(workload.duration * 2 + 20_000, () => {
+    faults.over = true;
+    note("world", "no faults any more");
+    timeline.after(PATIENCE, () => {
+      const open = [...(monitors.root?.steps ?? [])].map(
+        ([key, { phase }]) => `${key.slice(-9)} is ${phase}`,
+      );
+      const left = [...nodes.unfinished(), ...open].join(", ");
+      judge.fail("I6", `not at the end ${PATIENCE / 60_000} minutes after the last fault: ${left}`);
+    });
+  });
+
+  await timeline.run(() => {
+    if (judge.violation !== undefined) return true;
+    const root = monitors.root;
+    if (root === undefined || root.steps.size > 0 || root.pending.length > 0) return false;
+    return nodes.unfinished().length === 0;
+  });
+  if (judge.violation === undefined) {
+    downstream.complete(disk.files);
+    if (monitors.root) checkRoster(monitors, nodes, judge);
+  }
+  functions.stopped = true;
+  return {
+    seed: options.seed,
+    violation: judge.violation,
+    digest: trace.digest(),
+    closedByKind: monitors.closedByKind,
+    faults: faults.counts,
+    time: timeline.now,
+    requests: functions.requests,
+    appliedAgain: downstream.appliedAgain,
+    steps: timeline.happened,
+    last: judge.violation ? trace.last(traceLines) : [],
+  };
+
+  /** At the end the roster is what the log says. */
+  function checkRoster(watched: Monitors, of: Nodes, by: Judge): void {
+    const roster = watched.rosterOf(watched.root!);
+    const expected = tablesAtTheEnd(workload).map((table) => `${table.tableId} in ${table.schema.id}`);
+    const known = [...roster.tables.values()].map((table) => `${table.tableId} in ${table.schemaId}`);
+    if (expected.sort().join() !== known.sort().join())
+      by.fail("roster", `tables are ${known.join()} and should be ${expected.join()}`);
+    for (const carrier of of.carriers.values())
+      if (!carrier.over && roster.find(carrier.id)?.life.life !== carrier.running?.life)
+        by.fail("roster", `dispatcher ${carrier.id} is known in another life`);
+  }
+}
+
+function describeArgs(method: string, args: readonly unknown[]): string {
+  if (method === "commitRoot") {
+    const changes = args[2] as RootChanges;
+    const { step, open, roster, remove } = changes;
+    return [
+      step && `${step.key.slice(-9)} ${step.step.phase}`,
+      open && `open ${open.key.slice(-9)}`,
+      roster && `roster ${roster.version}`,
+      remove && `remove ${remove.slice(-9)}`,
+    ]
+      .filter(Boolean)
+      .join(", ");
+  }
+  const name = args[0] as { key?: string } | undefined;
+  return name?.key ? name.key.slice(-9) : "";
+}

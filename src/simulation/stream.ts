@@ -1,0 +1,70 @@
+import type { Dispatcher } from "../dispatcher/dispatcher.ts";
+import { capped, type Incarnation, reach } from "./carrier.ts";
+import { short } from "./downstream.ts";
+import type { Ground } from "./process.ts";
+import type { LogEvent } from "./workload.ts";
+
+/** How a stream came to its end: that of the log, of its table, or because its dispatcher is being closed. */
+export type StreamEnd = "finished" | "dropped" | "closing";
+
+/**
+ * Gives a dispatcher what the log has for it from where it starts, as the source has it, and keeps count of what is durable.
+ * Ends without an answer when its process ends.
+ */
+export async function runStream(
+  incarnation: Incarnation,
+  dispatcher: Dispatcher,
+  { dice, timeline }: Ground,
+  note: (who: string, what: string) => void,
+): Promise<StreamEnd> {
+  const { carrier, process } = incarnation;
+  const { items } = carrier;
+  const from = carrier.reported;
+  const sleep = (ms: number) => new Promise<void>((resolve) => process.clock.after(ms, resolve));
+  note(incarnation.name, `accepted as life ${dispatcher.life % 10_000_000n}`);
+  incarnation.dispatcher = dispatcher;
+  for (const [index, item] of items.entries()) {
+    const { commitTs, isSyncPoint } =
+      "row" in item ? { ...item.row, isSyncPoint: false } : item.event.capture.key;
+    if (commitTs < from || (commitTs === from && !isSyncPoint)) continue;
+    if ("row" in item && (item.row.key < carrier.from || item.row.key >= carrier.to)) continue;
+    const ms = ("row" in item ? item.row.at : item.event.at) - timeline.now;
+    await sleep(Math.max(0, ms) + (ms > -50 || dice.chance(0.2) ? dice.between(0, 30) : 0));
+    if (!incarnation.fed) return "closing";
+    if ("row" in item) await dispatcher.write([item.row.row]);
+    else {
+      await meet(item.event);
+      reach(carrier, commitTs);
+      // What follows is not before the next item's time: so far the stream is resolved.
+      const next = items[index + 1];
+      const nextTs = next && ("row" in next ? next.row.commitTs : next.event.capture.key.commitTs);
+      if (nextTs !== undefined && nextTs > commitTs && dice.chance(0.3)) reach(carrier, nextTs - 1n);
+      if (drops(item.event, carrier.tableId)) return "dropped";
+    }
+    if (dice.chance(0.6)) carrier.reported = capped(carrier);
+  }
+  if (!incarnation.fed) return "closing";
+  while (!(await dispatcher.flush().then(...SUCCESS))) await sleep(500);
+  while (dispatcher.outstanding) await sleep(200);
+  return "finished";
+
+  async function meet({ capture }: LogEvent): Promise<void> {
+    for (;;) {
+      try {
+        note(incarnation.name, `comes to ${short(capture.key)}`);
+        return await dispatcher.handle(capture);
+      } catch {
+        // An event that blocks nobody could not be written: the sink has failed, the stream comes to it again.
+        incarnation.forget(capture.key);
+        await sleep(500);
+      }
+    }
+  }
+}
+
+const SUCCESS = [() => true, () => false] as const;
+
+function drops({ capture: { needDroppedTables } }: LogEvent, tableId: bigint): boolean {
+  if (needDroppedTables === undefined || tableId === 0n) return false;
+  return needDroppedTables.TableIDs === undefined || needDroppedTables.TableIDs.includes(tableId);
+}

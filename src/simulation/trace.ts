@@ -1,0 +1,33 @@
+import { createHash } from "node:crypto";
+import type { Timeline } from "./timeline.ts";
+
+/** Lines that are kept for people; the digest is over all of them. */
+const KEPT = 2_000;
+
+/** All that happens in a run, as text: its digest says whether two runs are the same, its end what led to a fault. */
+export class Trace {
+  readonly #timeline: Timeline;
+  readonly #hash = createHash("sha256");
+  readonly #last: string[] = [];
+  lines = 0;
+
+  constructor(timeline: Timeline) {
+    this.#timeline = timeline;
+  }
+
+  note(who: string, what: string): void {
+    const line = `${(this.#timeline.now / 1000).toFixed(4).padStart(9)}  ${who.padEnd(9)} ${what}`;
+    this.#hash.update(line).update("\n");
+    this.#last[this.lines++ % KEPT] = line;
+  }
+
+  /** The last lines, oldest first. */
+  last(count: number): string[] {
+    const from = Math.max(0, this.lines - Math.min(count, KEPT));
+    return Array.from({ length: this.lines - from }, (_, index) => this.#last[(from + index) % KEPT]!);
+  }
+
+  digest(): string {
+    return this.#hash.copy().digest("hex").slice(0, 32);
+  }
+}
