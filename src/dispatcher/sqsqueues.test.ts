@@ -1,3 +1,5 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { expect, it } from "vitest";
 import { startSqs } from "../local/engines.ts";
 import { SqsQueues } from "./sqsqueues.ts";
@@ -29,4 +31,27 @@ it("sends while more queues are polled than an SDK client has connections", asyn
   await Promise.all(polls);
   queues.destroy();
   await engine.stop();
+});
+
+it("waits for a name that SQS holds back because its queue was just deleted", async () => {
+  let requests = 0;
+  // The engine here gives a name away at once. This is the answer that SQS gives, twice, before it does.
+  const server = createServer((request, answer) => {
+    request.resume();
+    const refused = ++requests <= 2;
+    const body = refused
+      ? { __type: "com.amazonaws.sqs#QueueDeletedRecently", message: "You must wait 60 seconds" }
+      : { QueueUrl: "the-queue" };
+    answer.writeHead(refused ? 400 : 200, { "content-type": "application/x-amz-json-1.0" });
+    answer.end(JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const credentials = { accessKeyId: "test", secretAccessKey: "test" };
+  const queues = new SqsQueues({ endpoint, region: "us-east-1", credentials }, 1);
+  expect(await queues.createQueue("q")).toBe("the-queue");
+  expect(requests).toBe(3);
+  queues.destroy();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
 });

@@ -14,6 +14,10 @@ import type { QueueClient, QueueMessage, ReceivedMessage } from "./ports.ts";
 /** Seconds for which a received action is not delivered again; a longer write extends it. */
 const VISIBILITY_SECONDS = 30;
 
+/** SQS refuses the name of a queue for 60 s after it was deleted: a dispatcher that goes and comes back waits so long. */
+const RECREATE_EVERY_MS = 5_000;
+const RECREATE_ATTEMPTS = 15;
+
 /**
  * Queues on SQS. Each queue that is polled holds a connection for as long as its long poll lasts, and the SDK's default is 50
  * connections: with more queues than that, reports would wait for polls to end. So the client is made here, without a bound;
@@ -21,9 +25,14 @@ const VISIBILITY_SECONDS = 30;
  */
 export class SqsQueues implements QueueClient {
   readonly #client: SQSClient;
+  readonly #recreateEveryMs: number;
 
-  /** @param config of the SDK client: region, credentials, endpoint as needed */
-  constructor(config: Omit<SQSClientConfig, "requestHandler"> = {}) {
+  /**
+   * @param config of the SDK client: region, credentials, endpoint as needed
+   * @param recreateEveryMs between attempts to create a queue whose name SQS holds back
+   */
+  constructor(config: Omit<SQSClientConfig, "requestHandler"> = {}, recreateEveryMs = RECREATE_EVERY_MS) {
+    this.#recreateEveryMs = recreateEveryMs;
     const agent = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY };
     this.#client = new SQSClient({
       ...config,
@@ -37,13 +46,18 @@ export class SqsQueues implements QueueClient {
   }
 
   async createQueue(name: string): Promise<string> {
-    const { QueueUrl } = await this.#client.send(
-      new CreateQueueCommand({
-        QueueName: name,
-        Attributes: { VisibilityTimeout: String(VISIBILITY_SECONDS) },
-      }),
-    );
-    return QueueUrl!;
+    const command = new CreateQueueCommand({
+      QueueName: name,
+      Attributes: { VisibilityTimeout: String(VISIBILITY_SECONDS) },
+    });
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return (await this.#client.send(command)).QueueUrl!;
+      } catch (error) {
+        if (!isRecentlyDeleted(error) || attempt === RECREATE_ATTEMPTS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, this.#recreateEveryMs));
+      }
+    }
   }
 
   async deleteQueue(url: string): Promise<void> {
@@ -101,4 +115,8 @@ export class SqsQueues implements QueueClient {
       }),
     );
   }
+}
+
+function isRecentlyDeleted(error: unknown): boolean {
+  return error instanceof Error && /QueueDeletedRecently/.test(error.name);
 }

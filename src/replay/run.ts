@@ -1,5 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
 import type { Dispatcher } from "../dispatcher/dispatcher.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import type { QueueClient } from "../dispatcher/ports.ts";
@@ -22,7 +23,6 @@ export interface ReplayOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-const TRIGGER_ID = dispatcherKey({ high: 0n, low: 1n });
 /** Rows handed to the sink at a time. */
 const ROWS_AT_A_TIME = 200;
 
@@ -38,7 +38,9 @@ export class Replay {
   readonly #streams: Promise<void>[] = [];
   readonly #known = new Set<bigint>();
   readonly #failed = Promise.withResolvers<never>();
-  #lastDispatcher = 1n;
+  /** Ids name queues, too: two replays on one deployment may not share any, nor may one take up a name just deleted. */
+  readonly #high = randomBytes(8).readBigUInt64BE();
+  #lastDispatcher = 0n;
 
   constructor(plan: Plan, timings: Timings, options: ReplayOptions) {
     this.#plan = plan;
@@ -65,13 +67,14 @@ export class Replay {
       );
     await Promise.all(this.#nodes.map((node) => node.start()));
     const [first] = this.#nodes as [CaptureNode];
-    await first.open(TRIGGER_ID, []);
+    const triggerId = this.#nextId();
+    await first.open(triggerId, []);
     const trigger = await first.createDispatcher({
-      id: TRIGGER_ID,
+      id: triggerId,
       tableId: 0n,
       schemaId: 0n,
       checkpointTs: 1n,
-      sink: this.#sink(TRIGGER_ID),
+      sink: this.#sink(triggerId),
     });
     this.#follow(this.#runTrigger(trigger));
     try {
@@ -127,8 +130,7 @@ export class Replay {
     const { spans } = this.#options;
     for (let span = 0; span < spans; span++) {
       const node = this.#nodes[(Number(plan.tableId) + span) % this.#nodes.length]!;
-      this.#lastDispatcher += 1n;
-      const id = dispatcherKey({ high: plan.tableId, low: this.#lastDispatcher });
+      const id = this.#nextId();
       const created = node.createDispatcher({
         id,
         tableId: plan.tableId,
@@ -178,6 +180,11 @@ export class Replay {
     this.#timings.arrived(event, dispatcher.config.id);
     await dispatcher.handle(event);
     this.#timings.gone(event);
+  }
+
+  #nextId(): DispatcherKey {
+    this.#lastDispatcher += 1n;
+    return dispatcherKey({ high: this.#high, low: this.#lastDispatcher });
   }
 
   #sink(id: string): StorageSink {
