@@ -1,11 +1,12 @@
 import { create } from "@bufbuild/protobuf";
+import { hexId } from "../protocol/hexid.ts";
 import { type DispatcherID, DispatcherIDSchema } from "../protocol/messages.ts";
 
 /** A dispatcher's 128-bit id as 32 lower-case hex digits: a map key, and what people see. */
 export type DispatcherKey = string;
 
 export function dispatcherKey(id: Pick<DispatcherID, "high" | "low">): DispatcherKey {
-  return id.high.toString(16).padStart(16, "0") + id.low.toString(16).padStart(16, "0");
+  return hexId(id.high, id.low);
 }
 
 /** The inverse of `dispatcherKey`. */

@@ -13,9 +13,9 @@ import { Outbox } from "../maintainer/outbox.ts";
 import type { ActionMessage, Port } from "../maintainer/port.ts";
 import type { Program } from "../maintainer/program.ts";
 import { DEFAULT_SETTINGS } from "../maintainer/session.ts";
-import { decode } from "../protocol/codec.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import { keyText } from "../protocol/eventkey.ts";
+import { decodeReports } from "../protocol/foldedreports.ts";
 import { MemoryStore } from "../storage/memory.ts";
 import { attributesOf, FIRST_TS, Fleet, PREFIX, requestId, type Shape } from "./fleet.ts";
 import { T0 } from "./simulation.ts";
@@ -196,7 +196,7 @@ async function oneBarrier(timed: TimedMaintainer, key: EventKey): Promise<CpuRow
   const statuses = 2 * (timed.fleet.shape.dispatchers + 1);
   const bodies = [...waiting, ...passed].map((message) => message.body);
   const decoding = timeOfWork(() => {
-    for (const body of bodies) decode("BlockStatusRequest", "json", body);
+    for (const body of bodies) decodeReports("json", body);
   });
   const parsing = timeOfWork(() => {
     for (const body of bodies) JSON.parse(body);

@@ -5,13 +5,8 @@ import type { MembershipChange, Sender } from "../barrier/membership.ts";
 import { routeBytes } from "../barrier/routes.ts";
 import { decode, type Encoding, MalformedMessage, parseEncoding } from "../protocol/codec.ts";
 import { keyText, parseKeyText } from "../protocol/eventkey.ts";
-import {
-  BlockStage,
-  type ChangefeedID,
-  DoneAction,
-  type State,
-  type TableSpanBlockStatus,
-} from "../protocol/messages.ts";
+import { decodeReports, type FoldedStatus } from "../protocol/foldedreports.ts";
+import { BlockStage, type ChangefeedID, DoneAction, type State } from "../protocol/messages.ts";
 import { openingChanges, registrationChanges, statusChanges } from "./intakemembership.ts";
 import { type Space, spaceOf } from "./space.ts";
 
@@ -157,20 +152,16 @@ export function spaceFor(changefeed: ChangefeedID | undefined, mode: bigint): Sp
 }
 
 function reportsOf(message: StatusMessage, sender: Sender, encoding: Encoding): Intake {
-  const request = decode("BlockStatusRequest", encoding, message.body);
+  const request = decodeReports(encoding, message.body);
   const space = spaceFor(request.changefeedID, request.mode);
   const reports: Report[] = [];
   const faults: string[] = [];
-  const seen = new Set<string>();
-  for (const [index, status] of request.blockStatuses.entries()) {
+  const seen = new Map<string, Set<string>>();
+  for (const [index, status] of request.statuses.entries()) {
     try {
       const report = reportOf(status, sender, message, index);
       refuseRedoSyncpoint(space, report);
-      const again = `${report.key}/${report.stage}/${report.done}/${report.digest}`;
-      const lives = report.lives.filter(({ id, life }) => {
-        const one = `${again}/${id}/${life}`;
-        return !seen.has(one) && seen.add(one);
-      });
+      const lives = request.statuses.length === 1 ? report.lives : firstTime(report, seen);
       if (lives.length > 0) reports.push({ ...report, lives });
     } catch (error) {
       if (!(error instanceof MalformedMessage || error instanceof InvalidState)) throw error;
@@ -181,6 +172,17 @@ function reportsOf(message: StatusMessage, sender: Sender, encoding: Encoding): 
     inputs: [{ space, message, epoch: undefined, membership: undefined, reports, replyQueue: "" }],
     faults,
   };
+}
+
+/** Lives that have not reported the same in an earlier status of the request (protocol.md M1a). */
+function firstTime(report: Report, seen: Map<string, Set<string>>): readonly ReportedLife[] {
+  const same = `${report.key}/${report.stage}/${report.done}/${report.digest}`;
+  const before = seen.get(same) ?? new Set<string>();
+  seen.set(same, before);
+  return report.lives.filter(({ id, life }) => {
+    const one = `${id}/${life}`;
+    return !before.has(one) && before.add(one);
+  });
 }
 
 /** protocol.md M17. @throws MalformedMessage */
@@ -200,12 +202,7 @@ const DONE_KINDS = {
   [DoneAction.PASS_DONE]: "pass",
 } as const;
 
-function reportOf(
-  status: TableSpanBlockStatus,
-  sender: Sender,
-  message: StatusMessage,
-  index: number,
-): Report {
+function reportOf(status: FoldedStatus, sender: Sender, message: StatusMessage, index: number): Report {
   const { state } = status;
   if (state === undefined) throw new MalformedMessage("state is absent: say what the dispatcher is at");
   if (state.BlockTs === 0n) throw new MalformedMessage("BlockTs is 0: name the event's commitTs");
@@ -277,16 +274,15 @@ const REGISTERED_STAGES: Partial<Record<BlockStage, Report["stage"]>> = {
   [BlockStage.DONE]: "written",
 };
 
-function livesOf(status: TableSpanBlockStatus, sender: Sender): ReportedLife[] {
-  const { ID, dispatcherIDs, lives, life } = status;
-  if (dispatcherIDs.length > 0 && lives.length > 0 && lives.length !== dispatcherIDs.length)
+function livesOf({ ID, ids, lives, life }: FoldedStatus, sender: Sender): ReportedLife[] {
+  if (ids.length > 0 && lives.length > 0 && lives.length !== ids.length)
     throw new MalformedMessage(
-      `lives has ${lives.length} entries and dispatcherIDs ${dispatcherIDs.length}: give one for each`,
+      `lives has ${lives.length} entries and dispatcherIDs ${ids.length}: give one for each`,
     );
-  const named = dispatcherIDs.map((id, index) => ({ id: dispatcherKey(id), life: lives[index] ?? life }));
+  const named = ids.map((id, index) => ({ id, life: lives[index] ?? life }));
   if (ID !== undefined && (ID.high !== 0n || ID.low !== 0n)) {
     const id = dispatcherKey(ID);
-    if (!named.some((one) => one.id === id)) named.push({ id, life });
+    if (!ids.includes(id)) named.push({ id, life });
   }
   if (named.length === 0) throw new MalformedMessage("no dispatcher: set ID or dispatcherIDs");
   if (sender.start > 0n && named.some((one) => one.life === 0n))
