@@ -20,9 +20,44 @@ export function completeVersions(marks: ReadonlySet<CompleteMark>, chunkId: numb
   return versions;
 }
 
+/** What an event asks of one chunk. */
+interface Touched {
+  readonly required: readonly Life[];
+  /** Its table was added later, or its life started behind the event, at the DDL's own commitTs too: it is written. */
+  readonly witness: Life | undefined;
+}
+
+/** Chunks never change and an event is judged many times on the same ones, so each pair is looked at once. */
+const touchedBy = new WeakMap<BlockEvent, WeakMap<DispatcherChunk, Touched>>();
+
+function touchedIn(chunk: DispatcherChunk, event: BlockEvent): Touched {
+  let chunks = touchedBy.get(event);
+  if (chunks === undefined) {
+    chunks = new WeakMap();
+    touchedBy.set(event, chunks);
+  }
+  let touched = chunks.get(chunk);
+  if (touched === undefined) {
+    touched = lookAt(chunk, event);
+    chunks.set(chunk, touched);
+  }
+  return touched;
+}
+
+function lookAt(chunk: DispatcherChunk, event: BlockEvent): Touched {
+  const required: Life[] = [];
+  let witness: Life | undefined;
+  for (const life of chunk.lives) {
+    if (!touches(event, life)) continue;
+    if (!isPast(life.since, event.key)) required.push(life);
+    else witness ??= life;
+  }
+  return { required: required.length === chunk.lives.length ? chunk.lives : required, witness };
+}
+
 /** The lives of a chunk that an event touches and that do not have it behind them (protocol.md M4, R10). */
-export function requiredLives(chunk: DispatcherChunk, event: BlockEvent): Life[] {
-  return chunk.lives.filter((life) => touches(event, life) && !isPast(life.since, event.key));
+export function requiredLives(chunk: DispatcherChunk, event: BlockEvent): readonly Life[] {
+  return touchedIn(chunk, event).required;
 }
 
 /** Whether an older complete version of its chunk speaks for a life: it stood there then, and was touched then. */
@@ -73,18 +108,10 @@ export function judgeWaiting(
   const chunks: DispatcherChunk[] = [];
   let lives = 0;
   for (const chunk of roster.dispatchers) {
-    let required = 0;
-    for (const life of chunk.lives) {
-      if (!touches(event, life)) continue;
-      if (isPast(life.since, event.key)) {
-        // Its table was added later, or its life started behind the event, at the DDL's own commitTs too: it is written.
-        if (roster.opened) return { verdict: "past", witness: life };
-        continue;
-      }
-      required++;
-    }
-    lives += required;
-    if (required > 0 && !marks.has(completeMark(chunk))) chunks.push(chunk);
+    const { required, witness } = touchedIn(chunk, event);
+    if (witness && roster.opened) return { verdict: "past", witness };
+    lives += required.length;
+    if (required.length > 0 && !marks.has(completeMark(chunk))) chunks.push(chunk);
   }
   const tables = uncoveredTables(roster, event, lateTablesHold);
   const trigger = involvesTrigger(event.influence) ? roster.trigger() : undefined;
@@ -139,7 +166,7 @@ export function requiredToPass(
   chunk: DispatcherChunk,
   event: BlockEvent,
   writer: { readonly chunk: number; readonly slot: number } | undefined,
-): Life[] {
+): readonly Life[] {
   const required = requiredLives(chunk, event);
   return writer?.chunk === chunk.id ? required.filter((life) => life.slot !== writer.slot) : required;
 }

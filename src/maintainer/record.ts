@@ -19,7 +19,7 @@ export function requiredFor(
   chunk: DispatcherChunk,
   event: BlockEvent,
   writer: Grant | undefined,
-): Life[] {
+): readonly Life[] {
   return count === "waiting" ? requiredLives(chunk, event) : requiredToPass(chunk, event, writer);
 }
 
@@ -36,10 +36,14 @@ interface Share {
 
 function sharesOf(places: readonly Place[]): Share[] {
   const shares = new Map<number, Share>();
+  let share: Share | undefined;
   for (const { chunk, life } of places) {
-    const share = shares.get(chunk.id) ?? { chunk, slots: new Set<number>() };
+    // Lives of one chunk come one after the other in a folded report.
+    if (share?.chunk !== chunk) {
+      share = shares.get(chunk.id) ?? { chunk, slots: new Set<number>() };
+      shares.set(chunk.id, share);
+    }
     share.slots.add(life.slot);
-    shares.set(chunk.id, share);
   }
   return [...shares.values()];
 }
@@ -100,6 +104,17 @@ export function* record(
   }
 }
 
+const NOBODY: ReadonlySet<number> = new Set();
+
+/** The slots that are not those of required lives. */
+function beyond(slots: ReadonlySet<number>, required: readonly Life[]): number[] {
+  let needed = 0;
+  for (const life of required) if (slots.has(life.slot)) needed++;
+  if (needed === slots.size) return [];
+  const all = new Set(required.map((life) => life.slot));
+  return [...slots].filter((slot) => !all.has(slot));
+}
+
 function* recordShare(
   session: Session,
   key: string,
@@ -110,15 +125,13 @@ function* recordShare(
   const mark = completeMark(chunk);
   const memory = session.barrier(key)[count];
   const required = requiredFor(count, chunk, event, writerFor(session, key, count));
-  const needed = new Set(required.map((life) => life.slot));
-  const known = memory.tallies.get(chunk.id) ?? new Set<number>();
+  const known = memory.tallies.get(chunk.id) ?? NOBODY;
   // A WAITING that this roster does not ask for may be asked for by a later one, after a rename. A Pass is not.
-  const extras = count === "waiting" ? [...slots].filter((slot) => !needed.has(slot)) : [];
-  const reported = new Set([...known, ...slots]);
+  const extras = count === "waiting" ? beyond(slots, required) : [];
   const complete = (versions: readonly number[], all: ReadonlySet<number>) =>
     required.length > 0 && missingLives(required, event, all, versions).length === 0;
 
-  if (memory.marks.has(mark) || complete([], reported)) {
+  if (memory.marks.has(mark) || complete([], known.size === 0 ? slots : known.union(slots))) {
     const unknown = extras.filter((slot) => !known.has(slot));
     if (unknown.length === 0) return { mark, stamp: 0 };
     const tally = yield* ask("touchTally", session.name(key), count, chunk.id, { add: unknown });
@@ -126,7 +139,8 @@ function* recordShare(
     return { mark, stamp: tally.stamp };
   }
 
-  const add = [...slots].filter((slot) => !known.has(slot) && (needed.has(slot) || count === "waiting"));
+  const asked = count === "waiting" ? undefined : new Set(required.map((life) => life.slot));
+  const add = [...slots].filter((slot) => !known.has(slot) && (asked === undefined || asked.has(slot)));
   if (add.length === 0) return { mark: undefined, stamp: 0 };
   const tally = yield* ask("touchTally", session.name(key), count, chunk.id, { add });
   session.learnTally(key, count, tally);

@@ -1,6 +1,6 @@
 import { isPast } from "../barrier/event.ts";
 import { senderMismatch } from "../barrier/membership.ts";
-import { isReplicating, type Place, type Roster } from "../barrier/roster.ts";
+import { isReplicating, type NodeEntry, type Place, type Roster } from "../barrier/roster.ts";
 import { type Grant, grantIndex, saysWritten } from "../barrier/step.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
 import { doneReports } from "./done.ts";
@@ -128,8 +128,10 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
     const notReplicating: Place[] = [];
     const early: Report["lives"][number][] = [];
     let stale = 0;
+    const key = parseKeyText(report.key);
+    const node = roster?.nodes.get(report.sender.node);
     for (const one of report.lives) {
-      const known = roster === undefined ? undefined : classify(roster, report, one);
+      const known = roster === undefined ? undefined : classify(roster, node, report, one);
       if (known === undefined || known === "early") {
         // The roster has moved on since the registration was accepted: its next life speaks for itself.
         if (report.registered) stale++;
@@ -143,7 +145,7 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
         sorted.mismatched.push({ report, reason: mismatch(roster!, report, one.id) });
       else if ("orphan" in known) sorted.orphans.push({ report, target: known.orphan });
       else if (report.stage === "waiting" && !isReplicating(known.life)) notReplicating.push(known);
-      else if (report.stage !== "done" && isPast(known.life.since, parseKeyText(report.key))) stale++;
+      else if (report.stage !== "done" && isPast(known.life.since, key)) stale++;
       else places.push(known);
     }
     if (places.length > 0) sorted.placed.push({ report, places });
@@ -172,12 +174,12 @@ function mismatch(roster: Roster, { sender }: Report, id: string): string {
 
 function classify(
   roster: Roster,
+  node: NodeEntry | undefined,
   report: Report,
   { id, life }: Report["lives"][number],
 ): Place | { orphan: Target } | "early" | "stale" | "mismatch" {
   const { sender } = report;
   const isNew = sender.start > 0n;
-  const node = roster.nodes.get(sender.node);
   if (senderMismatch(node, sender) !== undefined) return "mismatch";
   if (node && sender.start < node.start) return "stale";
   const named = isNew ? life : BigInt(sender.sentAt);

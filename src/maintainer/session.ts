@@ -270,8 +270,10 @@ export class Session {
   }
 
   /** Where lives stand in the present roster; those that are no longer current are left out. */
-  *placesNow(places: readonly Place[]): Program<Place[]> {
+  *placesNow(places: readonly Place[]): Program<readonly Place[]> {
     const roster = yield* this.roster();
+    // Chunks never change: who stands in one of the present roster stands there still.
+    if (places.every(({ chunk }) => roster.chunks.get(chunk.id) === chunk)) return places;
     const now: Place[] = [];
     for (const { life } of places) {
       const place = roster.find(life.id);
