@@ -5,13 +5,14 @@ import type { Outcome } from "../barrier/membership.ts";
 import type { Life, Roster } from "../barrier/roster.ts";
 import { type Encoding, encode } from "../protocol/codec.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
+import { encodeAnswers, type FoldedAnswer } from "../protocol/foldedanswers.ts";
 import {
   Action,
   DispatcherIDSchema,
   type DispatcherStatus,
   DispatcherStatusSchema,
+  type HeartBeatResponse,
   HeartBeatResponseSchema,
-  InfluencedDispatchersSchema,
   InfluenceType,
   OperatorType,
   ScheduleAction,
@@ -50,6 +51,8 @@ export interface ToCreate {
 interface Line {
   readonly kind: Kind;
   readonly key: string;
+  /** What is said, without to whom. */
+  readonly head: DispatcherStatus;
   /** Old nodes are told a DB or All Pass by influence, new ones by id (protocol.md M12). */
   readonly influence: Influence | undefined;
   readonly targets: Map<DispatcherKey, Target>;
@@ -63,6 +66,9 @@ export class Outbox {
   readonly #space: Space;
   readonly #queues = new Map<string, Map<string, Line>>();
   readonly #ready: ActionMessage[] = [];
+  /** Heads of lines by their names: the same for all queues. */
+  readonly #heads = new Map<string, DispatcherStatus>();
+  #response: HeartBeatResponse | undefined;
   #roster: Roster | undefined;
   #epoch = 0n;
 
@@ -169,9 +175,9 @@ export class Outbox {
       const sorted = [...lines.values()].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
       const node = this.#nodeOf(sorted);
       const encoding = node?.encoding ?? "json";
-      const statuses = sorted.map((line) => this.#status(line, (node?.start ?? 0n) > 0n));
+      const answers = sorted.map((line) => answerOf(line, (node?.start ?? 0n) > 0n));
       const about = [...new Set(sorted.filter((line) => line.kind !== "ack").map((line) => line.key))];
-      for (const body of this.#bodies(statuses, encoding, limit))
+      for (const body of this.#bodies(answers, encoding, limit))
         messages.push({ queue, type: "HeartBeatResponse", encoding, body, about });
     }
     this.#queues.clear();
@@ -189,15 +195,33 @@ export class Outbox {
   }
 
   #add(kind: Kind, key: string, targets: readonly Target[], influence?: Influence): void {
+    const name = `${kind}/${key}/${influence ? "wide" : ""}`;
+    let queue: string | undefined;
+    let line: Line | undefined;
     for (const target of targets) {
       if (target.queue === "") continue;
-      const lines = this.#queues.get(target.queue) ?? new Map<string, Line>();
-      this.#queues.set(target.queue, lines);
-      const name = `${kind}/${key}/${influence ? "wide" : ""}`;
-      const line = lines.get(name) ?? { kind, key, influence, targets: new Map() };
-      lines.set(name, line);
+      if (line === undefined || target.queue !== queue) {
+        queue = target.queue;
+        line = this.#line(queue, name, kind, key, influence);
+      }
       line.targets.set(target.id, target);
     }
+  }
+
+  #line(queue: string, name: string, kind: Kind, key: string, influence: Influence | undefined): Line {
+    let lines = this.#queues.get(queue);
+    if (lines === undefined) {
+      lines = new Map();
+      this.#queues.set(queue, lines);
+    }
+    let line = lines.get(name);
+    if (line === undefined) {
+      const head = this.#heads.get(name) ?? headOf(kind, key, influence);
+      this.#heads.set(name, head);
+      line = { kind, key, head, influence, targets: new Map() };
+      lines.set(name, line);
+    }
+    return line;
   }
 
   /** A queue of a single dispatcher always names it (protocol.md M12). */
@@ -209,66 +233,62 @@ export class Outbox {
       this.#add("pass", key, [target], (perQueue.get(target.queue) ?? 0) > 1 ? influence : undefined);
   }
 
-  #status(line: Line, isNew: boolean): DispatcherStatus {
-    const { commitTs, isSyncPoint } = parseKeyText(line.key);
-    const about = { CommitTs: commitTs, IsSyncPoint: isSyncPoint };
-    const targets = [...line.targets.values()];
-    const wide = line.influence;
-    return create(DispatcherStatusSchema, {
-      influencedDispatchers: wide
-        ? {
-            InfluenceType: wide.type === "DB" ? InfluenceType.DB : InfluenceType.All,
-            ...(wide.type === "DB" && { SchemaID: wide.schemaId }),
-            // Present and empty: old nodes read it (protocol.md section 1).
-            excludeDispatcherId: create(DispatcherIDSchema),
-          }
-        : { InfluenceType: InfluenceType.Normal, DispatcherIDs: targets.map((one) => dispatcherId(one.id)) },
-      ...(isNew && !wide && { lives: targets.map((one) => one.life) }),
-      ...(line.kind === "ignored" && { ignoredBlockStatus: about }),
-      ...(line.kind === "ack" && { ack: about }),
-      ...(line.kind === "write" && { action: { action: Action.Write, ...about } }),
-      ...(line.kind === "pass" && { action: { action: Action.Pass, ...about } }),
-    });
+  *#bodies(answers: readonly FoldedAnswer[], encoding: Encoding, limit: number): Iterable<string> {
+    const body = encodeAnswers(encoding, this.#envelope(), answers);
+    if (Buffer.byteLength(body) <= limit) yield body;
+    else if (answers.length > 1) {
+      const half = answers.length >> 1;
+      yield* this.#bodies(answers.slice(0, half), encoding, limit);
+      yield* this.#bodies(answers.slice(half), encoding, limit);
+    } else {
+      for (const part of halves(answers[0]!)) yield* this.#bodies([part], encoding, limit);
+    }
   }
 
-  *#bodies(statuses: readonly DispatcherStatus[], encoding: Encoding, limit: number): Iterable<string> {
-    const body = encode(
-      "HeartBeatResponse",
-      encoding,
-      create(HeartBeatResponseSchema, {
+  #envelope(): HeartBeatResponse {
+    if (this.#response?.maintainerEpoch !== this.#epoch)
+      this.#response = create(HeartBeatResponseSchema, {
         changefeedID: changefeedMessage(this.#space),
-        dispatcherStatuses: [...statuses],
         mode: this.#space.mode,
         maintainerEpoch: this.#epoch,
-      }),
-    );
-    if (Buffer.byteLength(body) <= limit) yield body;
-    else if (statuses.length > 1) {
-      const half = statuses.length >> 1;
-      yield* this.#bodies(statuses.slice(0, half), encoding, limit);
-      yield* this.#bodies(statuses.slice(half), encoding, limit);
-    } else {
-      for (const part of halves(statuses[0]!)) yield* this.#bodies([part], encoding, limit);
-    }
+      });
+    return this.#response;
   }
 }
 
-/** A status that is too long for a message, as two with half of the dispatchers each. */
-function halves(status: DispatcherStatus): DispatcherStatus[] {
-  const ids = status.influencedDispatchers?.DispatcherIDs ?? [];
+function headOf(kind: Kind, key: string, wide: Influence | undefined): DispatcherStatus {
+  const { commitTs, isSyncPoint } = parseKeyText(key);
+  const about = { CommitTs: commitTs, IsSyncPoint: isSyncPoint };
+  return create(DispatcherStatusSchema, {
+    influencedDispatchers: wide
+      ? {
+          InfluenceType: wide.type === "DB" ? InfluenceType.DB : InfluenceType.All,
+          ...(wide.type === "DB" && { SchemaID: wide.schemaId }),
+          // Present and empty: old nodes read it (protocol.md section 1).
+          excludeDispatcherId: create(DispatcherIDSchema),
+        }
+      : { InfluenceType: InfluenceType.Normal },
+    ...(kind === "ignored" && { ignoredBlockStatus: about }),
+    ...(kind === "ack" && { ack: about }),
+    ...(kind === "write" && { action: { action: Action.Write, ...about } }),
+    ...(kind === "pass" && { action: { action: Action.Pass, ...about } }),
+  });
+}
+
+/** To whom something is said: by influence to nobody in particular, otherwise to each, with its life if it is a new node's. */
+function answerOf({ head, influence, targets }: Line, isNew: boolean): FoldedAnswer {
+  if (influence) return { head, ids: [], lives: [] };
+  const lives: bigint[] = [];
+  if (isNew) for (const target of targets.values()) lives.push(target.life);
+  return { head, ids: [...targets.keys()], lives };
+}
+
+/** An answer that is too long for a message, as two with half of the dispatchers each. */
+function halves({ head, ids, lives }: FoldedAnswer): FoldedAnswer[] {
   const half = ids.length >> 1;
   if (half === 0) throw new Error("a response for one dispatcher does not fit into a message");
   return [
-    [0, half],
-    [half, ids.length],
-  ].map(([from, to]) =>
-    create(DispatcherStatusSchema, {
-      ...status,
-      influencedDispatchers: create(InfluencedDispatchersSchema, {
-        InfluenceType: InfluenceType.Normal,
-        DispatcherIDs: ids.slice(from, to),
-      }),
-      lives: status.lives.slice(from, to),
-    }),
-  );
+    { head, ids: ids.slice(0, half), lives: lives.slice(0, half) },
+    { head, ids: ids.slice(half), lives: lives.slice(half) },
+  ];
 }

@@ -50,3 +50,8 @@ export class HexIds {
     return ids;
   }
 }
+
+/** The inverse of `hexId`. */
+export function halvesOf(id: string): [high: bigint, low: bigint] {
+  return [BigInt(`0x${id.slice(0, 16)}`), BigInt(`0x${id.slice(16)}`)];
+}
