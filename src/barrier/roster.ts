@@ -180,6 +180,9 @@ export class Roster {
   readonly dropped = new Map<bigint, DroppedTable>();
   readonly nodes = new Map<string, NodeEntry>();
   readonly #places = new Map<DispatcherKey, Place>();
+  /** Where the last one was found: the `life`th of the `chunk`th of `dispatchers`. */
+  #found = { chunk: 0, life: -1 };
+  readonly #indexes = new Map<number, number>();
   readonly #ended = new Map<DispatcherKey, EndedLife>();
   #ofTable: Map<bigint, Life[]> | undefined;
   #untiled: ReadonlySet<bigint> | undefined;
@@ -193,6 +196,7 @@ export class Roster {
     for (const chunk of chunks) {
       all.set(chunk.id, chunk);
       if (chunk.kind === "dispatchers") {
+        this.#indexes.set(chunk.id, dispatchers.length);
         dispatchers.push(chunk);
         for (const life of chunk.lives) this.#places.set(life.id, { chunk, life });
         for (const ended of chunk.ended) this.#ended.set(ended.id, ended);
@@ -212,8 +216,37 @@ export class Roster {
     return this.meta.partsExpected > 0 && this.meta.parts.length === this.meta.partsExpected;
   }
 
+  /** Reports name dispatchers in much the order in which they were registered: the next one is looked at first. */
   find(id: DispatcherKey): Place | undefined {
-    return this.#places.get(id);
+    return this.#next(id) ?? this.#lookUp(id);
+  }
+
+  #next(id: DispatcherKey): Place | undefined {
+    const found = this.#found;
+    let chunk = this.dispatchers[found.chunk];
+    if (chunk === undefined) return undefined;
+    if (found.life + 1 < chunk.lives.length) found.life++;
+    else {
+      chunk = this.dispatchers[found.chunk + 1];
+      if (chunk === undefined) return undefined;
+      found.chunk++;
+      found.life = 0;
+    }
+    const life = chunk.lives[found.life];
+    return life?.id === id ? { chunk, life } : undefined;
+  }
+
+  #lookUp(id: DispatcherKey): Place | undefined {
+    const place = this.#places.get(id);
+    if (place !== undefined) {
+      const { lives } = place.chunk;
+      let at = Math.min(place.life.slot, lives.length - 1);
+      // Slots grow along a chunk, with gaps where lives ended.
+      while (at > 0 && lives[at] !== place.life) at--;
+      this.#found.chunk = this.#indexes.get(place.chunk.id)!;
+      this.#found.life = at;
+    }
+    return place;
   }
 
   /** The highest life of a dispatcher that is over, if it has no current one. */

@@ -10,9 +10,20 @@ import type { Session } from "./session.ts";
 export function noteDuplicates(session: Session, key: string, count: Count, places: readonly Place[]): void {
   const known = session.memory.barriers.get(key)?.[count];
   if (known === undefined) return;
-  const repeated = places.filter(
-    ({ chunk, life }) => known.marks.has(completeMark(chunk)) || known.tallies.get(chunk.id)?.has(life.slot),
-  ).length;
+  if (known.marks.size === 0 && known.tallies.size === 0) return;
+  let repeated = 0;
+  let looked:
+    | { readonly of: Place["chunk"]; readonly complete: boolean; readonly tally: Set<number> | undefined }
+    | undefined;
+  for (const { chunk, life } of places) {
+    if (looked?.of !== chunk)
+      looked = {
+        of: chunk,
+        complete: known.marks.has(completeMark(chunk)),
+        tally: known.tallies.get(chunk.id),
+      };
+    if (looked.complete || looked.tally?.has(life.slot)) repeated++;
+  }
   if (repeated > 0)
     session.observer.note({ what: "report-duplicate", space: session.space.text, key, count: repeated });
 }
