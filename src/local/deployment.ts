@@ -8,9 +8,18 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { CreateQueueCommand, GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { Chaos, type ChaosOptions } from "./chaos.ts";
-import { type Engine, FUNCTION_APP_ID, type RequestCounts, startDynamo, startSqs } from "./engines.ts";
+import {
+  type Engine,
+  FUNCTION_APP_ID,
+  type Guard,
+  type RequestCounts,
+  startDynamo,
+  startSqs,
+  TABLE,
+} from "./engines.ts";
 import { EventSource } from "./eventsource.ts";
 import { LocalFunction } from "./lambda.ts";
+import { Permissions } from "./permissions.ts";
 import { type Names, resolve, resourcesOf, type Synthesized, synthesize } from "./synth.ts";
 
 export const REGION = "us-east-1";
@@ -55,6 +64,7 @@ export interface LocalDeployment extends Endpoints, AsyncDisposable {
   counts(): LocalCounts;
   /** Runs the sweeper now. */
   sweep(): Promise<void>;
+  /** @throws if a function asked for what its role does not allow */
   stop(): Promise<void>;
 }
 
@@ -65,8 +75,10 @@ export interface LocalDeployment extends Endpoints, AsyncDisposable {
 export async function startLocal(options: LocalOptions = {}): Promise<LocalDeployment> {
   const synthesized = synthesize(options.prefix ?? "weir");
   const chaos = options.chaos && new Chaos(options.chaos);
-  const dynamo = await startDynamo(options.dynamodbPort);
-  const sqs = await startSqs(options.sqsPort, chaos);
+  let guarding: Permissions | undefined;
+  const guard: Guard = (asked) => guarding?.refuse(asked);
+  const dynamo = await startDynamo(options.dynamodbPort, guard);
+  const sqs = await startSqs(options.sqsPort, chaos, guard);
   const clients = {
     dynamodb: new DynamoDBClient({ endpoint: dynamo.url, region: REGION, credentials: { ...CREDENTIALS } }),
     sqs: new SQSClient({ endpoint: sqs.url, region: REGION, credentials: { ...CREDENTIALS } }),
@@ -77,6 +89,13 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalDeplo
     ref: (id) => (id === table.logicalId ? table.name : (queues.get(id)?.url ?? id)),
     attribute: (id, name) => (name === "Arn" ? (queues.get(id)?.arn ?? `arn:aws:local:${id}`) : id),
   };
+
+  const permissions = new Permissions(synthesized, {
+    ...names,
+    attribute: (id, name) => (id === table.logicalId ? TABLE : names.attribute(id, name)),
+  });
+
+  guarding = permissions;
 
   const onLog = (line: string) => {
     if (options.logFile) appendFileSync(options.logFile, line);
@@ -96,7 +115,7 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalDeplo
       AWS_ENDPOINT_URL_DYNAMODB: dynamo.url,
       AWS_LAMBDA_FUNCTION_NAME: id,
       AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(MemorySize),
-      AWS_SDK_UA_APP_ID: FUNCTION_APP_ID,
+      AWS_SDK_UA_APP_ID: `${FUNCTION_APP_ID}${id}`,
     };
     const bundle = join(synthesized.assets, resource.Metadata!["aws:asset:path"]!, "index.mjs");
     return new LocalFunction({
@@ -121,6 +140,8 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalDeplo
     clients.sqs.destroy();
     await Promise.all([sqs.stop(), dynamo.stop()]);
     rmSync(synthesized.assets, { recursive: true, force: true });
+    // Messages come again, so that much works without a right. It is a fault of the template all the same.
+    if (permissions.refused.size > 0) throw new Error([...permissions.refused].join("\n"));
   });
   return {
     endpoint: { sqs: sqs.url, dynamodb: dynamo.url },
