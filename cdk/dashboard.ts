@@ -22,7 +22,7 @@ const PHASES = ["waiting", "writing", "written", "passing"];
 
 /** Log lines of the last sweeps, one for each barrier: the newest that was said of it. */
 const WHO = [
-  "fields @timestamp, changefeed, barrier, phase, ms / 1000 as seconds, count as missing, node, detail",
+  "fields @timestamp, changefeed, barrier, phase, ms / 1000 as seconds, `count` as missing, node, detail",
   'filter message = "barrier-open"',
   "sort @timestamp desc",
   "dedup changefeed, barrier",

@@ -1,0 +1,87 @@
+/** Properties that are refused, each with what is wrong, what it is and what to use. */
+import { App, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { describe, expect, it } from "vitest";
+import { Weir, type WeirProps } from "./construct.ts";
+
+describe("properties that are wrong", () => {
+  const stack = new Stack(new App({ analyticsReporting: false }), "Wrong");
+  let number = 0;
+  const refused = (props: WeirProps) => {
+    try {
+      new Weir(stack, `W${number++}`, props);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return "nothing";
+  };
+
+  it.each<[string, WeirProps, string]>([
+    ["an empty prefix", { prefix: "" }, 'prefix is "": use 1 to 40 letters, digits, - and _'],
+    ["a prefix with a dot", { prefix: "a.b" }, 'prefix is "a.b": use 1 to 40'],
+    [
+      "a prefix that leaves no room",
+      { prefix: "x".repeat(41) },
+      "(a queue's name has 80, of which 40 are taken",
+    ],
+    [
+      "removal by snapshot",
+      { removalPolicy: RemovalPolicy.SNAPSHOT },
+      'removalPolicy is "snapshot": use RETAIN or',
+    ],
+    [
+      "one maintainer",
+      { maximumConcurrency: 1 },
+      "maximumConcurrency is 1: use a whole number from 2 to 1000",
+    ],
+    ["half a megabyte", { memorySize: 512.5 }, "memorySize is 512.5: use a whole number from 256 to 10240"],
+    ["too little memory", { memorySize: 128 }, "memorySize is 128: use a whole number from 256"],
+    [
+      "pollers and concurrency",
+      { maximumConcurrency: 10, provisionedPollers: {} },
+      "maximumConcurrency and provisionedPollers exclude each other: leave one of them out",
+    ],
+    [
+      "one poller",
+      { provisionedPollers: { minimum: 1 } },
+      "provisionedPollers.minimum is 1: use a whole number from 2 to 200",
+    ],
+    [
+      "3000 pollers",
+      { provisionedPollers: { maximum: 3000 } },
+      "provisionedPollers.maximum is 3000: use a whole number from 2 to 2000",
+    ],
+    [
+      "a maximum below the minimum",
+      { provisionedPollers: { minimum: 9, maximum: 3 } },
+      "use a maximum that is not lower",
+    ],
+    [
+      "an alarm after a second",
+      { oldestBarrierAlarm: Duration.seconds(1) },
+      "oldestBarrierAlarm is 1 second: use at least a minute",
+    ],
+    [
+      "subnets without a vpc",
+      { vpcSubnets: {} },
+      "vpcSubnets is given without vpc: name the vpc, or leave it out",
+    ],
+    [
+      "an account that is none",
+      { senderAccounts: ["1234"] },
+      'senderAccounts holds "1234": use account ids, twelve digits',
+    ],
+    [
+      "a scheduler's queue elsewhere",
+      { prefix: "a", schedulerQueue: "b-action-s" },
+      'schedulerQueue is "b-action-s": use the name (not the URL) of a queue that starts with "a-action-"',
+    ],
+  ])("%s", (_, props, message) => {
+    expect(refused(props)).toContain(message);
+  });
+
+  it("all at once, with where they are", () => {
+    expect(refused({ prefix: "!", memorySize: 1 })).toMatch(
+      /^Weir at "Wrong\/W\d+":\n {2}prefix is .*\n {2}memorySize is /,
+    );
+  });
+});
