@@ -1,7 +1,18 @@
 /** Holes that TiCDC's checkout still has (ticdc.md 4.2), and that nothing must fall into here (docs/conformance.md). */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { d, ddl, normal, syncpoint, type TestSpan, type World } from "../maintainer/testing/world.ts";
+import { readCheckpointLimit } from "../maintainer/checkpoint.ts";
+import { run } from "../maintainer/program.ts";
+import { spaceOf } from "../maintainer/space.ts";
+import {
+  CHANGEFEED,
+  d,
+  ddl,
+  normal,
+  syncpoint,
+  type TestSpan,
+  type World,
+} from "../maintainer/testing/world.ts";
 import { compareKeys, type EventKey } from "../protocol/eventkey.ts";
 import { BlockStage } from "../protocol/messages.ts";
 import { lines, n1, n2, registered, scheduled, writersOf } from "./testing.ts";
@@ -151,17 +162,20 @@ describe("while it collects and writes", () => {
     expect(writersOf(world, K, n1, n2)).toEqual([]);
   });
 
-  it("T-A10 a WAITING that comes late for a closed event finds its tombstone: Pass at once, no second life, no hold", async () => {
+  it("T-A10 a WAITING that comes late for a closed event finds its tombstone: Pass at once, no second life, no checkpoint held", async () => {
     const world = await open();
     const report = world.waiting(n1, [T, d(10)], K, truncate);
     await world.handle(report);
     await world.handle(world.done(n1, [T], K, "write"));
     expect(await world.phase(K)).toBeUndefined();
+    await world.handle(world.registration(n2, [{ id: d(11), table: 11n, checkpoint: 100n }]));
     world.queues.clear();
     await world.handleCold(report);
     expect(await world.phase(K)).toBeUndefined();
     expect(lines(world.told(n1))).toEqual(["ack 100 1", "pass 100 10,1"]);
     expect(scheduled(world, n1, n2)).toEqual([]);
+    const limit = await run(readCheckpointLimit(spaceOf(CHANGEFEED, 0n)), world.port);
+    expect(limit!.atMost).toBeUndefined();
   });
 
   it("T-A11 BlockTs 0 is refused with the reason and moves no checkpoint", async () => {

@@ -1,6 +1,16 @@
 /** What a coordinator makes of where dispatchers say they stand, and what they say (docs/conformance.md). */
 import { describe, expect, it } from "vitest";
-import { d, ddl, everybody, normal, syncpoint, type TestSpan } from "../maintainer/testing/world.ts";
+import {
+  d,
+  ddl,
+  everybody,
+  normal,
+  oldNode,
+  syncpoint,
+  type TestSpan,
+  World,
+} from "../maintainer/testing/world.ts";
+import { decode } from "../protocol/codec.ts";
 import { BlockStage } from "../protocol/messages.ts";
 import { Capture } from "./capture.ts";
 import { changefeed, lines, n1, n2, registered, writersOf } from "./testing.ts";
@@ -97,6 +107,25 @@ describe("a registration", () => {
     expect(lines(world.told(n1))).toEqual(["pass 100 21"]);
     await world.handle(late, world.done(n1, [d(21)], K, "pass"));
     expect(await world.phase(K)).toBeUndefined();
+  });
+});
+
+describe("an epoch", () => {
+  it.each([
+    ["an old node that opened with 0 gets 0 back", oldNode("old"), 0n, 0n],
+    ["a new node that opened with 0 gets 1", n1, 0n, 1n],
+    ["a node gets the one that it opened with", oldNode("old"), 7n, 7n],
+  ])("#39 is named in every answer: %s", async (_, from, epoch, answered) => {
+    const world = new World();
+    await world.handle(world.opening(from, T, [], { epoch }));
+    await world.handle(world.registration(from, [{ id: T, table: 0n }], { epoch }));
+    world.now += 5;
+    world.queues.clear();
+    await world.handle(world.waiting(from, [T], K, { BlockTables: normal(0n) }));
+    const responses = world.queues.get(from.queue)!;
+    expect(responses).toHaveLength(1);
+    const { maintainerEpoch } = decode("HeartBeatResponse", "json", responses[0]!.body);
+    expect(maintainerEpoch).toBe(answered);
   });
 });
 
