@@ -152,14 +152,22 @@ describe("while it collects and writes", () => {
     expect(writersOf(world, S, n1, n2)).toEqual([1]);
   });
 
-  it("T-A6 DONE before anybody was chosen is no WAITING, whatever it says was done", async () => {
+  it("T-A6 DONE before anybody was chosen is no WAITING, and counts for no later phase, whatever it says was done", async () => {
     const world = await open();
     await world.handle(world.waiting(n1, [d(21)], K, split));
     for (const action of ["write", "pass", "untyped"] as const)
-      await world.handle(world.done(n2, [d(22)], K, action));
+      await world.handle(world.done(n2, [d(22)], K, action), world.done(n1, [d(21)], K, action));
     await sweeps(world);
     expect(await world.phase(K)).toBe("waiting");
     expect(writersOf(world, K, n1, n2)).toEqual([]);
+
+    await world.handle(world.waiting(n2, [d(22)], K, split));
+    expect(writersOf(world, K, n1, n2)).toEqual([22]);
+    await world.handle(world.done(n1, [d(21)], K, "pass"));
+    await world.handle(world.done(n2, [d(22)], K, "write"));
+    expect(await world.phase(K)).toBe("passing");
+    await world.handle(world.done(n1, [d(21)], K, "pass"));
+    expect(await world.phase(K)).toBeUndefined();
   });
 
   it("T-A10 a WAITING that comes late for a closed event finds its tombstone: Pass at once, no second life, no checkpoint held", async () => {

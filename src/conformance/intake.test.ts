@@ -161,6 +161,7 @@ describe("senders and states", () => {
     const before = stored(world);
     for (let repeat = 0; repeat < 20; repeat++) await world.handle(again(report));
     expect(stored(world)).toEqual(before);
+    expect(world.deadLetters).toEqual([]);
     expect(before.kept.size).toBe(0);
   });
 

@@ -11,6 +11,7 @@ import {
   type TestNode,
   type World,
 } from "../maintainer/testing/world.ts";
+import { ComponentState } from "../protocol/messages.ts";
 import { changefeed, lines, n1, n2, n3 } from "./testing.ts";
 
 const T = d(1);
@@ -212,6 +213,9 @@ describe("Pass", () => {
       await world.handle(world.done(n1, [T], key, "write"), world.done(n1, [d(10)], key, "pass"));
       expect(await world.phase(key)).toBeUndefined();
     }
+    // Of this one nothing is known but that it is over: not where it would hear that it may pass.
+    await world.handle(world.status(n2, d(77), 1n, ComponentState.Removed));
+    await world.handle(world.waiting(n2, [d(77)], S, all));
     expect([...world.queues.keys()]).toEqual([n1.queue]);
   });
 });
