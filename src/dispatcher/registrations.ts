@@ -117,12 +117,22 @@ export class Registrations {
   }
 }
 
+/** @throws MalformedMessage if it is none: then nothing of it counts */
 function parse(body: string): RegistrationResult {
   try {
-    return JSON.parse(body) as RegistrationResult;
+    const { accepted, refused } = JSON.parse(body) as RegistrationResult;
+    for (const { id, life } of accepted) check(keyOf(id), BigInt(life));
+    for (const { id, life, knownLife } of refused) check(keyOf(id), BigInt(life), BigInt(knownLife));
+    return { accepted, refused };
   } catch (cause) {
     throw new MalformedMessage("body is no RegistrationResult in JSON", { cause });
   }
+}
+
+/** Lives are 64 bits, and an id is two of them. */
+function check(id: DispatcherKey, ...lives: readonly bigint[]): void {
+  if (!/^[0-9a-f]{32}$/.test(id) || lives.some((life) => life < 0n || life >= 1n << 64n))
+    throw new RangeError(`dispatcher ${id} with life ${lives.join()}`);
 }
 
 function keyOf(id: WireId): DispatcherKey {

@@ -121,9 +121,18 @@ function takeApart(message: StatusMessage, settings: IntakeSettings): Intake {
 const KNOWN_TYPES =
   "use BlockStatusRequest, HeartBeatRequest, MaintainerBootstrapResponse or MaintainerPostBootstrapRequest";
 
+/** Bytes of a node's id: it stands in every item that knows the node. */
+const MAX_NODE_ID = 256;
+/** Bytes of a space as text: it is part of keys, of which DynamoDB takes 2,048 and 1,024. */
+const MAX_SPACE = 900;
+
 function senderOf(message: StatusMessage): Sender {
   const node = message.attributes["from"];
   if (!node) throw new MalformedMessage("attribute from is absent: put the node's id there");
+  if (Buffer.byteLength(node) > MAX_NODE_ID)
+    throw new MalformedMessage(
+      `attribute from is ${Buffer.byteLength(node)} bytes long: use an id of at most ${MAX_NODE_ID}`,
+    );
   const sentAt = numberAttribute(message, "sentAt", message.sentAt);
   return {
     node,
@@ -148,7 +157,12 @@ export function spaceFor(changefeed: ChangefeedID | undefined, mode: bigint): Sp
   if (changefeed === undefined || (changefeed.name === "" && changefeed.high === 0n && changefeed.low === 0n))
     throw new MalformedMessage("changefeedID is absent: name the changefeed");
   if (mode !== 0n && mode !== 1n) throw new MalformedMessage(`mode is ${mode}: use 0 (default) or 1 (redo)`);
-  return spaceOf(changefeed, mode);
+  const space = spaceOf(changefeed, mode);
+  if (space.text.length > MAX_SPACE)
+    throw new MalformedMessage(
+      `changefeedID is ${space.text.length} bytes long, with its name and keyspace encoded as in a URL: use shorter ones, of at most ${MAX_SPACE} together`,
+    );
+  return space;
 }
 
 function reportsOf(message: StatusMessage, sender: Sender, encoding: Encoding): Intake {

@@ -2,13 +2,14 @@ import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { InvalidState } from "../barrier/event.ts";
 import type { RegisteredSpan, Sender } from "../barrier/membership.ts";
 import { type Encoding, MalformedMessage } from "../protocol/codec.ts";
-import type {
-  BootstrapTableSpan,
-  DispatcherID,
-  HeartBeatRequest,
-  MaintainerBootstrapResponse,
-  MaintainerPostBootstrapRequest,
-  SchemaInfo,
+import {
+  type BootstrapTableSpan,
+  ComponentState,
+  type DispatcherID,
+  type HeartBeatRequest,
+  type MaintainerBootstrapResponse,
+  type MaintainerPostBootstrapRequest,
+  type SchemaInfo,
 } from "../protocol/messages.ts";
 import {
   type Intake,
@@ -28,12 +29,14 @@ const MODES = [0n, 1n] as const;
 export function statusChanges(message: StatusMessage, sender: Sender, request: HeartBeatRequest): Intake {
   const faults: string[] = [];
   const inputs: SpaceInput[] = [];
+  for (const [index, { mode }] of request.statuses.entries())
+    if (!isMode(mode)) faults.push(`statuses[${index}]: ${modeFault(mode)}`);
   for (const mode of MODES) {
     const space = spaceFor(request.changefeedID, mode);
     const statuses = [];
     for (const [index, status] of request.statuses.entries()) {
       if (status.mode !== mode) continue;
-      const fault = dispatcherFault(status.ID, status.life, sender);
+      const fault = dispatcherFault(status.ID, status.life, sender) ?? componentFault(status.componentStatus);
       if (fault) faults.push(`statuses[${index}]: ${fault}`);
       else
         statuses.push({
@@ -70,13 +73,16 @@ export function registrationChanges(
   const nodeQueue = queueAttribute(message, "nodeQueue", prefix);
   const faults: string[] = [];
   const inputs: SpaceInput[] = [];
+  for (const [index, { mode }] of response.spans.entries())
+    if (!isMode(mode)) faults.push(`spans[${index}]: ${modeFault(mode)}`);
   for (const mode of MODES) {
     const space = spaceFor(response.changefeedID, mode);
     const spans: RegisteredSpan[] = [];
     const reports: Report[] = [];
     for (const [index, span] of response.spans.entries()) {
       if (span.mode !== mode) continue;
-      const fault = dispatcherFault(span.ID, 1n, sender);
+      const fault =
+        dispatcherFault(span.ID, 1n, sender) ?? componentFault(span.componentStatus) ?? keyFault(span);
       if (fault) {
         faults.push(`spans[${index}]: ${fault}`);
         continue;
@@ -182,6 +188,26 @@ function dispatcherFault(id: DispatcherID | undefined, life: bigint, sender: Sen
   if (id === undefined || (id.high === 0n && id.low === 0n)) return "ID is absent: name the dispatcher";
   if (sender.start > 0n && life === 0n)
     return "life is absent: a node that sends start names the life of each dispatcher";
+  return undefined;
+}
+
+const isMode = (mode: bigint) => MODES.some((one) => one === mode);
+const modeFault = (mode: bigint) => `mode is ${mode}: use 0 (default) or 1 (redo)`;
+
+/** A state that nobody knows would be taken for "not replicating" for ever (protocol.md R2). */
+function componentFault(state: ComponentState): string | undefined {
+  return ComponentState[state] === undefined
+    ? `component_status ${state} is unknown: use Working to WaitingMerge`
+    : undefined;
+}
+
+/** Bytes of a span's key: TiCDC's are some tens, and hundreds of them stand in one item. */
+const MAX_KEY = 4_096;
+
+function keyFault({ span }: BootstrapTableSpan): string | undefined {
+  for (const name of ["StartKey", "EndKey"] as const)
+    if ((span?.[name].length ?? 0) > MAX_KEY)
+      return `${name} is ${span![name].length} bytes long: use keys of at most ${MAX_KEY}`;
   return undefined;
 }
 

@@ -1,0 +1,75 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Chunk, ChunkPointer } from "../barrier/roster.ts";
+import type {
+  BarrierChanges,
+  BarrierConditions,
+  BarrierName,
+  BarrierResult,
+  Kept,
+  RootChanges,
+  RootConditions,
+  RootResult,
+} from "../maintainer/port.ts";
+import type { Space } from "../maintainer/space.ts";
+import { decodeChunk, encodeChunk } from "../storage/chunkcodec.ts";
+import { barrierUpdate } from "../storage/dynamodb/barrieritem.ts";
+import { rootUpdate } from "../storage/dynamodb/rootitem.ts";
+import { MAX_ITEM_BYTES } from "../storage/dynamodb/toolarge.ts";
+import { MemoryStore } from "../storage/memory.ts";
+
+/** Bytes of a key of DynamoDB, with room for what the adapter puts around the name of a space. */
+const KEY_BYTES = 1_800;
+
+/**
+ * The store in memory, as strict as the table: what is written must be what the adapter can write, read back as it was,
+ * and no larger than an item may be.
+ */
+export class StrictStore extends MemoryStore {
+  override async commitRoot(
+    space: Space,
+    conditions: RootConditions,
+    changes: RootChanges,
+  ): Promise<RootResult> {
+    checkKey(space.text);
+    rootUpdate(conditions, changes, "token").expressions();
+    return super.commitRoot(space, conditions, changes);
+  }
+
+  override async putChunks(
+    space: Space,
+    chunks: readonly { pointer: ChunkPointer; chunk: Chunk }[],
+  ): Promise<void> {
+    for (const { chunk } of chunks) {
+      const bytes = encodeChunk(chunk);
+      checkSize(bytes.length, "a roster chunk");
+      if (!isDeepStrictEqual(encodeChunk(decodeChunk(bytes)), bytes))
+        throw new Error("a roster chunk does not come back as it was");
+    }
+    await super.putChunks(space, chunks);
+  }
+
+  override async touchBarrier(
+    name: BarrierName,
+    conditions: BarrierConditions,
+    changes: BarrierChanges,
+  ): Promise<BarrierResult> {
+    checkKey(name.space.text);
+    barrierUpdate(conditions, changes, 1).expressions();
+    checkSize(changes.create?.event.length ?? 0, "a barrier's event");
+    return super.touchBarrier(name, conditions, changes);
+  }
+
+  override async keep(space: Space, kept: Kept): Promise<void> {
+    checkKey(space.text);
+    checkSize(Buffer.byteLength(kept.body) + Buffer.byteLength(kept.node), "a kept message");
+    await super.keep(space, kept);
+  }
+}
+
+function checkKey(text: string): void {
+  if (Buffer.byteLength(text) > KEY_BYTES) throw new Error(`key of ${Buffer.byteLength(text)} bytes`);
+}
+
+function checkSize(bytes: number, what: string): void {
+  if (bytes > MAX_ITEM_BYTES) throw new Error(`${what} of ${bytes} bytes`);
+}
