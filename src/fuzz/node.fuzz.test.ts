@@ -10,6 +10,7 @@ import { Action, ChangefeedIDSchema, HeartBeatResponseSchema, InfluenceType } fr
 import { anyMessage, mutated, mutatedAttributes } from "./arbitrary.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 400);
+const seed = Number(process.env["FUZZ_SEED"] ?? 1);
 /** Messages of one run. */
 const AT_A_TIME = 40;
 
@@ -130,7 +131,7 @@ it("obeys what it understands among messages of any kind", { timeout: 60_000 + R
       expect(calls).toEqual(["flush", "pass"]);
       await node.stop();
     }),
-    { numRuns: Math.max(5, RUNS / AT_A_TIME), endOnFailure: true },
+    { numRuns: Math.max(5, RUNS / AT_A_TIME), seed, endOnFailure: true },
   );
   expect(told).toBeGreaterThan(RUNS / 4);
 });
