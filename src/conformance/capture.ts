@@ -21,7 +21,7 @@ import {
 const changefeedId = create(ChangefeedIDSchema, CHANGEFEED);
 
 /** Stands still until it is told to go on. */
-class ManualClock implements Clock {
+export class ManualClock implements Clock {
   #now = 1_700_000_000_000;
   #timers: { readonly at: number; readonly work: () => void }[] = [];
 
@@ -124,11 +124,27 @@ export class Capture {
     const { spans, maintainerEpoch } = await this.until(() => this.#registrations().at(-1));
     this.#epoch = maintainerEpoch;
     this.queues.take("status");
-    const accepted = spans.map(({ ID, life }) => ({
-      id: { high: String(ID!.high), low: String(ID!.low) },
+    await this.#accepted(
+      maintainerEpoch,
+      spans.map(({ ID, life }) => ({ id: ID!, life })),
+    );
+  }
+
+  /** Accepts a dispatcher in an epoch, whether it has registered there or not. */
+  answerRegistration(epoch: bigint, { config, life }: Dispatcher): Promise<void> {
+    return this.#accepted(epoch, [{ id: dispatcherId(config.id), life }]);
+  }
+
+  async #accepted(
+    epoch: bigint,
+    lives: readonly { id: { high: bigint; low: bigint }; life: bigint }[],
+  ): Promise<void> {
+    const accepted = lives.map(({ id: { high, low }, life }) => ({
+      id: { high: String(high), low: String(low) },
       life: String(life),
     }));
-    await this.#answer("RegistrationResult", JSON.stringify({ accepted, refused: [] }));
+    const body = JSON.stringify({ accepted, refused: [], maintainerEpoch: String(epoch) });
+    await this.#answer("RegistrationResult", body);
     await this.settle();
   }
 

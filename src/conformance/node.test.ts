@@ -167,6 +167,24 @@ const noSink = {
 };
 
 describe("answers", () => {
+  it("#54 of the epoch before are dropped from the moment on in which a node follows, and accept nobody", async () => {
+    const d10 = await (await start()).dispatcher(10);
+    void d10.handle(event());
+    await capture.settle();
+    capture.reports();
+    let accepted = false;
+    const following = capture.node.follow(2n).then(() => {
+      accepted = true;
+    });
+    await capture.respond(K, "write", [d10]);
+    await capture.answerRegistration(1n, d10);
+    expect([capture.calls, accepted, d10.blockedAt?.stage]).toEqual([["d10 flush"], false, "waiting"]);
+    await capture.accept();
+    await following;
+    await capture.respond(K, "write", [d10]);
+    expect(capture.calls).toEqual(["d10 flush", "d10 write"]);
+  });
+
   it("T-A9 of another key, or while the same one is executed, get no DONE", async () => {
     const d10 = await (await start()).dispatcher(10);
     const handled = d10.handle(event());

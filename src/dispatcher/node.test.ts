@@ -369,7 +369,11 @@ describe("modes and epochs", () => {
     });
     await answer(
       "RegistrationResult",
-      JSON.stringify({ accepted: [{ id: wire(1n), life: String(one.life) }], refused: [] }),
+      JSON.stringify({
+        accepted: [{ id: wire(1n), life: String(one.life) }],
+        refused: [],
+        maintainerEpoch: "2",
+      }),
     );
     await followed;
     await expect(node.follow(2n)).rejects.toThrow("epoch 2 is not above 2");

@@ -180,6 +180,8 @@ export class CaptureNode {
     if (epoch <= this.#epoch)
       throw new RangeError(`epoch ${epoch} is not above ${this.#epoch}, which this node follows already`);
     this.#epoch = epoch;
+    // What it registers says where it stands now: an action of the epoch before must not move it behind that (D11).
+    if (epoch > this.#epochSeen) this.#epochSeen = epoch;
     await Promise.all(
       [...this.#dispatchers.values()].map(async (dispatcher) => {
         const queue = await this.#queueFor(dispatcher.config.id);
@@ -351,7 +353,7 @@ export class CaptureNode {
   async #receive(message: ReceivedMessage): Promise<void> {
     const { type } = message.attributes;
     try {
-      if (type === "RegistrationResult") this.#registrations.onResult(message.body);
+      if (type === "RegistrationResult") this.#registrations.onResult(message.body, this.#epoch);
       else if (type === "HeartBeatResponse")
         await this.#respond(
           decode("HeartBeatResponse", parseEncoding(message.attributes["encoding"]), message.body),

@@ -20,6 +20,8 @@ interface RegistrationResult {
     readonly knownLife: string;
     readonly reason: string;
   }[];
+  /** The epoch that answers; 0 counts as 1 (protocol.md R1, R9a). */
+  readonly maintainerEpoch?: string;
 }
 type WireId = { readonly high: string; readonly low: string };
 
@@ -52,7 +54,10 @@ export class Registrations {
 
   /** Registers a dispatcher. Resolves when it is accepted; rejects with `RegistrationRefused` if it never will be. */
   add(queue: string, dispatcher: Dispatcher): Promise<void> {
-    const waiting: Waiting = { dispatcher, queue, accepted: Promise.withResolvers() };
+    const known = this.#waiting.get(dispatcher.config.id);
+    // It is registered anew before it was accepted: who waited for that waits for this.
+    const accepted = known?.dispatcher === dispatcher ? known.accepted : Promise.withResolvers<void>();
+    const waiting: Waiting = { dispatcher, queue, accepted };
     this.#waiting.set(dispatcher.config.id, waiting);
     this.#sendIn(COLLECT_MS);
     return waiting.accepted.promise;
@@ -71,9 +76,13 @@ export class Registrations {
     this.#scheduled?.();
   }
 
-  /** @throws MalformedMessage if the body is none */
-  onResult(body: string): void {
+  /**
+   * @param epoch which this node follows: a lower one has accepted nobody for it
+   * @throws MalformedMessage if the body is none
+   */
+  onResult(body: string, epoch: bigint): void {
     const result = parse(body);
+    if (result.epoch < epoch) return;
     for (const { id, life } of result.accepted) {
       const waiting = this.#waiting.get(keyOf(id));
       if (waiting?.dispatcher.life !== BigInt(life)) continue;
@@ -118,12 +127,14 @@ export class Registrations {
 }
 
 /** @throws MalformedMessage if it is none: then nothing of it counts */
-function parse(body: string): RegistrationResult {
+function parse(body: string): RegistrationResult & { readonly epoch: bigint } {
   try {
-    const { accepted, refused } = JSON.parse(body) as RegistrationResult;
+    const { accepted, refused, maintainerEpoch = "0" } = JSON.parse(body) as RegistrationResult;
     for (const { id, life } of accepted) check(keyOf(id), BigInt(life));
     for (const { id, life, knownLife } of refused) check(keyOf(id), BigInt(life), BigInt(knownLife));
-    return { accepted, refused };
+    const epoch = BigInt(maintainerEpoch);
+    if (epoch < 0n) throw new RangeError(`epoch ${epoch}`);
+    return { accepted, refused, epoch: epoch || 1n };
   } catch (cause) {
     throw new MalformedMessage("body is no RegistrationResult in JSON", { cause });
   }
