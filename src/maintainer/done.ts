@@ -49,7 +49,8 @@ export function* doneReports(
       yield* ask("pause", attempt);
     }
     if (session.step(key)?.phase === "written") yield* judge(session, key);
-    if (already) yield* repeatOutstanding(session, key, redelivered);
+    // Who marked it, an earlier delivery of this message, say, may have died before it told anybody.
+    if (already || redelivered) yield* repeatOutstanding(session, key, redelivered);
   }
   if (passes.length > 0) yield* passDone(session, key, passes);
   if (written === undefined && redelivered && session.step(key)?.phase === "closed")
@@ -59,8 +60,12 @@ export function* doneReports(
 /** Whether DONEs can be judged on a step that is known from memory. */
 function fits(step: Step | undefined, placed: readonly Placed[]): boolean {
   if (step === undefined) return false;
-  const onlyPasses = placed.every((one) => one.report.done === "pass");
-  return onlyPasses ? step.phase === "passing" : step.phase === "writing" || step.phase === "passing";
+  if (placed.every((one) => one.report.done === "pass") || step.phase !== "writing")
+    return step.phase === "passing";
+  // A grant that is not known yet may have been given since: its DONE comes only once.
+  return placed.every(({ places }) =>
+    places.every(({ life }) => grantIndex(step, life.id, life.life) >= 0),
+  );
 }
 
 function* passDone(session: Session, key: string, places: readonly Place[]): Program<void> {

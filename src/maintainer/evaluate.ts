@@ -1,10 +1,10 @@
 import { completeMark, completeVersions, missingLives } from "../barrier/coverage.ts";
 import type { DispatcherChunk } from "../barrier/roster.ts";
-import { buryClosed, judge } from "./advance.ts";
+import { judge } from "./advance.ts";
 import type { Count } from "./port.ts";
 import { ask, type Program, together } from "./program.ts";
 import { requiredFor, writerFor } from "./record.ts";
-import type { Session } from "./session.ts";
+import { MAX_ATTEMPTS, type Session } from "./session.ts";
 
 /**
  * Looks at every open barrier after the roster has changed, or from scratch.
@@ -20,9 +20,22 @@ export function* evaluate(session: Session, changed: readonly number[] | "all"):
 }
 
 function* evaluateOne(session: Session, key: string, changed: readonly number[] | "all"): Program<void> {
+  for (let attempt = 1; ; attempt++) {
+    const stamp = yield* lookAt(session, key, changed);
+    const root = session.root;
+    if (root === undefined || session.step(key) === undefined) return;
+    if (stamp <= root.rosterVersion) return yield* judge(session, key);
+    // Somebody changed the roster again meanwhile, and what is written here may be what he had missed.
+    if (attempt >= MAX_ATTEMPTS) throw new Error(`barrier ${key}: the roster changes too fast to judge it`);
+    yield* session.refresh();
+  }
+}
+
+/** Learns what is stored of a barrier, marks what is complete, and leaves the stamp. @returns the highest stamp there */
+function* lookAt(session: Session, key: string, changed: readonly number[] | "all"): Program<number> {
   const step = session.step(key);
-  if (step === undefined) return;
-  if (step.phase === "closed") return yield* buryClosed(session, key);
+  if (step === undefined) return 0;
+  if (step.phase === "closed") return 0;
   const count: Count = step.phase === "passing" ? "passed" : "waiting";
   const roster = yield* session.roster();
   const chunks =
@@ -37,9 +50,11 @@ function* evaluateOne(session: Session, key: string, changed: readonly number[] 
           ),
         );
   for (const tally of tallies) session.learnTally(key, count, tally);
+  let stamp = Math.max(0, ...tallies.map((tally) => tally.stamp));
   if (changed === "all") {
     const item = yield* ask("readBarrier", session.name(key));
     if (item) session.learnItem(key, item);
+    stamp = Math.max(stamp, item?.stamp ?? 0);
   } else {
     const stamped = yield* ask(
       "touchBarrier",
@@ -48,19 +63,19 @@ function* evaluateOne(session: Session, key: string, changed: readonly number[] 
       { stamp: roster.version },
     );
     if (stamped.item) session.learnItem(key, stamped.item);
-    if (!stamped.done) return;
+    if (!stamped.done) return 0;
+    stamp = Math.max(stamp, stamped.item.stamp);
   }
-  yield* markCompleted(session, key, count, chunks);
-  yield* judge(session, key);
+  return Math.max(stamp, yield* markCompleted(session, key, count, chunks));
 }
 
-/** Marks chunks complete that are so by what is known now. */
+/** Marks chunks complete that are so by what is known now. @returns the stamp that it met */
 function* markCompleted(
   session: Session,
   key: string,
   count: Count,
   chunks: readonly DispatcherChunk[],
-): Program<void> {
+): Program<number> {
   const event = yield* session.event(key);
   const { marks, tallies } = session.barrier(key)[count];
   const writer = writerFor(session, key, count);
@@ -73,7 +88,7 @@ function* markCompleted(
       missingLives(required, event, reported, completeVersions(marks, chunk.id)).length === 0
     );
   });
-  if (complete.length === 0) return;
+  if (complete.length === 0) return 0;
   const add = complete.map(completeMark);
   const result = yield* ask(
     "touchBarrier",
@@ -82,4 +97,5 @@ function* markCompleted(
     count === "waiting" ? { addWaiting: add } : { addPassed: add },
   );
   if (result.item) session.learnItem(key, result.item);
+  return result.item?.stamp ?? 0;
 }

@@ -64,8 +64,8 @@ function* answer(
   if (after.phase === "writing") {
     const writer = writerOf(after)!;
     const asks = places.some(({ life }) => life.id === writer.id && life.life === writer.life);
-    // The grant that was just given has sent its Write already.
-    if (after.grants.length > before.grants.length) return;
+    // The grant that was just given has sent its Write already, unless it was given by an earlier delivery that died.
+    if (after.grants.length > before.grants.length && !redelivered) return;
     yield* repeatOutstanding(session, key, asks || redelivered);
   } else if (after.phase === "passing") {
     const event = yield* session.event(key);
