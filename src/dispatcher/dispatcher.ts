@@ -151,7 +151,7 @@ export class Dispatcher {
   onAction(action: ActionKind, key: EventKey): Promise<void> {
     const running = this.#execution;
     if (running && compareKeys(running.key, key) === 0) return running.done.promise;
-    if (this.#closing) return Promise.resolve();
+    if (this.#closing) return this.#told();
     const commands = this.#machine.act(action, key);
     if (commands[0]?.do === "execute") this.#execution = { key, done: Promise.withResolvers() };
     const done = this.#run(commands);
@@ -166,12 +166,17 @@ export class Dispatcher {
   async close(): Promise<void> {
     while (this.#machine.unacknowledged && !this.#closed) await this.#acknowledged.promise;
     this.#closing = true;
+    await this.#told();
+    this.abandon();
+  }
+
+  /** Resolves when all that it has begun is done, and told. */
+  async #told(): Promise<void> {
     for (let seen: Promise<void> | undefined; seen !== this.#executor || this.#sending.size > 0; ) {
       seen = this.#executor;
       await seen;
       await Promise.allSettled(this.#sending);
     }
-    this.abandon();
   }
 
   /** Stops at once, as a process that dies. */

@@ -260,9 +260,11 @@ describe("a capture node", () => {
     // Its WAITING is on the way; closing waits for that.
     const removed = node.removeDispatcher(id(1n));
     await respond({ action: Action.Write, to: [one] });
-    await until(() => queues.waiting("p-n1").length === 0);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(queues.waiting("p-n1")).toHaveLength(1);
     queues.broken = undefined;
     await removed;
+    await until(() => queues.waiting("p-n1").length === 0);
     expect(calls).toEqual(["d1 flush"]);
   });
 

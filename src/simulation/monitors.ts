@@ -28,6 +28,9 @@ export class Monitors {
   readonly #workload: Workload;
   readonly #store: MemoryStore;
   readonly #space: string;
+  readonly #now: () => number;
+  /** A dispatcher's existence by the life that it has. */
+  incarnationOf: (id: string, life: bigint) => Incarnation | undefined = () => undefined;
   readonly #downstream: Downstream;
   readonly #judge: Judge;
   readonly #events = new Map<string, LogEvent>();
@@ -38,10 +41,25 @@ export class Monitors {
   /** Barriers that were closed, by what kind of event they were of. */
   readonly closedByKind: Record<string, number> = {};
   #root: Root | undefined;
+  #roster: Roster | undefined;
+  /** The lives that each grant was given on, and when they ceased to be those of the roster. */
+  readonly #grantedLives = new Map<string, string>();
+  readonly #changedAt = new Map<string, number>();
 
-  /** @param space the only space of the store, as text */
-  constructor(workload: Workload, store: MemoryStore, space: string, downstream: Downstream, judge: Judge) {
+  /**
+   * @param space the only space of the store, as text
+   * @param now virtual time, in ms
+   */
+  constructor(
+    workload: Workload,
+    store: MemoryStore,
+    space: string,
+    downstream: Downstream,
+    judge: Judge,
+    now: () => number,
+  ) {
     this.#space = space;
+    this.#now = now;
     this.#workload = workload;
     this.#store = store;
     this.#downstream = downstream;
@@ -75,6 +93,9 @@ export class Monitors {
         if (state.stage === BlockStage.WAITING) said.waiting.add(text);
         if (state.stage !== BlockStage.DONE) continue;
         said.done.add(text);
+        const incarnation = this.incarnationOf(dispatcherKey(id), life);
+        if (incarnation && compareKeys(parseKeyText(text), incarnation.at) > 0)
+          this.#judge.fail("D5", `${incarnation.name} says that it has done ${text} and has not`);
         if (state.doneAction === DoneAction.UNSPECIFIED)
           this.#judge.fail("I3", "a DONE says nothing of its action");
       }
@@ -113,14 +134,20 @@ export class Monitors {
       if (was?.phase === "closed" && step.phase !== "closed")
         this.#judge.fail("I9", `${name} goes on after its end`);
     }
+    for (const [key, { phase }] of root.steps)
+      if (phase === "writing" && !this.#changedAt.has(key))
+        if (this.#livesOf(root, this.#events.get(key)!) !== this.#grantedLives.get(key))
+          this.#changedAt.set(key, this.#now());
     for (const key of before?.steps.keys() ?? [])
       if (!root.steps.has(key) && before!.steps.get(key)!.phase !== "closed")
         this.#judge.fail("I5", `${short(parseKeyText(key))} leaves the root and was not closed`);
   }
 
   rosterOf(root: Root): Roster {
+    if (this.#roster?.version === root.rosterVersion) return this.#roster;
     const chunks = root.pointers.map(({ name }) => this.#store.chunks.get(`${this.#space} ${name}`)!);
-    return new Roster(root.rosterVersion, root.meta, chunks);
+    this.#roster = new Roster(root.rosterVersion, root.meta, chunks);
+    return this.#roster;
   }
 
   /** The lives of a root's roster that an event touches, by the log, and that were not past it when they began. */
@@ -135,6 +162,11 @@ export class Monitors {
     return found;
   }
 
+  #livesOf(root: Root, event: LogEvent): string {
+    const lives = this.#touched(root, event).map(({ life }) => `${life.id}@${life.life}`);
+    return lives.sort().join();
+  }
+
   /** I1, I2, M9. */
   #grants(root: Root, event: LogEvent, key: string): void {
     const name = describe(event);
@@ -142,6 +174,8 @@ export class Monitors {
     const grant = step.grants.at(-1)!;
     this.#granted.add(`${key} ${grant.id}@${grant.life}`);
     if (step.phase !== "writing") this.#judge.fail("I2", `${name} is granted in phase ${step.phase}`);
+    this.#grantedLives.set(key, this.#livesOf(root, event));
+    this.#changedAt.delete(key);
     const touched = this.#touched(root, event);
     for (const { life, said } of touched)
       if (!said.waiting.has(key))
@@ -201,8 +235,12 @@ export class Monitors {
     }
   }
 
-  /** I3 for messages, and I2: Write goes to nobody who was not granted it. */
-  sent(message: ActionMessage): void {
+  /**
+   * I3 for messages, and I2: Write goes to nobody who was not granted it, and under no grant whose lives had changed before
+   * the invocation knew the root (protocol.md M6a).
+   * @param knownSince virtual time of the oldest root that the invocation may stand on
+   */
+  sent(message: ActionMessage, knownSince: number): void {
     if (message.type !== "HeartBeatResponse") return;
     for (const status of decode("HeartBeatResponse", message.encoding, message.body).dispatcherStatuses) {
       const { action } = status;
@@ -214,7 +252,12 @@ export class Monitors {
       else if (action.action === Action.Pass) {
         if (!this.#downstream.isWritten(event))
           this.#judge.fail("I3", `Pass of ${describe(event)} is sent before it is written`);
-      } else
+      } else if ((this.#changedAt.get(keyText(key)) ?? Number.POSITIVE_INFINITY) < knownSince)
+        this.#judge.fail(
+          "I1",
+          `Write of ${describe(event)} is sent under a grant of lives that have changed`,
+        );
+      else
         for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
           if (!this.#granted.has(`${keyText(key)} ${dispatcherKey(id)}@${status.lives[index]}`))
             this.#judge.fail("I2", `Write of ${describe(event)} is sent to a life that was not granted it`);
@@ -239,6 +282,11 @@ export class Monitors {
     for (const key of executed.keys())
       if (said.waiting.has(key) && !said.done.has(key))
         this.#judge.fail("D10a", `${name} is closed and has not told that it did ${key}`);
+  }
+
+  /** Whether the DONE of a key is in the status queue. */
+  hasTold({ carrier, life }: Incarnation, key: string): boolean {
+    return this.#of(carrier.id, life).done.has(key);
   }
 }
 

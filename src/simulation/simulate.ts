@@ -5,6 +5,7 @@ import { Chaos } from "./chaos.ts";
 import { Dice } from "./dice.ts";
 import { Disk } from "./disk.ts";
 import { Downstream, tablesAtTheEnd } from "./downstream.ts";
+import { Durability } from "./durability.ts";
 import { Faults } from "./faults.ts";
 import { ACTION_PREFIX, Functions } from "./functions.ts";
 import { makeWorkload } from "./makelog.ts";
@@ -12,7 +13,7 @@ import { Monitors } from "./monitors.ts";
 import { Nodes } from "./nodes.ts";
 import type { FaultKind, SimulationOptions } from "./options.ts";
 import type { Ground, Wrongness } from "./process.ts";
-import { Queues, type Stored } from "./queues.ts";
+import { Queues } from "./queues.ts";
 import { Timeline } from "./timeline.ts";
 import { Trace } from "./trace.ts";
 import { Judge, type Violation } from "./violation.ts";
@@ -20,6 +21,8 @@ import { tableSpans } from "./workload.ts";
 
 /** After the last fault everything must be at its end in this time, in ms. */
 const PATIENCE = 20 * 60_000;
+/** A root in memory stands for the present one so long (`Settings.rootMaxAge`), and a little, for clocks run slow. */
+const ROOT_AGE = 2_100;
 /** Between two restarts, moves, splits or merges, in ms, about. */
 const CHAOS_EVERY = 6_000;
 
@@ -69,7 +72,9 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
   const downstream = new Downstream(workload, judge);
   const space = spaceOf({ high: 1n, low: 2n, name: "simulated", keyspace: "default" }, 0n);
   const store = new WatchedStore((root) => monitors.committed(root));
-  const monitors = new Monitors(workload, store, space.text, downstream, judge);
+  const monitors = new Monitors(workload, store, space.text, downstream, judge, () => timeline.now);
+  const durability = new Durability(store, space.text, monitors, judge);
+  const startedAt = new Map<string, number>();
   const disk = new Disk((path, content) => downstream.file(path, content));
   const queues = new Queues(ground);
   const note = (who: string, what: string) => trace.note(who, what);
@@ -84,15 +89,18 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     store,
     queues,
     {
-      started: (invocation, messages) => note(invocation, `takes ${messages.map((one) => one.id).join(" ")}`),
+      started: (invocation, messages) => {
+        startedAt.set(invocation, timeline.now);
+        note(invocation, `takes ${messages.map((one) => one.id).join(" ")}`);
+      },
       did: (invocation, method, args) => note(invocation, `${method} ${describeArgs(method, args)}`),
       ended: (invocation, how) => note(invocation, how),
       threw: (invocation, error) => judge.fail("I10", `${invocation} threw ${error.stack}`),
       sent: (invocation, message) => {
         note(invocation, `to ${message.queue.slice(ACTION_PREFIX.length)} ${message.type}`);
-        monitors.sent(message);
+        monitors.sent(message, startedAt.get(invocation)! - ROOT_AGE);
       },
-      handled: () => undefined,
+      handled: (message) => durability.handled(message),
       deadLetter: (reason) => judge.fail("dead letter", reason),
     },
     2 + setup.below(4),
@@ -112,7 +120,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     },
     watcher: {
       reported: (body, attributes) => monitors.reported(body, attributes),
-      obeyed: (_message: Stored) => undefined,
+      obeyed: (message) => durability.obeyed(message, (id) => nodes.carriers.get(id)?.running),
     },
     machines: Array.from({ length: options.nodes }, (_, index) => ({
       name: `n${index + 1}`,
@@ -121,6 +129,10 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
       layout: setup.chance(0.3) ? ("dispatcher" as const) : ("node" as const),
     })),
   });
+  monitors.incarnationOf = (id, life) => {
+    const running = nodes.carriers.get(id)?.running;
+    return running?.life === life ? running : undefined;
+  };
   const names = [...nodes.machines.keys()];
   for (const { tableId, from, to } of tableSpans(workload, options.dispatchers - 1, setup))
     nodes.addCarrier({ id: nodes.newId(), tableId, from, to, node: setup.pick(names), start: 1n });

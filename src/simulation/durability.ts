@@ -1,0 +1,143 @@
+import { completeVersions } from "../barrier/coverage.ts";
+import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import type { Life, Roster } from "../barrier/roster.ts";
+import type { BarrierItem, Count, Root } from "../maintainer/port.ts";
+import { decode, type Encoding } from "../protocol/codec.ts";
+import { keyText } from "../protocol/eventkey.ts";
+import { Action, BlockStage, DoneAction, type State } from "../protocol/messages.ts";
+import type { MemoryStore } from "../storage/memory.ts";
+import type { Incarnation } from "./carrier.ts";
+import type { Monitors } from "./monitors.ts";
+import type { Stored } from "./queues.ts";
+import type { Judge } from "./violation.ts";
+
+/**
+ * I7: when a message is gone, what it must cause is in the store, or, at a dispatcher, done and told. Looks at the store
+ * itself: what it would take to know the report from there.
+ */
+export class Durability {
+  readonly #store: MemoryStore;
+  readonly #space: string;
+  readonly #monitors: Monitors;
+  readonly #judge: Judge;
+
+  constructor(store: MemoryStore, space: string, monitors: Monitors, judge: Judge) {
+    this.#store = store;
+    this.#space = space;
+    this.#monitors = monitors;
+    this.#judge = judge;
+  }
+
+  /** The event source has deleted a status message. */
+  handled({ id, body, attributes }: Stored): void {
+    const { root } = this.#monitors;
+    if (root === undefined) return;
+    const roster = this.#monitors.rosterOf(root);
+    const node = roster.nodes.get(attributes["from"] ?? "");
+    if (node && BigInt(attributes["start"] ?? 0) < node.start) return;
+    const encoding = attributes["encoding"] as Encoding;
+    const missing =
+      attributes["type"] === "BlockStatusRequest"
+        ? this.#reports(root, roster, encoding, body)
+        : attributes["type"] === "MaintainerBootstrapResponse"
+          ? this.#registrations(roster, encoding, body)
+          : undefined;
+    if (missing !== undefined) this.#judge.fail("I7", `${id} is gone and ${missing}`);
+  }
+
+  #registrations(roster: Roster, encoding: Encoding, body: string): string | undefined {
+    for (const span of decode("MaintainerBootstrapResponse", encoding, body).spans) {
+      const key = dispatcherKey(span.ID!);
+      const known = roster.find(key)?.life.life ?? roster.ended(key)?.life ?? 0n;
+      if (known < span.life && !roster.dropped.has(span.span?.TableID ?? 0n))
+        return `life ${span.life} of ${key} is not registered`;
+    }
+    return undefined;
+  }
+
+  #reports(root: Root, roster: Roster, encoding: Encoding, body: string): string | undefined {
+    for (const status of decode("BlockStatusRequest", encoding, body).blockStatuses) {
+      const named = status.ID ? [{ id: status.ID, life: status.life }] : [];
+      for (const [index, id] of status.dispatcherIDs.entries())
+        named.push({ id, life: status.lives[index]! });
+      for (const { id, life } of named) {
+        const missing = this.#report(root, roster, dispatcherKey(id), life, status.state!);
+        if (missing !== undefined) return missing;
+      }
+    }
+    return undefined;
+  }
+
+  #report(root: Root, roster: Roster, id: string, life: bigint, state: State): string | undefined {
+    const place = roster.find(id);
+    if (place === undefined || place.life.life < life) {
+      if ((roster.ended(id)?.life ?? 0n) >= life) return undefined;
+      const kept = [...this.#store.kept.values()].some((one) =>
+        decode("BlockStatusRequest", "protobuf", one.body).blockStatuses.some((status) =>
+          status.dispatcherIDs.some((other) => dispatcherKey(other) === id),
+        ),
+      );
+      return kept ? undefined : `the report of ${id}, which nobody knows yet, is not kept`;
+    }
+    if (place.life.life > life) return undefined;
+    const key = keyText({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
+    const about = `of ${id} for ${key}`;
+    const item = this.#store.barriers.get(`${this.#space} ${root.epoch} ${key}`);
+    const phase = item?.tombstone ? "closed" : root.steps.get(key)?.phase;
+    const isPast =
+      state.BlockTs < place.life.since || (state.BlockTs === place.life.since && !state.IsSyncPoint);
+    if (isPast) return undefined;
+    if (state.stage === BlockStage.DONE) {
+      const grants = root.steps.get(key)?.grants ?? [];
+      const granted = grants.some((grant) => grant.id === id && grant.life === life);
+      if (state.doneAction === DoneAction.WRITE_DONE)
+        return granted && (phase === "waiting" || phase === "writing")
+          ? `the DONE of Write ${about} is nowhere`
+          : undefined;
+      const recorded = phase !== "passing" || granted || this.#recorded(item, key, "passed", place);
+      return recorded ? undefined : `the DONE of Pass ${about} is nowhere`;
+    }
+    if (
+      phase === undefined &&
+      (state.IsBlocked || state.NeedAddedTables.length > 0 || state.NeedDroppedTables)
+    )
+      return `the report ${about} has opened nothing`;
+    const needed = phase === "waiting" || phase === "writing" || phase === "written";
+    return needed && state.IsBlocked && !this.#recorded(item, key, "waiting", place)
+      ? `the WAITING ${about} is nowhere`
+      : undefined;
+  }
+
+  #recorded(
+    item: BarrierItem | undefined,
+    key: string,
+    count: Count,
+    { chunk, life }: { readonly chunk: { readonly id: number }; readonly life: Life },
+  ): boolean {
+    if (item === undefined) return false;
+    const versions = completeVersions(count === "waiting" ? item.waiting : item.passed, chunk.id);
+    if (versions.some((version) => life.addedAt <= version)) return true;
+    const path = `${this.#space} ${this.#monitors.root!.epoch} ${key} ${count} ${chunk.id}`;
+    return this.#store.tallies.get(path)?.reported.has(life.slot) ?? false;
+  }
+
+  /** A node has deleted a message of its queue: what it did for it is done, and told. */
+  obeyed(message: Stored, running: (id: string) => Incarnation | undefined): void {
+    if (message.attributes["type"] !== "HeartBeatResponse") return;
+    const encoding = message.attributes["encoding"] as Encoding;
+    for (const { action, influencedDispatchers, lives } of decode("HeartBeatResponse", encoding, message.body)
+      .dispatcherStatuses) {
+      if (action === undefined) continue;
+      const key = keyText({ commitTs: action.CommitTs, isSyncPoint: action.IsSyncPoint });
+      for (const [index, id] of influencedDispatchers!.DispatcherIDs.entries()) {
+        const incarnation = running(dispatcherKey(id));
+        if (incarnation === undefined || incarnation.life !== lives[index] || !incarnation.lives) continue;
+        const verb = action.action === Action.Write ? "Write" : "Pass";
+        if (incarnation.executing === key)
+          this.#judge.fail("I7", `${verb} of ${key} is gone and ${incarnation.name} is still at it`);
+        if (incarnation.executed.has(key) && !this.#monitors.hasTold(incarnation, key))
+          this.#judge.fail("I7", `${verb} of ${key} is gone and ${incarnation.name} has not told its DONE`);
+      }
+    }
+  }
+}
