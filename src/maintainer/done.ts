@@ -63,9 +63,7 @@ function fits(step: Step | undefined, placed: readonly Placed[]): boolean {
   if (placed.every((one) => one.report.done === "pass") || step.phase !== "writing")
     return step.phase === "passing";
   // A grant that is not known yet may have been given since: its DONE comes only once.
-  return placed.every(({ places }) =>
-    places.every(({ life }) => grantIndex(step, life.id, life.life) >= 0),
-  );
+  return placed.every(({ places }) => places.every(({ life }) => grantIndex(step, life.id, life.life) >= 0));
 }
 
 function* passDone(session: Session, key: string, places: readonly Place[]): Program<void> {
