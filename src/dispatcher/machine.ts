@@ -34,6 +34,14 @@ interface Unacked {
   repeatAt: number;
 }
 
+/** The whole state of a machine, as a value. Events are shared: they never change. */
+export interface SavedMachine {
+  readonly pending: Readonly<Pending> | undefined;
+  readonly held: CaptureEvent | undefined;
+  readonly unacked: readonly Readonly<Unacked>[];
+  readonly finished: EventKey;
+}
+
 /**
  * One dispatcher between its event stream and the coordinator (protocol.md D1 to D10). It has no I/O and no clock: what
  * it wants done comes back as commands, and `now` is milliseconds of a clock that only grows.
@@ -50,6 +58,25 @@ export class DispatcherMachine {
   constructor(identity: DispatcherIdentity, checkpointTs: bigint) {
     this.identity = identity;
     this.#finished = { commitTs: checkpointTs, isSyncPoint: false };
+  }
+
+  /** A machine that goes on where another one was saved: whoever tries all that can happen goes back this way. */
+  static restore(identity: DispatcherIdentity, saved: SavedMachine): DispatcherMachine {
+    const machine = new DispatcherMachine(identity, 0n);
+    machine.#pending = saved.pending && { ...saved.pending };
+    machine.#held = saved.held;
+    for (const one of saved.unacked) machine.#unacked.set(keyText(one.event.key), { ...one });
+    machine.#finished = saved.finished;
+    return machine;
+  }
+
+  save(): SavedMachine {
+    return {
+      pending: this.#pending && { ...this.#pending },
+      held: this.#held,
+      unacked: [...this.#unacked.values()].map((one) => ({ ...one })),
+      finished: this.#finished,
+    };
   }
 
   /** Whether an answer of the coordinator is awaited: only then a queue of its own is polled (design.md, section 5). */

@@ -1,3 +1,4 @@
+import { evaluate } from "./evaluate.ts";
 import type { SpaceInput, StatusMessage } from "./intake.ts";
 import { type Report, takeIn } from "./intake.ts";
 import { readKept } from "./kept.ts";
@@ -8,6 +9,7 @@ import type { ActionMessage, DeadLetter } from "./port.ts";
 import { ask, type Program, together } from "./program.ts";
 import { noteProgress } from "./progress.ts";
 import { handleReports } from "./reports.ts";
+import { missingTables } from "./schedule.ts";
 import {
   EpochChanged,
   emptyMemory,
@@ -17,6 +19,7 @@ import {
   type SpaceMemory,
 } from "./session.ts";
 import type { Space } from "./space.ts";
+import { repeatOutstanding } from "./tell.ts";
 
 /** What one execution environment keeps between invocations. */
 export interface Memory {
@@ -154,6 +157,9 @@ function* handleSpace(
   inputs: readonly SpaceInput[],
   fault: (message: StatusMessage, reason: string) => void,
 ): Program<void> {
+  const again = inputs.some((input) => input.message.receiveCount > 1);
+  // What is in memory may be from before that.
+  if (again) yield* session.refresh();
   const { changed, accepted } = yield* handleMembership(
     session,
     inputs.filter((input) => input.membership !== undefined),
@@ -170,6 +176,20 @@ function* handleSpace(
     ),
     (report: Report, reason) => fault(report.message, reason),
   );
+  if (again) yield* resume(session);
+}
+
+/**
+ * Goes on with all that an earlier delivery may have committed and died before it had its effect, on whichever barrier:
+ * a message is done with only when all that it must cause is durable (design.md I7).
+ */
+function* resume(session: Session): Program<void> {
+  if (session.root === undefined) return;
+  yield* evaluate(session, "all");
+  yield* handleKept(session);
+  for (const key of [...(session.root?.steps.keys() ?? [])].sort())
+    yield* repeatOutstanding(session, key, true);
+  yield* missingTables(session);
 }
 
 /**

@@ -49,8 +49,7 @@ export function* doneReports(
       yield* ask("pause", attempt);
     }
     if (session.step(key)?.phase === "written") yield* judge(session, key);
-    // Who marked it, an earlier delivery of this message, say, may have died before it told anybody.
-    if (already || redelivered) yield* repeatOutstanding(session, key, redelivered);
+    if (already) yield* repeatOutstanding(session, key, redelivered);
   }
   if (passes.length > 0) yield* passDone(session, key, passes);
   if (written === undefined && redelivered && session.step(key)?.phase === "closed")

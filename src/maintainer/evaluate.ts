@@ -23,7 +23,7 @@ function* evaluateOne(session: Session, key: string, changed: readonly number[] 
   for (let attempt = 1; ; attempt++) {
     const stamp = yield* lookAt(session, key, changed);
     const root = session.root;
-    if (root === undefined || session.step(key) === undefined) return;
+    if (stamp === undefined || root === undefined || session.step(key) === undefined) return;
     if (stamp <= root.rosterVersion) return yield* judge(session, key);
     // Somebody changed the roster again meanwhile, and what is written here may be what he had missed.
     if (attempt >= MAX_ATTEMPTS) throw new Error(`barrier ${key}: the roster changes too fast to judge it`);
@@ -31,8 +31,15 @@ function* evaluateOne(session: Session, key: string, changed: readonly number[] 
   }
 }
 
-/** Learns what is stored of a barrier, marks what is complete, and leaves the stamp. @returns the highest stamp there */
-function* lookAt(session: Session, key: string, changed: readonly number[] | "all"): Program<number> {
+/**
+ * Learns what is stored of a barrier, marks what is complete, and leaves the stamp.
+ * @returns the highest stamp that it met; undefined: its tombstone stands there
+ */
+function* lookAt(
+  session: Session,
+  key: string,
+  changed: readonly number[] | "all",
+): Program<number | undefined> {
   const step = session.step(key);
   if (step === undefined) return 0;
   if (step.phase === "closed") return 0;
@@ -63,7 +70,7 @@ function* lookAt(session: Session, key: string, changed: readonly number[] | "al
       { stamp: roster.version },
     );
     if (stamped.item) session.learnItem(key, stamped.item);
-    if (!stamped.done) return 0;
+    if (!stamped.done) return undefined;
     stamp = Math.max(stamp, stamped.item.stamp);
   }
   return Math.max(stamp, yield* markCompleted(session, key, count, chunks));

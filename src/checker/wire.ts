@@ -1,0 +1,152 @@
+import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import type { StatusMessage } from "../maintainer/intake.ts";
+import type { ActionMessage } from "../maintainer/port.ts";
+import { d, type TestNode, World } from "../maintainer/testing/world.ts";
+import { decode } from "../protocol/codec.ts";
+import { type EventKey, keyText } from "../protocol/eventkey.ts";
+import { Action, InfluenceType, ScheduleAction } from "../protocol/messages.ts";
+import { Interner } from "./intern.ts";
+
+/** What an action queue carries, for one dispatcher each. */
+export type Instruction =
+  | {
+      readonly kind: "ack" | "ignored" | "write" | "pass";
+      readonly key: EventKey;
+      readonly id: string;
+      readonly life: bigint;
+    }
+  | {
+      readonly kind: "create";
+      readonly node: string;
+      readonly id: string;
+      readonly table: bigint;
+      readonly schema: bigint;
+      readonly startTs: bigint;
+    }
+  | { readonly kind: "remove"; readonly node: string; readonly id: string };
+
+/** A key as people read it: `100`, or `100 (syncpoint)`. */
+export function keyWords(key: EventKey | string): string {
+  const text = typeof key === "string" ? key : keyText(key);
+  return `${BigInt(text.slice(0, 20))}${text.endsWith("-1") ? " (syncpoint)" : ""}`;
+}
+
+/** Messages of a small world, each content with a number, and words for them. */
+export class Wire {
+  readonly messages = new Interner<StatusMessage>(
+    (one) => `${one.sentAt} ${JSON.stringify(one.attributes)} ${one.body}`,
+  );
+  readonly instructions = new Interner<Instruction>();
+  readonly #words = new Map<number, string>();
+  readonly #names = new Map<string, string>();
+  readonly #numbers = new Map<string, string>();
+  readonly #parsed = new Map<string, readonly number[]>();
+  readonly #again = new Map<number, StatusMessage>();
+  /** Builds bodies. */
+  readonly world = new World();
+
+  /** The dispatcher id of a name. */
+  idOf(name: string): string {
+    let id = this.#numbers.get(name);
+    if (id === undefined) {
+      id = d(this.#numbers.size + 1);
+      this.#numbers.set(name, id);
+      this.#names.set(id, name);
+    }
+    return id;
+  }
+
+  call(id: string, name: string): void {
+    if (!this.#names.has(id)) this.#names.set(id, name);
+  }
+
+  nameOf(id: string): string {
+    return this.#names.get(id) ?? `…${id.slice(-4)}`;
+  }
+
+  node(id: string, start: number): TestNode {
+    return { id, start, queue: `weir-action-${id}` };
+  }
+
+  /** The number of a message's content. `words` say what it is. */
+  message(made: StatusMessage, words: string): number {
+    const id = this.messages.id(made);
+    if (!this.#words.has(id)) this.#words.set(id, words);
+    return id;
+  }
+
+  words(id: number): string {
+    return this.#words.get(id)!;
+  }
+
+  /** As the maintainer gets it. Twice delivered, it says so. */
+  delivered(id: number, again: boolean): StatusMessage {
+    const at = id * 2 + Number(again);
+    let message = this.#again.get(at);
+    if (message === undefined) {
+      message = { ...this.messages.value(id), messageId: `m${id}`, receiveCount: again ? 2 : 1 };
+      this.#again.set(at, message);
+    }
+    return message;
+  }
+
+  /** What a message to an action queue says, one instruction for each dispatcher. */
+  parse(message: ActionMessage): readonly number[] {
+    const name = `${message.type} ${message.body}`;
+    let parsed = this.#parsed.get(name);
+    if (parsed === undefined) {
+      parsed = this.#parse(message).map((one) => this.instructions.id(one));
+      this.#parsed.set(name, parsed);
+    }
+    return parsed;
+  }
+
+  #parse(message: ActionMessage): Instruction[] {
+    // Registrations are repeated by nodes until they are answered; here they are durable from the start.
+    if (message.type === "RegistrationResult") return [];
+    if (message.type === "ScheduleDispatcherRequest") {
+      const { config, scheduleAction } = decode("ScheduleDispatcherRequest", message.encoding, message.body);
+      const node = message.queue.replace("weir-action-", "");
+      const id = dispatcherKey(config!.dispatcherID!);
+      if (scheduleAction === ScheduleAction.Remove) return [{ kind: "remove", node, id }];
+      const table = config!.span!.TableID;
+      this.call(id, `N${table}`);
+      return [{ kind: "create", node, id, table, schema: config!.schemaID, startTs: config!.startTs }];
+    }
+    const response = decode("HeartBeatResponse", message.encoding, message.body);
+    return response.dispatcherStatuses.flatMap((status) => {
+      const about = status.ack ?? status.ignoredBlockStatus ?? status.action!;
+      const kind = status.ack
+        ? "ack"
+        : status.ignoredBlockStatus
+          ? "ignored"
+          : status.action!.action === Action.Write
+            ? "write"
+            : "pass";
+      const influenced = status.influencedDispatchers!;
+      if (influenced.InfluenceType !== InfluenceType.Normal || status.lives.length === 0)
+        throw new Error("a new node was answered like an old one");
+      const key = { commitTs: about.CommitTs, isSyncPoint: about.IsSyncPoint };
+      return influenced.DispatcherIDs.map((id, index) => ({
+        kind: kind as "ack" | "ignored" | "write" | "pass",
+        key,
+        id: dispatcherKey(id),
+        life: status.lives[index]!,
+      }));
+    });
+  }
+
+  instructionWords(one: Instruction): string {
+    const who = this.nameOf(one.id);
+    switch (one.kind) {
+      case "create":
+        return `node ${one.node}: create ${who} for table ${one.table}, from ${one.startTs}`;
+      case "remove":
+        return `node ${one.node}: remove ${who}`;
+      default: {
+        const what = { ack: "ACK", ignored: "Ignored", write: "Write", pass: "Pass" }[one.kind];
+        return `${what} ${keyWords(one.key)} to ${who}@${one.life}`;
+      }
+    }
+  }
+}

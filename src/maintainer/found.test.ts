@@ -1,0 +1,155 @@
+/** What the exhaustive checker found (docs/proof.md): the shortest way to each, told as a test. */
+import { expect, it } from "vitest";
+import { ComponentState } from "../protocol/messages.ts";
+import { again, d, ddl, freezeAt, idsOf, node, normal, World } from "./testing/world.ts";
+
+const n1 = node("n1");
+const n2 = node("n2");
+const T = d(1);
+const A = d(11);
+const B = d(12);
+const ALTER = { BlockTables: normal(10n) };
+
+/** The table trigger, and table 10 in two spans on two nodes. */
+async function split(): Promise<World> {
+  const world = new World();
+  await world.handle(
+    world.opening(n1, T, [{ id: 10n, schema: 1n }]),
+    world.registration(n1, [
+      { id: T, table: 0n },
+      { id: A, table: 10n, end: "m" },
+    ]),
+    world.registration(n2, [{ id: B, table: 10n, start: "m" }]),
+  );
+  world.queues.clear();
+  return world;
+}
+
+class Crash extends Error {}
+
+it("takes the DONE of a grant that this environment does not know of yet", async () => {
+  const world = await split();
+  const key = ddl(100n);
+  await world.handle(world.waiting(n1, [A], key, ALTER));
+  await world.handle(world.waiting(n2, [B], key, ALTER));
+  const restarted = { ...n2, start: 2 };
+  await world.handle(world.registration(restarted, [{ id: B, table: 10n, start: "m", life: 2n }]));
+  // Another environment gives B's new life the grant; this one remembers the root of before that.
+  await world.handleCold(world.waiting(restarted, [{ id: B, life: 2n }], key, ALTER));
+  await world.handle(world.done(restarted, [{ id: B, life: 2n }], key, "write"));
+  expect(await world.phase(key)).toBe("passing");
+});
+
+it("sends Pass when the DONE of Write comes again to an environment that remembers phase writing", async () => {
+  const world = await split();
+  const key = ddl(100n);
+  await world.handle(world.waiting(n1, [A], key, ALTER));
+  await world.handle(world.waiting(n2, [B], key, ALTER));
+  world.queues.clear();
+  const done = world.done(n2, [B], key, "write");
+  await expect(
+    world.handleHooked((when, method) => {
+      if (when === "before" && method === "send") throw new Crash();
+    }, done),
+  ).resolves.toMatchObject({ failed: [{}] });
+  expect(await world.phase(key)).toBe("passing");
+  await world.handle(again(done));
+  expect(idsOf(world.told(n1), "pass", key)).toEqual([A]);
+});
+
+it("goes on with what waited for a change of the roster when the message that changed it comes again", async () => {
+  const world = new World();
+  const W = d(10);
+  const C = d(20);
+  await world.handle(
+    world.opening(n1, T, [
+      { id: 10n, schema: 1n },
+      { id: 20n, schema: 1n },
+      { id: 30n, schema: 1n },
+    ]),
+    world.registration(n1, [{ id: T, table: 0n }]),
+    world.registration(n2, [
+      { id: W, table: 10n },
+      { id: C, table: 20n },
+    ]),
+  );
+  const rename = ddl(100n);
+  const drop = ddl(105n);
+  const renamed = {
+    BlockTables: normal(10n, 20n),
+    UpdatedSchemas: [{ TableID: 10n, OldSchemaID: 1n, NewSchemaID: 2n }],
+  };
+  await world.handle(world.waiting(n2, [W, C], rename, renamed));
+  const [writer] = world.told(n2).find((one) => one.kind === "write")!.ids;
+  await world.handle(world.none(n1, T, drop, { NeedDroppedTables: normal(30n) }));
+  expect(await world.phase(drop), "not in its turn yet").toBe("written");
+  const done = world.done(n2, [writer!], rename, "write");
+  let committed = false;
+  await world.handleHooked((when, method) => {
+    if (committed) throw new Crash();
+    if (when === "after" && method === "commitRoot") committed = true;
+  }, done);
+  expect(await world.phase(rename)).toBe("passing");
+  expect(await world.phase(drop)).toBe("written");
+  world.queues.clear();
+  await world.handleCold(again(done));
+  expect(await world.phase(drop)).toBeUndefined();
+  expect(idsOf(world.told(n1), "ack", drop)).toEqual([T]);
+});
+
+it("looks again when the roster has changed while a change of it was being judged", async () => {
+  const world = new World();
+  const W = d(10);
+  const C = d(20);
+  const both = { BlockTables: normal(10n, 20n) };
+  const key = ddl(100n);
+  await world.handle(
+    world.opening(n1, T, [
+      { id: 10n, schema: 1n },
+      { id: 20n, schema: 1n },
+    ]),
+    world.registration(n1, [
+      { id: T, table: 0n },
+      { id: W, table: 10n },
+    ]),
+    world.registration(n2, [{ id: C, table: 20n }]),
+  );
+  // W is split into A and B. A is there and waits, B has reported and is kept until it is registered.
+  await world.handle(world.registration(n1, [{ id: A, table: 10n, end: "m" }]));
+  await world.handle(
+    world.waiting(n1, [A], key, both),
+    world.waiting(n2, [C], key, both),
+    world.waiting(n2, [B], key, both),
+  );
+  // W goes; before its chunk is marked complete B is registered and its report is counted.
+  const gate = freezeAt(7);
+  const methods: string[] = [];
+  const gone = world.handleHooked(
+    (when, method, index) => {
+      if (when === "before") methods[index] = method;
+      return gate.hook(when, method, index);
+    },
+    world.status(n1, W, 1n, ComponentState.Removed),
+  );
+  expect(await gate.frozen).toBe(true);
+  expect(methods.at(-1), "it is about to mark the chunk").toBe("touchBarrier");
+  await world.handleCold(world.registration(n2, [{ id: B, table: 10n, start: "m" }]));
+  expect(await world.phase(key)).toBe("waiting");
+  gate.release();
+  await gone;
+  expect(await world.phase(key)).toBe("writing");
+});
+
+it("asks nobody else to write when the writer comes back from behind the event", async () => {
+  const world = await split();
+  const key = ddl(100n);
+  await world.handle(world.waiting(n1, [A], key, ALTER));
+  await world.handle(world.waiting(n2, [B], key, ALTER));
+  expect(idsOf(world.told(n2), "write", key)).toEqual([B]);
+  world.queues.clear();
+  // B writes, and moves before its DONE has come: its new life starts behind the DDL.
+  await world.handle(world.registration(n1, [{ id: B, table: 10n, start: "m", life: 2n, checkpoint: 100n }]));
+  const told = world.told(n1);
+  expect(idsOf(told, "write", key)).toEqual([]);
+  expect(idsOf(told, "pass", key)).toEqual([A]);
+});
