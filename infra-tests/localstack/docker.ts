@@ -1,10 +1,14 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { type Endpoint, healthOf, NoLocalStack } from "./endpoint.ts";
+import { progress } from "./progress.ts";
 import { until } from "./until.ts";
 
 /** The last community image that asks for no token. */
 export const IMAGE = "localstack/localstack:4.12";
+
+/** What LocalStack runs the functions in: pulled before, or the first report would wait for it. */
+const FUNCTION_IMAGE = "public.ecr.aws/lambda/nodejs:24";
 
 const docker = async (...args: string[]) => (await promisify(execFile)("docker", args)).stdout.trim();
 
@@ -19,6 +23,11 @@ export async function startContainer(): Promise<Endpoint> {
     throw new NoLocalStack(
       `set LOCALSTACK_ENDPOINT to a running LocalStack, or start a Docker engine for ${IMAGE}: neither is there`,
     );
+  }
+  for (const image of [IMAGE, FUNCTION_IMAGE]) {
+    progress(`pulling ${image}`);
+    // What is here already may do.
+    await docker("pull", "--quiet", image).catch(() => undefined);
   }
   const id = await docker(...runArguments());
   const stop = async () => void (await docker("rm", "--force", "--volumes", id));
@@ -45,6 +54,9 @@ export function runArguments(): string[] {
     // The functions are built for arm64 and are JavaScript: they run on whatever this is.
     ...["--env", "LAMBDA_IGNORE_ARCHITECTURE=1"],
     ...["--env", "SQS_ENDPOINT_STRATEGY=path"],
+    // Its event source looks at a quiet queue every 10 s otherwise.
+    ...["--env", "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC=0.2"],
+    ...["--env", "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC=1"],
     // It makes nothing of dashboards.
     ...["--env", "CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES=1"],
     IMAGE,

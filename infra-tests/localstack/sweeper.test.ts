@@ -61,5 +61,5 @@ it(
     await deployed.closed(world, ddl);
     expect(world.about(ddl).map((entry) => entry.what)).toEqual(["flush", "flush", "write", "pass"]);
   },
-  TWO_SWEEPS_MS + 60_000,
+  TWO_SWEEPS_MS + 120_000,
 );

@@ -1,5 +1,5 @@
 /** Long enough for a LocalStack that starts a container for each function. */
-const DEFAULT_MS = 60_000;
+const DEFAULT_MS = 90_000;
 const BETWEEN_MS = 250;
 
 /**
