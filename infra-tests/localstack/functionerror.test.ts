@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { keyText } from "../../src/protocol/eventkey.ts";
 import { Deployed } from "./deployed.ts";
 import { progress } from "./progress.ts";
+import { withoutRepeats } from "./queues.ts";
 import { Resources } from "./resources.ts";
 import { clientConfig, readTarget } from "./target.ts";
 import { pause, until } from "./until.ts";
@@ -94,6 +95,8 @@ it.each([
       name,
       nodes: 1,
       schemas: [{ schemaId: 1n, name: "s", tables }],
+      // A WAITING that is said again would be a second message in the queue.
+      queues: withoutRepeats,
     });
     const dispatchers = (await Promise.all(tables.map(({ tableId }) => world.table(tableId, 1n)))).flat();
     const ddl = event(400n, { tables: [210n, 211n] });

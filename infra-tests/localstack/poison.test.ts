@@ -5,6 +5,7 @@ import type { Dispatcher } from "../../src/dispatcher/dispatcher.ts";
 import type { QueueClient } from "../../src/dispatcher/index.ts";
 import { attributesOf, Deployed } from "./deployed.ts";
 import { progress } from "./progress.ts";
+import { between } from "./queues.ts";
 import { readTarget } from "./target.ts";
 import { until } from "./until.ts";
 import { event, World } from "./world.ts";
@@ -16,18 +17,14 @@ let world: World;
 let dispatchers: Dispatcher[];
 /** The next DONE of a Write loses its last character on its way. It is never sent again (protocol.md D4). */
 let damageNext = false;
-const damaging = (real: QueueClient): QueueClient => ({
-  createQueue: (name) => real.createQueue(name),
-  deleteQueue: (url) => real.deleteQueue(url),
-  receive: (url, seconds, signal) => real.receive(url, seconds, signal),
-  delete: (url, receipts) => real.delete(url, receipts),
-  extend: (url, receipt, seconds) => real.extend(url, receipt, seconds),
-  async send(url, message) {
-    const damage = damageNext && message.body.includes("WRITE_DONE");
-    if (damage) damageNext = false;
-    await real.send(url, damage ? { ...message, body: message.body.slice(0, -1) } : message);
-  },
-});
+const damaging = (real: QueueClient) =>
+  between(real, {
+    async send(url, message) {
+      const damage = damageNext && message.body.includes("WRITE_DONE");
+      if (damage) damageNext = false;
+      await real.send(url, damage ? { ...message, body: message.body.slice(0, -1) } : message);
+    },
+  });
 
 beforeAll(async () => {
   progress("a capture node damages the DONE of a Write");
