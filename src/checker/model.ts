@@ -131,6 +131,12 @@ export class Model {
       const status = wire.world.status(wire.node(node, 1), wire.idOf(name), 1n, ComponentState.Working);
       draft.sends(wire.message(status, `Working ${name}@1`));
     }
+    for (const name of scenario.stray ?? []) {
+      const { node } = scenario.cast.find((one) => one.name === name)!;
+      const { key } = scenario.events[0]!;
+      const done = wire.world.done(wire.node(node, 1), [wire.idOf(name)], key, "write");
+      draft.sends(wire.message(done, `a stray DONE of Write ${keyWords(key)} of ${name}@1`));
+    }
     for (const { type, from, body } of scenario.malformed ?? []) {
       const message = wire.world.message(wire.node(from, 1), type as "BlockStatusRequest", body);
       draft.sends(wire.message(message, "a message that nobody understands"));

@@ -78,6 +78,8 @@ export interface Scenario {
   readonly starting?: readonly string[];
   /** Further messages that are in the queue at first: not to be understood, they must be put aside. */
   readonly malformed?: readonly { readonly type: string; readonly from: string; readonly body: string }[];
+  /** Dispatchers that say at first that they have written the first event, which nobody asked of them. */
+  readonly stray?: readonly string[];
   /** Writing and passing take time, in which other things happen. */
   readonly slowSinks?: true;
   /** A dispatcher may be told something before it has got to the event. */
