@@ -129,10 +129,10 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "truncate",
-    about: "a TRUNCATE, then a syncpoint for the new table too",
+    about: "a TRUNCATE, and at its commitTs a syncpoint for the new table too",
     cast: [T, W],
     tables: [T10],
-    events: [TRUNCATE, SYNC110],
+    events: [TRUNCATE, SYNC100],
     environments: COLD,
     faults: some({ crashes: 1, overlaps: 1 }),
     quick: { crashes: 0 },
