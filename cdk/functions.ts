@@ -104,7 +104,8 @@ function createFunction(
     timeout: TIMEOUT,
     memorySize: props.memorySize,
     // A node that answers at once makes reports and actions follow each other. That loop ends by itself: a barrier has three
-    // messages for each life, repeats are bounded in time, and a report of a closed barrier is answered once.
+    // messages for each life, repeats are bounded in time, and a report of a closed barrier is answered once. A wave that
+    // the function hands over to itself is sent by who gets it, and never handed over again.
     recursiveLoop: RecursiveLoop.ALLOW,
     logGroup,
     ...(props.vpc && {
@@ -139,7 +140,7 @@ function createFunction(
   });
   // Set here and not by `tracing`, which would add a statement of its own to the role.
   (one.node.defaultChild as CfnFunction).tracingConfig = { mode: "Active" };
-  const statements = functionStatements(scope, props, { table, deadLetterQueue, logGroup });
+  const statements = functionStatements(scope, props, { table, statusQueue, deadLetterQueue, logGroup });
   for (const statement of statements) one.addToRolePolicy(statement);
   return one;
 }

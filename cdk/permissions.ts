@@ -16,11 +16,16 @@ export function actionQueuesArn(scope: Construct, props: CheckedProps): string {
   });
 }
 
-/** What both functions do: the state, actions, dead letters, their own log. Each statement is explained in docs/security.md. */
+/** What both functions do: the state, actions, dead letters, waves that they hand over, their own log. Each statement is explained in docs/security.md. */
 export function functionStatements(
   scope: Construct,
   props: CheckedProps,
-  { table, deadLetterQueue, logGroup }: { table: Table; deadLetterQueue: IQueue; logGroup: ILogGroup },
+  {
+    table,
+    statusQueue,
+    deadLetterQueue,
+    logGroup,
+  }: { table: Table; statusQueue: IQueue; deadLetterQueue: IQueue; logGroup: ILogGroup },
 ): PolicyStatement[] {
   return [
     new PolicyStatement({
@@ -44,6 +49,11 @@ export function functionStatements(
       sid: "DeadLetters",
       actions: ["sqs:SendMessage"],
       resources: [deadLetterQueue.queueArn],
+    }),
+    new PolicyStatement({
+      sid: "Waves",
+      actions: ["sqs:SendMessage"],
+      resources: [statusQueue.queueArn],
     }),
     new PolicyStatement({
       sid: "Log",

@@ -25,6 +25,7 @@ export const settings: Settings = {
 };
 export const port = createPort(createClients(), {
   table: required("WEIR_TABLE"),
+  statusQueueUrl: required("WEIR_STATUS_QUEUE_URL"),
   deadLetterQueueUrl: required("WEIR_DEAD_LETTER_QUEUE_URL"),
   actionQueuePrefix,
   onFailure: (queue, error) => logger.warn("action was not sent", { queue, error: error as Error }),

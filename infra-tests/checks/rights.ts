@@ -38,6 +38,7 @@ const both = (name: string): Statement[] => [
   ),
   allow("Actions", ["sqs:GetQueueUrl", "sqs:SendMessage"], ACTION_QUEUES),
   allow("DeadLetters", "sqs:SendMessage", "<DeadLetterQueue.Arn>"),
+  allow("Waves", "sqs:SendMessage", "<StatusQueue.Arn>"),
   allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], `<${name}Logs.Arn>`),
   allow("Traces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*"),
 ];

@@ -90,6 +90,7 @@ export class TimedMaintainer {
         this.sent.push(...messages);
         return messages.map(() => "sent" as const);
       },
+      handOver: async () => undefined,
       deadLetter: async () => undefined,
       pause: async () => undefined,
     });

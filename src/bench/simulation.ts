@@ -44,6 +44,7 @@ export const ROUND_TRIPS: Latency = { dynamodb: 1, sqs: 1 };
 const FOLD_MS = 10;
 /** Milliseconds for which an invocation is billed beside its requests. */
 const OWN_MS = 2;
+const STATUS_QUEUE = "weir-status";
 export const T0 = 1_700_000_100_000;
 
 export interface BarrierRun {
@@ -128,6 +129,7 @@ export class Simulation {
         table: "weir",
         actionQueuePrefix: PREFIX,
         deadLetterQueueUrl: queueUrl("weir-dead"),
+        statusQueueUrl: queueUrl(STATUS_QUEUE),
         now: () => this.now,
       },
     );
@@ -239,6 +241,10 @@ export class Simulation {
     this.usage.messages++;
     this.usage.messageBytes += bytes;
     this.#seen.statusMessages++;
+    this.#queue(message);
+  }
+
+  #queue(message: StatusMessage): void {
     this.#status.push(message);
     // Taken when everybody has sent what is to be sent now.
     if (this.#status.length === 1) void this.clock.after(1).then(() => this.#feed());
@@ -278,6 +284,19 @@ export class Simulation {
 
   /** Something came to an action queue: its node looks at it soon, with what else comes until then. */
   #told(queue: string): void {
+    if (queue === STATUS_QUEUE) {
+      // The maintainer's own: slices that it hands over.
+      for (const { body, attributes } of this.queues.take(queue))
+        this.#queue({
+          messageId: `m${this.#messages++}`,
+          body,
+          attributes,
+          sentAt: this.now,
+          receiveCount: 1,
+          principal: "",
+        });
+      return;
+    }
     const node = this.#nodeOfQueue.get(queue);
     if (node === undefined) return;
     const queues = this.#woken.get(node) ?? new Set();

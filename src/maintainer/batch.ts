@@ -18,6 +18,7 @@ import {
   type Settings,
   type SpaceMemory,
 } from "./session.ts";
+import { tellSlices } from "./slices.ts";
 import type { Space } from "./space.ts";
 import { repeatOutstanding } from "./tell.ts";
 
@@ -157,7 +158,8 @@ function* handleSpace(
   inputs: readonly SpaceInput[],
   fault: (message: StatusMessage, reason: string) => void,
 ): Program<void> {
-  const again = inputs.some((input) => input.message.receiveCount > 1);
+  // A slice commits nothing, and is told again by itself.
+  const again = inputs.some(({ message, slice }) => message.receiveCount > 1 && slice === undefined);
   // What is in memory may be from before that.
   if (again) yield* session.refresh();
   const { changed, accepted } = yield* handleMembership(
@@ -175,6 +177,10 @@ function* handleSpace(
       ),
     ),
     (report: Report, reason) => fault(report.message, reason),
+  );
+  yield* tellSlices(
+    session,
+    inputs.flatMap(({ slice, message }) => (slice ? [{ slice, redelivered: message.receiveCount > 1 }] : [])),
   );
   if (again) yield* resume(session);
 }
@@ -251,6 +257,11 @@ function isSettled(session: Session, input: SpaceInput): boolean {
 
 /** Sends what the session has to tell. @returns how many messages may be sent later */
 export function* flush(session: Session, observer: Observer): Program<number> {
+  const slices = session.outbox.handOver(session.settings.sendsAtOnce);
+  if (slices.length > 0) {
+    observer.note({ what: "wave-handed-over", space: session.space.text, count: slices.length });
+    yield* ask("handOver", slices);
+  }
   const messages = session.outbox.take();
   if (messages.length === 0) return 0;
   const results = yield* ask("send", messages);

@@ -27,6 +27,7 @@ export function* doneReports(
   if (step.phase === "closed") return yield* buryClosed(session, key);
 
   const redelivered = placed.some((one) => one.report.redelivered) || granted.some((one) => one.redelivered);
+  const sentAt = latest([...placed.map((one) => one.report), ...granted]);
   const writes: number[] = granted.map((report) =>
     grantIndex(step, report.lives[0]!.id, report.lives[0]!.life),
   );
@@ -49,11 +50,16 @@ export function* doneReports(
       yield* ask("pause", attempt);
     }
     if (session.step(key)?.phase === "written") yield* judge(session, key);
-    if (already) yield* repeatOutstanding(session, key, redelivered);
+    if (already) yield* repeatOutstanding(session, key, redelivered, sentAt);
   }
-  if (passes.length > 0) yield* passDone(session, key, passes);
+  if (passes.length > 0) yield* passDone(session, key, passes, sentAt);
   if (written === undefined && redelivered && session.step(key)?.phase === "closed")
     yield* buryClosed(session, key);
+}
+
+/** When the last of some reports was put into the queue, in ms since 1970. */
+export function latest(reports: readonly Report[]): number {
+  return reports.reduce((last, { message }) => Math.max(last, message.sentAt), 0);
 }
 
 /** Whether DONEs can be judged on a step that is known from memory. */
@@ -65,7 +71,7 @@ function fits(step: Step | undefined, placed: readonly Placed[]): boolean {
   return placed.every(({ places }) => places.every(({ life }) => grantIndex(step, life.id, life.life) >= 0));
 }
 
-function* passDone(session: Session, key: string, places: readonly Place[]): Program<void> {
+function* passDone(session: Session, key: string, places: readonly Place[], sentAt: number): Program<void> {
   const step = session.step(key);
   if (step?.phase !== "passing") {
     session.observer.note({ what: "report-stale", space: session.space.text, key, count: places.length });
@@ -74,7 +80,7 @@ function* passDone(session: Session, key: string, places: readonly Place[]): Pro
   noteDuplicates(session, key, "passed", places);
   if (!(yield* record(session, key, "passed", places))) return;
   yield* judge(session, key);
-  yield* repeatOutstanding(session, key, false);
+  yield* repeatOutstanding(session, key, false, sentAt);
 }
 
 function stale(session: Session, key: string, placed: readonly Placed[]): void {

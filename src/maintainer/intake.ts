@@ -8,6 +8,7 @@ import { keyText, parseKeyText } from "../protocol/eventkey.ts";
 import { decodeReports, type FoldedStatus } from "../protocol/foldedreports.ts";
 import { BlockStage, type ChangefeedID, DoneAction, type State } from "../protocol/messages.ts";
 import { openingChanges, registrationChanges, statusChanges } from "./intakemembership.ts";
+import { parseSlice, SLICE_TYPE, type Slice } from "./slice.ts";
 import { type Space, spaceOf } from "./space.ts";
 
 /** A message of the status queue, as the maintainer gets it. */
@@ -61,6 +62,8 @@ export interface SpaceInput {
   readonly epoch: bigint | undefined;
   readonly membership: MembershipChange | undefined;
   readonly reports: readonly Report[];
+  /** What another invocation handed over. */
+  readonly slice?: Slice;
   /** Where a registration, an opening and a refusal are answered; empty: the node's queue. */
   readonly replyQueue: string;
 }
@@ -90,6 +93,7 @@ export function takeIn(message: StatusMessage, settings: IntakeSettings): Intake
 function takeApart(message: StatusMessage, settings: IntakeSettings): Intake {
   const { attributes, body } = message;
   const encoding = parseEncoding(attributes["encoding"]);
+  if (attributes["type"] === SLICE_TYPE) return sliceOf(message);
   const sender = senderOf(message);
   switch (attributes["type"]) {
     case "BlockStatusRequest":
@@ -116,6 +120,15 @@ function takeApart(message: StatusMessage, settings: IntakeSettings): Intake {
     default:
       throw new MalformedMessage(`attribute type is "${attributes["type"]}": ${KNOWN_TYPES}`);
   }
+}
+
+function sliceOf(message: StatusMessage): Intake {
+  const slice = parseSlice(message.body);
+  const { space } = slice;
+  return {
+    inputs: [{ space, message, epoch: undefined, membership: undefined, reports: [], slice, replyQueue: "" }],
+    faults: [],
+  };
 }
 
 const KNOWN_TYPES =

@@ -6,6 +6,7 @@ export interface Observation {
     | "barrier-written"
     | "barrier-closed"
     | "action-repeated"
+    | "wave-handed-over"
     | "report-stale"
     | "report-duplicate"
     | "report-kept"

@@ -19,6 +19,7 @@ import {
   ScheduleDispatcherRequestSchema,
 } from "../protocol/messages.ts";
 import type { ActionMessage } from "./port.ts";
+import { SLICE_LIVES, type Slice } from "./slice.ts";
 import { changefeedMessage, type Space } from "./space.ts";
 
 /** Whom an answer is for: a life, and where it is told. */
@@ -55,7 +56,17 @@ interface Line {
   readonly head: DispatcherStatus;
   /** Old nodes are told a DB or All Pass by influence, new ones by id (protocol.md M12). */
   readonly influence: Influence | undefined;
+  /** It is part of the first wave of its kind. */
+  readonly first: boolean;
+  /** It was handed over already: it is sent here, whatever there is beside it. */
+  readonly now: boolean;
   readonly targets: Map<DispatcherKey, Target>;
+}
+
+interface How {
+  readonly influence?: Influence;
+  readonly first?: boolean;
+  readonly now?: boolean;
 }
 
 /**
@@ -70,6 +81,8 @@ export class Outbox {
   readonly #heads = new Map<string, DispatcherStatus>();
   #response: HeartBeatResponse | undefined;
   #roster: Roster | undefined;
+  #rootEpoch = 0n;
+  /** The epoch as nodes are told it. */
   #epoch = 0n;
 
   constructor(space: Space) {
@@ -79,6 +92,7 @@ export class Outbox {
   /** The roster and epoch under which the messages are written: who is a new node, which encoding, which epoch. */
   under(roster: Roster, epoch: bigint): void {
     this.#roster = roster;
+    this.#rootEpoch = epoch;
     this.#epoch = roster.meta.answersEpochZero ? 0n : epoch;
   }
 
@@ -88,6 +102,16 @@ export class Outbox {
 
   ack(key: string, targets: readonly Target[]): void {
     this.#add("ack", key, targets);
+  }
+
+  /** ACKs that another invocation handed over. */
+  ackNow(key: string, targets: readonly Target[]): void {
+    this.#add("ack", key, targets, { now: true });
+  }
+
+  /** Passes that another invocation handed over. */
+  passNow(key: string, targets: readonly Target[]): void {
+    this.#add("pass", key, targets, { now: true });
   }
 
   write(key: string, target: Target): void {
@@ -100,7 +124,7 @@ export class Outbox {
     const byId: Target[] = [];
     const byInfluence: Target[] = [];
     for (const target of targets) (wide && this.#isOld(target) ? byInfluence : byId).push(target);
-    this.#add("pass", key, byId);
+    this.#add("pass", key, byId, { first: influence !== undefined });
     if (wide) this.#addWide(key, byInfluence, wide);
   }
 
@@ -168,10 +192,48 @@ export class Outbox {
     return this.#queues.size === 0 && this.#ready.length === 0;
   }
 
+  /**
+   * Takes out what other invocations can tell as well, if there is more than this one should: ACKs and Passes to queues of
+   * single dispatchers of the present roster (decisions/0015).
+   * @param most messages that are left to this invocation whatever they are
+   */
+  handOver(most: number): Slice[] {
+    if (this.#queues.size <= most) return [];
+    const slices = new Map<string, Slice>();
+    for (const [queue, lines] of this.#queues) {
+      for (const [name, line] of lines) {
+        const slice = this.#sliceOf(line);
+        if (slice === undefined) continue;
+        const { key, kind, chunk, from, first } = slice;
+        slices.set(`${key} ${kind} ${chunk} ${from} ${first}`, slice);
+        lines.delete(name);
+      }
+      if (lines.size === 0) this.#queues.delete(queue);
+    }
+    return [...slices.values()];
+  }
+
+  #sliceOf({ kind, key, influence, now, first, targets }: Line): Slice | undefined {
+    if (now || influence || targets.size !== 1 || (kind !== "ack" && kind !== "pass")) return undefined;
+    const [target] = [...targets.values()];
+    const place = this.#roster?.find(target!.id);
+    if (place === undefined || place.life.life !== target!.life) return undefined;
+    const { slot } = place.life;
+    return {
+      space: this.#space,
+      epoch: this.#rootEpoch,
+      key,
+      kind,
+      chunk: place.chunk.id,
+      from: slot - (slot % SLICE_LIVES),
+      first,
+    };
+  }
+
   /** The messages, none larger than the limit; the outbox is empty afterwards. */
   take(limit = MESSAGE_LIMIT): ActionMessage[] {
     const messages = this.#ready.splice(0);
-    for (const [queue, lines] of this.#queues) {
+    for (const [queue, lines] of this.#writesFirst()) {
       const sorted = [...lines.values()].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
       const node = this.#nodeOf(sorted);
       const encoding = node?.encoding ?? "json";
@@ -184,6 +246,15 @@ export class Outbox {
     return messages;
   }
 
+  /** For a Write everybody waits; the rest can wait for it. */
+  #writesFirst(): [string, Map<string, Line>][] {
+    const queues = [...this.#queues];
+    const writes = queues.filter(([, lines]) => lines.values().some((line) => line.kind === "write"));
+    if (writes.length === 0) return queues;
+    const first = new Set(writes);
+    return [...writes, ...queues.filter((queue) => !first.has(queue))];
+  }
+
   #nodeOf(lines: readonly Line[]) {
     for (const line of lines)
       for (const target of line.targets.values()) return this.#roster?.nodes.get(target.node);
@@ -194,21 +265,21 @@ export class Outbox {
     return (this.#roster?.nodes.get(target.node)?.start ?? 0n) === 0n;
   }
 
-  #add(kind: Kind, key: string, targets: readonly Target[], influence?: Influence): void {
-    const name = `${kind}/${key}/${influence ? "wide" : ""}`;
+  #add(kind: Kind, key: string, targets: readonly Target[], how: How = {}): void {
+    const name = `${kind}/${key}/${how.influence ? "wide" : ""}${how.first ? "first" : ""}${how.now ? "now" : ""}`;
     let queue: string | undefined;
     let line: Line | undefined;
     for (const target of targets) {
       if (target.queue === "") continue;
       if (line === undefined || target.queue !== queue) {
         queue = target.queue;
-        line = this.#line(queue, name, kind, key, influence);
+        line = this.#line(queue, name, kind, key, how);
       }
       line.targets.set(target.id, target);
     }
   }
 
-  #line(queue: string, name: string, kind: Kind, key: string, influence: Influence | undefined): Line {
+  #line(queue: string, name: string, kind: Kind, key: string, how: How): Line {
     let lines = this.#queues.get(queue);
     if (lines === undefined) {
       lines = new Map();
@@ -216,9 +287,10 @@ export class Outbox {
     }
     let line = lines.get(name);
     if (line === undefined) {
+      const { influence, first = false, now = false } = how;
       const head = this.#heads.get(name) ?? headOf(kind, key, influence);
       this.#heads.set(name, head);
-      line = { kind, key, head, influence, targets: new Map() };
+      line = { kind, key, head, influence, first, now, targets: new Map() };
       lines.set(name, line);
     }
     return line;
@@ -230,7 +302,12 @@ export class Outbox {
     for (const chunk of this.#roster?.dispatchers ?? [])
       for (const life of chunk.lives) perQueue.set(life.queue, (perQueue.get(life.queue) ?? 0) + 1);
     for (const target of targets)
-      this.#add("pass", key, [target], (perQueue.get(target.queue) ?? 0) > 1 ? influence : undefined);
+      this.#add(
+        "pass",
+        key,
+        [target],
+        (perQueue.get(target.queue) ?? 0) > 1 ? { influence } : { first: true },
+      );
   }
 
   *#bodies(answers: readonly FoldedAnswer[], encoding: Encoding, limit: number): Iterable<string> {

@@ -7,6 +7,7 @@ import type { CompleteMark } from "../barrier/coverage.ts";
 import type { Chunk, ChunkPointer, RosterMeta } from "../barrier/roster.ts";
 import type { Phase, Step } from "../barrier/step.ts";
 import type { Encoding } from "../protocol/codec.ts";
+import type { Slice } from "./slice.ts";
 import type { Space } from "./space.ts";
 
 /** The one item through which everything exclusive of a space goes (design.md, section 4). */
@@ -203,6 +204,8 @@ export interface Port {
   listSpaces(): Promise<Space[]>;
   /** One result for each message, in order. */
   send(messages: readonly ActionMessage[]): Promise<SendResult[]>;
+  /** Puts work that is left over into the status queue, for other invocations. All of it is there, or this throws. */
+  handOver(slices: readonly Slice[]): Promise<void>;
   deadLetter(letter: DeadLetter): Promise<void>;
   /** Waits before attempt `attempt` (1, 2, ...) of a write that lost a race. */
   pause(attempt: number): Promise<void>;

@@ -36,6 +36,7 @@ async function open() {
       sent.push(...messages);
       return messages.map(() => "sent" as const);
     },
+    handOver: async () => undefined,
     deadLetter: async () => undefined,
     pause: async () => undefined,
   };
@@ -59,14 +60,14 @@ async function open() {
   return { world, store, sent, handle };
 }
 
-function bound(store: DynamoStore): Omit<Port, "send" | "deadLetter" | "pause"> {
+function bound(store: DynamoStore): Omit<Port, "send" | "handOver" | "deadLetter" | "pause"> {
   const methods = Object.getOwnPropertyNames(DynamoStore.prototype).filter((name) => name !== "constructor");
   return Object.fromEntries(
     methods.map((name) => [
       name,
       (store[name as keyof DynamoStore] as (...args: unknown[]) => unknown).bind(store),
     ]),
-  ) as unknown as Omit<Port, "send" | "deadLetter" | "pause">;
+  ) as unknown as Omit<Port, "send" | "handOver" | "deadLetter" | "pause">;
 }
 
 const total = (counts: Record<string, number>) =>

@@ -14,6 +14,8 @@ export interface Settings {
   readonly actionQueuePrefix: string;
   /** How long a root that was read stands for the present one, in ms; writes are conditional in any case. */
   readonly rootMaxAge: number;
+  /** Messages that one invocation sends; of more it hands over what others can send as well (decisions/0015). */
+  readonly sendsAtOnce: number;
   /** After this many ms without an answer an action is due to be sent again (design.md, section 6). */
   readonly repeatAfter: number;
   /** Name of the one queue that gets all `ScheduleDispatcherRequest`; absent: each node's own (protocol.md M10). */
@@ -27,6 +29,7 @@ export interface Settings {
 export const DEFAULT_SETTINGS: Omit<Settings, "actionQueuePrefix"> = {
   rootMaxAge: 2_000,
   repeatAfter: 3_000,
+  sendsAtOnce: 400,
   recreateAfter: 60_000,
   rememberFor: 15 * 24 * 3600 * 1000,
 };

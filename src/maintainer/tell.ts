@@ -1,6 +1,7 @@
-import { completeVersions, missingLives, sameLives } from "../barrier/coverage.ts";
-import type { Life } from "../barrier/roster.ts";
-import { writerOf } from "../barrier/step.ts";
+import { completeVersions, missingLives, requiredLives, sameLives } from "../barrier/coverage.ts";
+import type { BlockEvent } from "../barrier/event.ts";
+import type { DispatcherChunk, Life } from "../barrier/roster.ts";
+import { type Grant, writerOf } from "../barrier/step.ts";
 import { ask, type Program } from "./program.ts";
 import { requiredFor, writerFor } from "./record.ts";
 import type { Session } from "./session.ts";
@@ -14,24 +15,39 @@ export function* passToAll(session: Session, key: string): Program<void> {
   const roster = yield* session.roster();
   const writer = writerFor(session, key, "passed");
   const targets: Life[] = [];
-  for (const chunk of roster.dispatchers) {
-    const required = new Set(requiredFor("passed", chunk, event, undefined));
-    for (const life of chunk.lives)
-      if (required.has(life) || (writer?.chunk === chunk.id && writer.slot === life.slot)) targets.push(life);
-  }
+  for (const chunk of roster.dispatchers)
+    for (const life of passTargets(chunk, event, writer)) targets.push(life);
   session.outbox.pass(key, targets, event.influence);
+}
+
+/** Whom of a chunk the first wave of Pass goes to. */
+export function passTargets(
+  chunk: DispatcherChunk,
+  event: BlockEvent,
+  writer: Grant | undefined,
+): readonly Life[] {
+  const required = requiredLives(chunk, event);
+  if (writer?.chunk !== chunk.id || required.some((life) => life.slot === writer.slot)) return required;
+  return [...required, ...chunk.lives.filter((life) => life.slot === writer.slot)];
 }
 
 /**
  * Repeats the outstanding action of a barrier if it was sent long enough ago, to those who are missing (protocol.md
  * M18; design.md, section 6). One invocation of many wins the repeat.
  * @param force repeat whatever the time: the invocation that should have sent it may have died
+ * @param asOf the latest time of which it is known that the answer was not there, in ms since 1970: a report that has
+ *   waited in the queue says nothing about answers that wait behind it
  */
-export function* repeatOutstanding(session: Session, key: string, force: boolean): Program<void> {
+export function* repeatOutstanding(
+  session: Session,
+  key: string,
+  force: boolean,
+  asOf: number = session.now,
+): Program<void> {
   const step = session.step(key);
   if (step === undefined || (step.phase !== "writing" && step.phase !== "passing")) return;
   const memory = session.barrier(key);
-  const before = session.now - session.settings.repeatAfter;
+  const before = asOf - session.settings.repeatAfter;
   if (!force && Math.max(step.phaseAt, memory.sentAt) > before) return;
 
   const event = yield* session.event(key);

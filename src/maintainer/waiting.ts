@@ -4,6 +4,7 @@ import { type Step, writerOf } from "../barrier/step.ts";
 import { adoptRoutes, routesOf } from "./admission.ts";
 import { judge } from "./advance.ts";
 import { applyInTurn } from "./applying.ts";
+import { latest } from "./done.ts";
 import { noteDuplicates } from "./duplicates.ts";
 import type { Report } from "./intake.ts";
 import { openBarrier } from "./open.ts";
@@ -49,7 +50,8 @@ export function* waitingReports(
     session.outbox.pass(key, lives);
     return;
   }
-  yield* answer(session, key, before, after, places, redelivered);
+  const sentAt = latest(placed.map((one) => one.report));
+  yield* answer(session, key, before, after, places, { redelivered, sentAt });
 }
 
 /** What a WAITING is told in the phase that it meets: its action again, if that is out already. */
@@ -59,21 +61,21 @@ function* answer(
   before: Step,
   after: Step,
   places: readonly Place[],
-  redelivered: boolean,
+  { redelivered, sentAt }: { readonly redelivered: boolean; readonly sentAt: number },
 ): Program<void> {
   if (after.phase === "writing") {
     const writer = writerOf(after)!;
     const asks = places.some(({ life }) => life.id === writer.id && life.life === writer.life);
     // The grant that was just given has sent its Write already, unless it was given by an earlier delivery that died.
     if (after.grants.length > before.grants.length && !redelivered) return;
-    yield* repeatOutstanding(session, key, asks || redelivered);
+    yield* repeatOutstanding(session, key, asks || redelivered, sentAt);
   } else if (after.phase === "passing") {
     const event = yield* session.event(key);
     session.outbox.pass(
       key,
       places.map((place) => place.life).filter((life) => touches(event, life)),
     );
-    yield* repeatOutstanding(session, key, redelivered);
+    yield* repeatOutstanding(session, key, redelivered, sentAt);
   }
 }
 

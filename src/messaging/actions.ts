@@ -6,6 +6,7 @@ import {
   type SQSClient,
 } from "@aws-sdk/client-sqs";
 import type { ActionMessage, DeadLetter, SendResult } from "../maintainer/port.ts";
+import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
 import { keepDeadLetter } from "./deadletters.ts";
 import { type Attributes, attribute, BATCH_ENTRIES, SAFE_MESSAGE_BYTES, sizeOf } from "./limits.ts";
 
@@ -13,6 +14,8 @@ export interface SenderOptions {
   /** Queues whose names do not start with it are never sent to (protocol.md R2). */
   readonly actionQueuePrefix: string;
   readonly deadLetterQueueUrl: string;
+  /** Where slices are handed over. Absent: nothing can be. */
+  readonly statusQueueUrl?: string;
   /** Connections at a time, where each message goes to a queue of its own. Default: 32. */
   readonly connections?: number;
   /** Bytes of all messages of one batch. Default: 256 KiB. */
@@ -44,18 +47,41 @@ export class Sender {
     const work: [string, number[]][] = [];
     for (const [queue, indexes] of queues)
       for (const batch of this.#inBatches(messages, indexes)) work.push([queue, batch]);
+    await this.#overConnections(work, async ([queue, indexes]) => {
+      const batch = indexes.map((index) => messages[index]!);
+      const outcome = await this.#sendBatch(queue, batch);
+      for (const [at, index] of indexes.entries()) results[index] = outcome[at]!;
+    });
+    return results;
+  }
+
+  /** Does pieces of work, as many at a time as there are connections. */
+  async #overConnections<T>(work: readonly T[], send: (one: T) => Promise<void>): Promise<void> {
     let next = 0;
     const connection = async () => {
-      while (next < work.length) {
-        const [queue, indexes] = work[next++]!;
-        const batch = indexes.map((index) => messages[index]!);
-        const outcome = await this.#sendBatch(queue, batch);
-        for (const [at, index] of indexes.entries()) results[index] = outcome[at]!;
-      }
+      while (next < work.length) await send(work[next++]!);
     };
     const connections = Math.min(this.#options.connections ?? CONNECTIONS, work.length);
     await Promise.all(Array.from({ length: connections }, connection));
-    return results;
+  }
+
+  /**
+   * Puts slices of a wave into the status queue, for other invocations.
+   * @throws if any of them could not be sent
+   */
+  async handOver(slices: readonly Slice[]): Promise<void> {
+    const url = this.#options.statusQueueUrl;
+    if (url === undefined) throw new Error("there is no status queue to hand a wave over to");
+    const entries = slices.map(
+      (slice): Entry => ({ type: SLICE_TYPE, encoding: "json", body: sliceText(slice) }),
+    );
+    const work: Entry[][] = [];
+    for (let from = 0; from < entries.length; from += BATCH_ENTRIES)
+      work.push(entries.slice(from, from + BATCH_ENTRIES));
+    await this.#overConnections(work, async (batch) => {
+      const [failure] = (await this.#sendEntries(url, batch)).values();
+      if (failure) throw new Error(`a slice could not be handed over: ${failure.Code}: ${failure.Message}`);
+    });
   }
 
   /**
@@ -117,10 +143,7 @@ export class Sender {
   }
 
   /** @returns what is wrong with those that were not sent, by their place */
-  async #sendEntries(
-    url: string,
-    messages: readonly ActionMessage[],
-  ): Promise<Map<number, BatchResultErrorEntry>> {
+  async #sendEntries(url: string, messages: readonly Entry[]): Promise<Map<number, BatchResultErrorEntry>> {
     let failures = new Map<number, BatchResultErrorEntry>();
     let rest = [...messages.keys()];
     for (let attempt = 1; attempt <= ENTRY_ATTEMPTS && rest.length > 0; attempt++) {
@@ -173,7 +196,14 @@ export async function pause(attempt: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, Math.random() * upTo));
 }
 
-function attributesOf(message: ActionMessage): Attributes {
+/** What becomes of a message in a queue. */
+interface Entry {
+  readonly type: string;
+  readonly encoding: string;
+  readonly body: string;
+}
+
+function attributesOf(message: Entry): Attributes {
   return { type: attribute(message.type), encoding: attribute(message.encoding) };
 }
 

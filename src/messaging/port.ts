@@ -71,6 +71,7 @@ export function createPort(clients: Clients, options: PortOptions): AwsPort {
     store,
     sender,
     send: (messages) => sender.send(messages),
+    handOver: (slices) => sender.handOver(slices),
     deadLetter: (letter) => sender.deadLetter(letter),
     pause,
     counts: () => ({

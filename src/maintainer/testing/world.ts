@@ -28,6 +28,7 @@ import type { StatusMessage } from "../intake.ts";
 import type { ActionMessage, DeadLetter, Port, SendResult } from "../port.ts";
 import { run } from "../program.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../session.ts";
+import { SLICE_TYPE, type Slice, sliceText } from "../slice.ts";
 import { type SweepResult, sweep } from "../sweep.ts";
 
 export const PREFIX = "weir-action-";
@@ -81,6 +82,8 @@ export class World {
   readonly store: MemoryStore;
   readonly queues = new Map<string, ActionMessage[]>();
   readonly deadLetters: DeadLetter[] = [];
+  /** Slices that invocations left to others, in the status queue. */
+  handedOver: StatusMessage[] = [];
   readonly missingQueues = new Set<string>();
   readonly failingQueues = new Set<string>();
   /** Store requests by method. */
@@ -117,6 +120,8 @@ export class World {
     });
     return Object.assign(Object.create(counted) as MemoryStore, {
       send: async (messages: readonly ActionMessage[]) => messages.map((message) => this.#send(message)),
+      handOver: async (slices: readonly Slice[]) =>
+        void this.handedOver.push(...slices.map((slice) => this.#sliceMessage(slice))),
       deadLetter: async (letter: DeadLetter) => void this.deadLetters.push(letter),
       pause: async () => undefined,
     });
@@ -159,6 +164,18 @@ export class World {
     ...messages: StatusMessage[]
   ): Promise<BatchResult> {
     return run(handleBatch(messages, this.invocation()), this.hookedPort(hook));
+  }
+
+  #sliceMessage(slice: Slice): StatusMessage {
+    this.#messages++;
+    return {
+      messageId: `m${this.#messages}`,
+      body: sliceText(slice),
+      attributes: { type: SLICE_TYPE },
+      sentAt: this.now,
+      receiveCount: 1,
+      principal: "",
+    };
   }
 
   #send(message: ActionMessage): SendResult {
