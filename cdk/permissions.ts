@@ -42,7 +42,7 @@ export function functionStatements(
     }),
     new PolicyStatement({
       sid: "Actions",
-      actions: ["sqs:GetQueueUrl", "sqs:SendMessage"],
+      actions: ["sqs:SendMessage"],
       resources: [actionQueuesArn(scope, props)],
     }),
     new PolicyStatement({

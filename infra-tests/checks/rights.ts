@@ -36,7 +36,7 @@ const both = (name: string): Statement[] => [
     ],
     "<Table.Arn>",
   ),
-  allow("Actions", ["sqs:GetQueueUrl", "sqs:SendMessage"], ACTION_QUEUES),
+  allow("Actions", "sqs:SendMessage", ACTION_QUEUES),
   allow("DeadLetters", "sqs:SendMessage", "<DeadLetterQueue.Arn>"),
   allow("Waves", "sqs:SendMessage", "<StatusQueue.Arn>"),
   allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], `<${name}Logs.Arn>`),

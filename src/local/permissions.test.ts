@@ -1,6 +1,11 @@
 import { rmSync } from "node:fs";
 import { GetItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
-import { CreateQueueCommand, SendMessageBatchCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
+import {
+  CreateQueueCommand,
+  SendMessageBatchCommand,
+  SendMessageCommand,
+  SQSClient,
+} from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createClients } from "../messaging/port.ts";
 import { CREDENTIALS, type LocalDeployment, REGION, startLocal } from "./deployment.ts";
@@ -42,7 +47,7 @@ describe("the policies of the template, as functions on this machine are held to
       ["Maintainer", "dynamodb:DeleteItem", table],
       ["Maintainer", "dynamodb:UpdateItem", "another"],
       ["Maintainer", "sqs:SendMessage", "other-action-n1"],
-      ["Maintainer", "sqs:SendMessage", status],
+      ["Maintainer", "sqs:PurgeQueue", status],
       ["Sweeper", "sqs:ReceiveMessage", status],
     ] as const)
       expect(refuse(name, action, resource)).toMatch(
@@ -53,6 +58,13 @@ describe("the policies of the template, as functions on this machine are held to
 
 describe("a function that asks for what its role does not allow", () => {
   it("is refused by both engines, and others are not", async () => {
+    const others = new SQSClient({
+      endpoint: local.endpoint.sqs,
+      region: REGION,
+      credentials: { ...CREDENTIALS },
+    });
+    const { QueueUrl: outside } = await others.send(new CreateQueueCommand({ QueueName: "outside" }));
+    others.destroy();
     for (const [as, refused] of [
       [`${FUNCTION_APP_ID}${idOf("Sweeper")}`, true],
       ["somebody", false],
@@ -71,7 +83,7 @@ describe("a function that asks for what its role does not allow", () => {
       const asked = [
         dynamodb.send(new ScanCommand({ TableName })),
         sqs.send(new CreateQueueCommand({ QueueName: "weir-action-n1" })),
-        sqs.send(new SendMessageBatchCommand({ QueueUrl: local.statusQueueUrl, Entries })),
+        sqs.send(new SendMessageBatchCommand({ QueueUrl: outside!, Entries })),
       ];
       for (const result of await Promise.allSettled(asked)) {
         expect(result.status).toBe(refused ? "rejected" : "fulfilled");

@@ -169,11 +169,15 @@ export class Sender {
 
   /** The queue's URL by its name: a URL that a message names is never used (design.md, section 5). */
   #url(queue: string): Promise<string> {
-    const { actionQueuePrefix } = this.#options;
+    const { actionQueuePrefix, deadLetterQueueUrl } = this.#options;
     if (!queue.startsWith(actionQueuePrefix))
       throw new Error(
         `queue "${queue}" is outside of the prefix "${actionQueuePrefix}": nothing is sent to it`,
       );
+    if (!/^[A-Za-z0-9_-]{1,80}$/.test(queue)) throw new Error(`"${queue}" is no name of a queue`);
+    // Queues of one account and region differ in the last part of their URLs: no request for each of ten thousand.
+    const base = /^(.*\/)[^/]+$/.exec(deadLetterQueueUrl)?.[1];
+    if (base !== undefined) return Promise.resolve(base + queue);
     let url = this.#urls.get(queue);
     if (url === undefined) {
       this.#count("GetQueueUrl");

@@ -48,17 +48,17 @@ describe("send", () => {
       type: { DataType: "String", StringValue: "HeartBeatResponse" },
       encoding: { DataType: "String", StringValue: "protobuf" },
     });
-    expect(sender.counts).toEqual({ GetQueueUrl: 1, SendMessage: 1 });
+    expect(sender.counts).toEqual({ SendMessage: 1 });
   });
 
-  it("puts messages of one queue into batches of ten, and asks for its URL once", async () => {
+  it("puts messages of one queue into batches of ten, and asks for no URL", async () => {
     const { name, url } = await newQueue();
     const sent = Array.from({ length: 23 }, (_, index) => String(index));
     const results = await sender.send(sent.map((body) => message(name, body)));
     expect(new Set(results)).toEqual(new Set(["sent"]));
     expect(await bodies(url)).toEqual(sent.toSorted());
     await sender.send([message(name)]);
-    expect(sender.counts).toEqual({ GetQueueUrl: 1, SendMessageBatch: 3, SendMessage: 1 });
+    expect(sender.counts).toEqual({ SendMessageBatch: 3, SendMessage: 1 });
   });
 
   it("keeps a batch below the limit, and sends a message of that size alone", async () => {
@@ -72,7 +72,7 @@ describe("send", () => {
       "sent",
     ]);
     expect(await bodies(url)).toEqual(sent.toSorted());
-    expect(sender.counts).toEqual({ GetQueueUrl: 1, SendMessageBatch: 1, SendMessage: 2 });
+    expect(sender.counts).toEqual({ SendMessageBatch: 1, SendMessage: 2 });
   });
 
   it("sends to many queues over few connections", async () => {
@@ -109,14 +109,37 @@ describe("send", () => {
     expect(results).toEqual(["no-such-queue", "sent", "no-such-queue", "no-such-queue"]);
     expect(failures).toEqual([]);
     await queues.create(gone.name);
-    const asked = sender.counts["GetQueueUrl"]!;
     expect(await sender.send([message(gone.name)])).toEqual(["sent"]);
+  });
+
+  it("asks for URLs where it knows none to go by, once for each queue", async () => {
+    sender = new Sender(queues.client, { actionQueuePrefix: PREFIX, deadLetterQueueUrl: "" });
+    const { name, url } = await newQueue();
+    await sender.send([message(name, "1")]);
+    await sender.send([message(name, "2")]);
+    expect(await bodies(url)).toEqual(["1", "2"]);
+    expect(sender.counts).toEqual({ GetQueueUrl: 1, SendMessage: 2 });
+    await queues.remove(url);
+    expect(await sender.send([message(name)])).toEqual(["no-such-queue"]);
+    await queues.create(name);
+    expect(await sender.send([message(name)])).toEqual(["sent"]);
     // It may be another queue now, with another URL.
-    expect(sender.counts["GetQueueUrl"]).toBe(asked + 1);
+    expect(sender.counts["GetQueueUrl"]).toBe(2);
+  });
+
+  it("sends nothing to a name that is none", async () => {
+    const { name } = await newQueue();
+    expect(await sender.send([message(`${name}/../dead`)])).toEqual(["failed"]);
+    expect(failures[0]).toContain("is no name of a queue");
   });
 
   it("asks for a URL again that it did not get", async () => {
     const { name } = await newQueue();
+    sender = new Sender(queues.client, {
+      actionQueuePrefix: PREFIX,
+      deadLetterQueueUrl: "",
+      onFailure: (queue, error) => failures.push(`${queue}: ${(error as Error).message}`),
+    });
     queues.client.middlewareStack.add(
       () => async () => {
         throw new Error("busy");
@@ -138,7 +161,7 @@ describe("send", () => {
     expect(failures[0]).toContain(`queue "${outside}" is outside of the prefix "${PREFIX}"`);
     expect(await bodies(outsideUrl)).toEqual([]);
     expect(await bodies(url)).toHaveLength(1);
-    expect(sender.counts).toEqual({ GetQueueUrl: 1, SendMessage: 1 });
+    expect(sender.counts).toEqual({ SendMessage: 1 });
   });
 
   it("says which messages of a batch the queue does not take", async () => {
