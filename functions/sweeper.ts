@@ -4,18 +4,22 @@ import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
 import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
-import { newMemory } from "../src/maintainer/batch.ts";
+import { forgetBarriers, newMemory } from "../src/maintainer/batch.ts";
 import { measure, measureSweep } from "../src/maintainer/metrics.ts";
 import { run } from "../src/maintainer/program.ts";
 import { sweep } from "../src/maintainer/sweep.ts";
 import { log, logger, metrics, port, publish, settings } from "./wiring.ts";
+
+/** Rosters, which change seldom: a large one costs thousands of read units. */
+const memory = newMemory();
 
 /** Looks at every open barrier from scratch, once a minute. */
 export const handler = middy<unknown, void>()
   .use(injectLambdaContext(logger))
   .use(logMetrics(metrics))
   .handler(async (_event, context: Context) => {
-    const invocation = { now: Date.now(), nonce: context.awsRequestId, settings, memory: newMemory() };
+    forgetBarriers(memory);
+    const invocation = { now: Date.now(), nonce: context.awsRequestId, settings, memory };
     const { observer, failed } = await run(sweep(invocation), port);
     log(observer);
     publish([...measure(observer.seen), ...measureSweep(observer.seen, failed.length)]);

@@ -20,6 +20,7 @@ import { simpleBarrier } from "./simple.ts";
 import { Simulation } from "./simulation.ts";
 import { total } from "./standin/meter.ts";
 import { exact, megabytes, type ResultTable, usd, whole } from "./tables.ts";
+import { countWave } from "./wave.ts";
 
 export interface SectionResult {
   readonly data: unknown;
@@ -370,6 +371,39 @@ const registration: Section = async (sizes) => {
   };
 };
 
+const wave: Section = async (sizes) => {
+  const rows = [];
+  for (const dispatchers of sizes.filter((size) => size >= 1_000))
+    for (const environments of [1, 10, 50]) rows.push(await countWave(dispatchers, environments));
+  return {
+    data: rows,
+    tables: [
+      {
+        title: "A wave of Pass to dispatchers with queues of their own",
+        head: [
+          "dispatchers",
+          "environments",
+          "ms of the wave",
+          "ms over one invocation's connections",
+          "slices of ACKs and Passes",
+          "sends of an invocation, at most",
+          "sends of an action",
+        ],
+        rows: rows.map((row) => [
+          whole(row.dispatchers),
+          whole(row.environments),
+          whole(row.waveMs),
+          whole(row.aloneMs),
+          whole(row.slices),
+          whole(row.mostSends),
+          exact(row.passes / (row.dispatchers + 1), 3),
+        ]),
+        note: "Milliseconds of the simulation's clock: 8 for a request of SQS, 32 connections in each environment.",
+      },
+    ],
+  };
+};
+
 const changefeeds: Section = async () => {
   const rows = [];
   for (const number of [1, 4, 16]) {
@@ -422,6 +456,7 @@ export const SECTIONS = {
   repeats,
   start,
   registration,
+  wave,
   changefeeds,
 } as const satisfies Record<string, Section>;
 

@@ -62,10 +62,20 @@ export interface BarrierRun {
   readonly hottest: number;
   /** How often an invocation lost a race and tried again. */
   readonly retries: number;
+  /** By the clock: when the DONE of Write was handed over to an invocation, and when the last Pass was in its queue. */
+  readonly writtenAt: number;
+  readonly lastPassAt: number;
+  /** Slices of waves that were handed over, and the most messages that one invocation sent. */
+  readonly slices: number;
+  readonly mostSends: number;
 }
 
 interface Seen {
   retries: number;
+  writtenAt: number;
+  lastPassAt: number;
+  slices: number;
+  mostSends: number;
   actionMessages: number;
   actions: number;
   statusMessages: number;
@@ -77,6 +87,10 @@ interface Seen {
 
 const NOTHING_SEEN: Seen = {
   retries: 0,
+  writtenAt: 0,
+  lastPassAt: 0,
+  slices: 0,
+  mostSends: 0,
   actionMessages: 0,
   actions: 0,
   statusMessages: 0,
@@ -135,6 +149,14 @@ export class Simulation {
     );
     this.port = {
       ...port,
+      send: (messages) => {
+        this.#seen.mostSends = Math.max(this.#seen.mostSends, messages.length);
+        return port.send(messages);
+      },
+      handOver: (slices) => {
+        this.#seen.slices += slices.length;
+        return port.handOver(slices);
+      },
       pause: (attempt) => {
         this.#seen.retries++;
         return this.clock.after(5 * attempt);
@@ -202,8 +224,20 @@ export class Simulation {
     const usage = since(before, this.usage);
     for (const { space } of this.fleets)
       if ((await this.port.store.readRoot(space))!.steps.size > 0) throw new Error("a barrier did not close");
-    const { retries, actionMessages, actions, statusMessages, lastWaitingAt, writeAt, lastDoneAt, closedAt } =
-      this.#seen;
+    const {
+      retries,
+      writtenAt,
+      lastPassAt,
+      slices,
+      mostSends,
+      actionMessages,
+      actions,
+      statusMessages,
+      lastWaitingAt,
+      writeAt,
+      lastDoneAt,
+      closedAt,
+    } = this.#seen;
     return {
       usage,
       actionMessages,
@@ -214,6 +248,10 @@ export class Simulation {
       totalMs: closedAt - startedAt,
       hottest: this.dynamodb.hottest(),
       retries,
+      writtenAt,
+      lastPassAt,
+      slices,
+      mostSends,
     };
   }
 
@@ -272,6 +310,7 @@ export class Simulation {
     const startedAt = this.clock.now;
     if (batch.some(({ body }) => body.includes('"WAITING"'))) this.#seen.lastWaitingAt = startedAt;
     if (batch.some(({ body }) => body.includes('"DONE"'))) this.#seen.lastDoneAt = startedAt;
+    if (batch.some(({ body }) => body.includes('"WRITE_DONE"'))) this.#seen.writtenAt = startedAt;
     const nonce = requestId(this.#invocations++);
     const invocation = { now: this.now, nonce, settings: this.settings, memory };
     const { failed, observer } = await run(handleBatch(batch, invocation), this.port);
@@ -337,6 +376,7 @@ export class Simulation {
       if (action === undefined) continue;
       const keys = influencedDispatchers!.DispatcherIDs.map(dispatcherKey);
       if (action.action === Action.Write) this.#seen.writeAt = at;
+      else this.#seen.lastPassAt = Math.max(this.#seen.lastPassAt, at);
       (action.action === Action.Write ? writes : passes).push(...keys);
       named += keys.length;
     }

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { asProblem } from "./awsproblem.ts";
 import { registerBarriers } from "./barriers.ts";
 import { registerCheckpoint } from "./checkpoint.ts";
+import { registerCost } from "./cost.ts";
 import { registerEvict } from "./evict.ts";
 import { registerLocal } from "./local.ts";
 import { Problem } from "./problem.ts";
@@ -16,6 +17,7 @@ registerLocal(program);
 registerBarriers(program);
 registerCheckpoint(program);
 registerEvict(program);
+registerCost(program);
 
 try {
   await program.parseAsync();

@@ -34,6 +34,11 @@ export function newMemory(): Memory {
   return { spaces: new Map() };
 }
 
+/** Forgets what is known of barriers, so that they are looked at from scratch. Rosters, known by version, stay. */
+export function forgetBarriers(memory: Memory): void {
+  for (const space of memory.spaces.values()) space.barriers.clear();
+}
+
 /** One invocation: its time and a name that no other invocation has. */
 export interface Invocation {
   /** Milliseconds since 1970. */
