@@ -44,6 +44,7 @@ const READERS: Readonly<Record<string, Reader>> = {
     securityGroups: list(value).map((id) => SecurityGroup.fromSecurityGroupId(scope, `Group-${id}`, id)),
   }),
   senderAccounts: (value) => ({ senderAccounts: list(value) }),
+  redrivers: (value) => ({ redrivers: list(value) }),
   schedulerQueue: (schedulerQueue) => ({ schedulerQueue }),
 };
 

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Duration, RemovalPolicy } from "aws-cdk-lib";
+import { Duration, Fn, RemovalPolicy } from "aws-cdk-lib";
 import type { Table } from "aws-cdk-lib/aws-dynamodb";
 import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
@@ -67,6 +67,9 @@ export function createFunctions(scope: Construct, props: CheckedProps, state: St
     "Sweeper",
     "Weir: goes on with what an invocation left half done",
   );
+  // Dead letters that they wrote come back in the name of who sent them first (decisions/0016).
+  const roles = [maintainer, sweeper].map((one) => (one.role as Role).roleId);
+  maintainer.addEnvironment("WEIR_REDRIVERS", Fn.join(",", [...roles, ...(props.redrivers ?? [])]));
   // A sweep that fails is not tried again: the next one is a minute away and does the same.
   sweeper.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: MINUTE });
   new Rule(scope, "SweepSchedule", {

@@ -52,6 +52,11 @@ export interface WeirProps {
   /** Ids of other accounts whose principals may send to the status queue, by their own policies. Default: none. */
   readonly senderAccounts?: readonly string[];
   /**
+   * Unique ids (`AROA...` of a role, `AIDA...` of a user; `aws iam get-role` shows it) of the operators who redrive dead
+   * letters: what they bring back counts as its first sender's. The coordinator's own roles are among them. Default: none.
+   */
+  readonly redrivers?: readonly string[];
+  /**
    * Name of the queue of whoever schedules dispatchers; starts with `<prefix>-action-`. It is told which tables were
    * added. Default: the table trigger's node is told.
    */
@@ -126,6 +131,9 @@ function* faultsOf(props: CheckedProps): Generator<string> {
   for (const account of props.senderAccounts ?? [])
     if (!Token.isUnresolved(account) && !/^\d{12}$/.test(account))
       yield `senderAccounts holds "${account}": use account ids, twelve digits each, as strings`;
+  for (const redriver of props.redrivers ?? [])
+    if (!Token.isUnresolved(redriver) && !/^A[A-Z0-9]{15,127}$/.test(redriver))
+      yield `redrivers holds "${redriver}": use unique ids of roles or users, as in AROAEXAMPLEID2345678, not names or ARNs`;
   const queue = props.schedulerQueue;
   const start = actionQueuePrefix(prefix);
   if (queue !== undefined && !(queue.startsWith(start) && /^[A-Za-z0-9_-]{1,80}$/.test(queue)))

@@ -22,6 +22,7 @@ export const settings: Settings = {
   ...DEFAULT_SETTINGS,
   actionQueuePrefix,
   ...(schedulerQueue && { schedulerQueue }),
+  redrivers: (process.env["WEIR_REDRIVERS"] ?? "").split(",").filter((one) => one !== ""),
 };
 export const port = createPort(createClients(), {
   table: required("WEIR_TABLE"),

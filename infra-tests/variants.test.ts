@@ -126,6 +126,15 @@ describe("properties", () => {
     }
   });
 
+  it("redrivers may bring dead letters back, beside the coordinator's own roles", () => {
+    const all = synthesize({ redrivers: ["AROAEXAMPLEID2345678"] });
+    expect(resource(all, "Maintainer").Properties).toMatchObject({
+      Environment: {
+        Variables: { WEIR_REDRIVERS: "<MaintainerRole.RoleId>,<SweeperRole.RoleId>,AROAEXAMPLEID2345678" },
+      },
+    });
+  });
+
   it("permissionsBoundary bounds every role", () => {
     const all = synthesize((stack) => ({
       permissionsBoundary: ManagedPolicy.fromManagedPolicyName(stack, "Boundary", "bounds"),

@@ -53,9 +53,12 @@ export const functionChecks: Check[] = [
   {
     what: "functions know where everything is",
     check: (all) =>
-      each(all, (properties) => {
+      each(all, (properties, name) => {
         expect(properties["Environment"]).toEqual({
           Variables: {
+            ...(name === "Maintainer" && {
+              WEIR_REDRIVERS: "<MaintainerRole.RoleId>,<SweeperRole.RoleId>",
+            }),
             WEIR_TABLE: "<Table>",
             WEIR_STATUS_QUEUE_URL: "<StatusQueue>",
             WEIR_DEAD_LETTER_QUEUE_URL: "<DeadLetterQueue>",

@@ -1,6 +1,6 @@
 import { evaluate } from "./evaluate.ts";
 import type { SpaceInput, StatusMessage } from "./intake.ts";
-import { type Report, takeIn } from "./intake.ts";
+import { principalOf, type Report, SENDER_ATTRIBUTE, takeIn } from "./intake.ts";
 import { readKept } from "./kept.ts";
 import { handleMembership } from "./membershipturn.ts";
 import { type Observation, Observer } from "./observe.ts";
@@ -93,7 +93,9 @@ export function* handleBatch(
   yield* together(
     [...faults]
       .filter(([message]) => !failed.has(message.messageId))
-      .map(([message, reasons]) => putAside(message, reasons.join("; "), observer, failed)),
+      .map(([message, reasons]) =>
+        putAside(message, reasons.join("; "), observer, failed, invocation.settings),
+      ),
   );
   return { failed: [...failed].map(([messageId, reason]) => ({ messageId, reason })), observer };
 }
@@ -227,7 +229,7 @@ export function* handleKept(session: Session): Program<void> {
   for (const { input } of settled) {
     const reason = refused.get(input.message);
     if (reason === undefined) continue;
-    yield* ask("deadLetter", deadLetter(input.message, reason));
+    yield* ask("deadLetter", deadLetter(input.message, reason, session.settings));
     session.observer.note(rejection(session.space.text, input.message, reason));
   }
   yield* ask(
@@ -291,10 +293,19 @@ function rejection(space: string, message: StatusMessage, detail: string): Obser
   return { what: "message-rejected", space, node: message.attributes["from"] ?? "", detail };
 }
 
-/** When a message was sent is part of what it says, and would be lost with a redrive (protocol.md, attribute sentAt). */
-function deadLetter(message: StatusMessage, reason: string): DeadLetter {
-  const { body, attributes, sentAt } = message;
-  return { body, attributes: { sentAt: String(sentAt), ...attributes }, reason };
+/**
+ * When a message was sent, and by whom, is part of what it says and would be lost with a redrive (protocol.md, attribute
+ * sentAt; decisions/0016).
+ */
+function deadLetter(message: StatusMessage, reason: string, settings: Settings): DeadLetter {
+  const { body, sentAt } = message;
+  const { [SENDER_ATTRIBUTE]: _, ...attributes } = message.attributes;
+  const sender = principalOf(message, settings);
+  return {
+    body,
+    attributes: { sentAt: String(sentAt), ...attributes, ...(sender && { [SENDER_ATTRIBUTE]: sender }) },
+    reason,
+  };
 }
 
 /** Keeps a message that is not understood, with the reason; it is delivered again only if that fails (I10). */
@@ -303,9 +314,10 @@ function* putAside(
   reason: string,
   observer: Observer,
   failed: Map<string, string>,
+  settings: Settings,
 ): Program<void> {
   try {
-    yield* ask("deadLetter", deadLetter(message, reason));
+    yield* ask("deadLetter", deadLetter(message, reason, settings));
     observer.note(rejection("", message, reason));
   } catch (error) {
     failed.set(message.messageId, error instanceof Error ? error.message : String(error));

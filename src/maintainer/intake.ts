@@ -77,6 +77,19 @@ export interface Intake {
 export interface IntakeSettings {
   /** Names of action queues start with it (protocol.md R2). */
   readonly actionQueuePrefix: string;
+  /** Principals that may bring a dead letter back in the name of its sender: the coordinator's own and operators'. */
+  readonly redrivers?: readonly string[];
+}
+
+/** On a dead letter: the principal that sent it first. Only the coordinator writes it (decisions/0016). */
+export const SENDER_ATTRIBUTE = "sender";
+
+/**
+ * Whose message it is: what `SenderId` says, or, if a dead letter was brought back, who sent it first (protocol.md R7).
+ */
+export function principalOf(message: StatusMessage, { redrivers }: IntakeSettings): string {
+  const first = message.attributes[SENDER_ATTRIBUTE];
+  return first && redrivers?.includes(message.principal) ? first : message.principal;
 }
 
 /** Takes a message apart. Never throws for what the message says: that goes to `faults` (design.md I10). */
@@ -94,7 +107,7 @@ function takeApart(message: StatusMessage, settings: IntakeSettings): Intake {
   const { attributes, body } = message;
   const encoding = parseEncoding(attributes["encoding"]);
   if (attributes["type"] === SLICE_TYPE) return sliceOf(message);
-  const sender = senderOf(message);
+  const sender = senderOf(message, settings);
   switch (attributes["type"]) {
     case "BlockStatusRequest":
       return reportsOf(message, sender, encoding);
@@ -139,7 +152,12 @@ const MAX_NODE_ID = 256;
 /** Bytes of a space as text: it is part of keys, of which DynamoDB takes 2,048 and 1,024. */
 const MAX_SPACE = 900;
 
-function senderOf(message: StatusMessage): Sender {
+function senderOf(message: StatusMessage, settings: IntakeSettings): Sender {
+  // Otherwise it would wait in a dead letter until somebody who is trusted brings it back.
+  if (message.attributes[SENDER_ATTRIBUTE] && !settings.redrivers?.includes(message.principal))
+    throw new MalformedMessage(
+      `attribute ${SENDER_ATTRIBUTE} is there: only the coordinator writes it, leave it out`,
+    );
   const node = message.attributes["from"];
   if (!node) throw new MalformedMessage("attribute from is absent: put the node's id there");
   if (Buffer.byteLength(node) > MAX_NODE_ID)
@@ -150,7 +168,7 @@ function senderOf(message: StatusMessage): Sender {
   return {
     node,
     start: BigInt(numberAttribute(message, "start", 0)),
-    principal: message.principal,
+    principal: principalOf(message, settings),
     sentAt,
   };
 }

@@ -116,3 +116,52 @@ describe("a report that was kept for a life that is not known yet", () => {
     expect(await world.phase(K)).toBeUndefined();
   });
 });
+
+describe("a dead letter that is brought back (decisions/0016)", () => {
+  const redriver = "AROAREDRIVER";
+  const broken = (principal: string, attributes: Record<string, string> = {}) => {
+    const good = world.waiting(n2, [d(10)], K, state);
+    return {
+      good,
+      bad: as(principal, { ...good, body: "{", attributes: { ...good.attributes, ...attributes } }),
+    };
+  };
+  beforeEach(() => {
+    world.settings = { ...world.settings, redrivers: [redriver] };
+  });
+  const brought = (by: string, body: string) => {
+    const letter = world.deadLetters.splice(0)[0]!;
+    return as(by, { ...world.waiting(n2, [d(10)], K, state), body, attributes: { ...letter.attributes } });
+  };
+
+  it("counts as its first sender's, mended or not, as often as it takes", async () => {
+    const { good, bad } = broken("AROA2");
+    await world.handle(bad);
+    expect(world.deadLetters[0]!.attributes["sender"]).toBe("AROA2");
+    await world.handle(brought(redriver, "{"));
+    expect(world.deadLetters[0]!.attributes["sender"]).toBe("AROA2");
+    await world.handle(brought(redriver, good.body));
+    expect(world.deadLetters).toEqual([]);
+    expect(await world.phase(K)).toBe("writing");
+  });
+
+  it("of a stranger is refused again", async () => {
+    await world.handle(as("AROA3", world.waiting(n2, [d(10)], K, state)));
+    const { good } = broken("AROA3");
+    await world.handle(brought(redriver, good.body));
+    expect(world.deadLetters[0]!.reason).toMatch(/AROA3 may not speak as node "n2"/);
+    expect(await world.phase(K)).toBeUndefined();
+  });
+
+  it("is refused of anybody else, and nobody puts another's name on what is put aside", async () => {
+    const { good, bad } = broken("AROA3", { sender: "AROA2" });
+    for (const message of [bad, as("AROA3", { ...good, attributes: bad.attributes })]) {
+      await world.handle(message);
+      expect(world.deadLetters[0]!.reason).toMatch(/only the coordinator writes it/);
+      expect(world.deadLetters[0]!.attributes["sender"]).toBe("AROA3");
+      await world.handle(brought(redriver, good.body));
+      expect(world.deadLetters.splice(0)[0]!.reason).toMatch(/AROA3 may not speak/);
+    }
+    expect(await world.phase(K)).toBeUndefined();
+  });
+});

@@ -20,6 +20,8 @@ export interface Settings {
   readonly repeatAfter: number;
   /** Name of the one queue that gets all `ScheduleDispatcherRequest`; absent: each node's own (protocol.md M10). */
   readonly schedulerQueue?: string;
+  /** Principals that may bring a dead letter back in the name of its sender (decisions/0016). */
+  readonly redrivers?: readonly string[];
   /** How long a node that started again has to bring back its dispatchers before others are asked to, in ms. */
   readonly recreateAfter: number;
   /** How long ended lives and dropped tables are remembered, in ms: longer than a queue keeps a message. */

@@ -12,7 +12,18 @@ import {
 /** Of a long reason, the beginning says what is wrong; the rest would take the place of the body. */
 const MAX_REASON_BYTES = 2000;
 /** The attributes of protocol.md, section 1: what a replay needs is kept before anything else. */
-const FIRST = ["type", "from", "encoding", "replyQueue", "nodeQueue", "start", "part", "parts", "sentAt"];
+const FIRST = [
+  "type",
+  "from",
+  "sentAt",
+  "sender",
+  "replyQueue",
+  "nodeQueue",
+  "start",
+  "part",
+  "parts",
+  "encoding",
+];
 
 /**
  * Keeps a message that is not understood, with the reason as an attribute (design.md I10). It is kept whole, so that it
@@ -45,10 +56,17 @@ function limitIn(error: unknown): number | undefined {
 
 function fitting(letter: DeadLetter, limit: number): { body: string; attributes: Attributes } {
   const attributes: Attributes = {};
-  const rank = (name: string) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+  const rank = (name: string, value: string) => {
+    // What does not say so is in JSON: with all that a registration may have, this is the one too many.
+    if (name === "encoding" && value === "json") return FIRST.length - 0.5;
+    return FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length;
+  };
   const kept = Object.entries(letter.attributes)
-    .filter(([name, value]) => value !== "" && name !== "reason")
-    .sort(([a], [b]) => rank(a) - rank(b))
+    // JSON is what a message is in that does not say so; with all that a registration may have, it takes a place too many.
+    .filter(
+      ([name, value]) => value !== "" && name !== "reason" && !(name === "encoding" && value === "json"),
+    )
+    .sort((a, b) => rank(...a) - rank(...b))
     .slice(0, MAX_ATTRIBUTES - 1);
   for (const [name, value] of kept) attributes[name] = attribute(allowed(value));
   const reason = cutTo(allowed(letter.reason), MAX_REASON_BYTES) || "no reason given";
