@@ -1,4 +1,4 @@
-import { type BlockEvent, changesRoster } from "../barrier/event.ts";
+import { type BlockEvent, changesRoster, involvesTrigger } from "../barrier/event.ts";
 import type { Place } from "../barrier/roster.ts";
 import { openedStep, type Step } from "../barrier/step.ts";
 import { commit } from "./advance.ts";
@@ -66,7 +66,9 @@ export function* openBarrier(
         digest: digestOf(bytes),
         changesRoster: changes,
         routes,
-        lateTablesHold: opener.lateTablesHold,
+        // The table trigger's report comes behind the ACKs of what it created (D3), and says that a table which is unknown
+        // then was filtered. Without it the table may only be late (decisions/0017).
+        lateTablesHold: opener.lateTablesHold || !involvesTrigger(standing.influence),
         openedOn: roster.version,
       },
       session.now,

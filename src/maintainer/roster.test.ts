@@ -212,12 +212,22 @@ describe("R7: only the host may speak", () => {
 
 describe("R8, R10: what is expected", () => {
   it("is held by a table of the changefeed without a dispatcher, not by one that a new node filtered out", async () => {
-    await world.handle(world.waiting(n1, [d(10)], K, { BlockTables: normal(10n, 999n) }));
+    await world.handle(world.waiting(n1, [T, d(10)], K, { BlockTables: normal(0n, 10n, 999n) }));
     expect(await world.phase(K)).toBe("writing");
     const held = ddl(200n);
     await world.handle(world.status(n2, d(30), 1n, ComponentState.Removed));
     await world.handle(world.waiting(n1, [d(10)], held, { BlockTables: normal(10n, 30n) }));
     expect(await world.phase(held)).toBe("waiting");
+  });
+
+  it("is held by an unknown table where the table trigger does not say that it was filtered (decisions/0017)", async () => {
+    await world.handle(world.waiting(n1, [d(10)], K, { BlockTables: normal(10n, 40n) }));
+    expect(await world.phase(K)).toBe("waiting");
+    await world.handle(world.none(n1, T, ddl(90n), { NeedAddedTables: [{ TableID: 40n, SchemaID: 1n }] }));
+    await world.handle(world.registration(n2, [{ id: d(40), table: 40n, checkpoint: 90n }]));
+    expect(await world.phase(K)).toBe("waiting");
+    await world.handle(world.waiting(n2, [d(40)], K, { BlockTables: normal(10n, 40n) }));
+    expect(await world.phase(K)).toBe("writing");
   });
 
   it("is held by an unknown table of an old node, whose table may only be late", async () => {

@@ -62,10 +62,7 @@ function fitting(letter: DeadLetter, limit: number): { body: string; attributes:
     return FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length;
   };
   const kept = Object.entries(letter.attributes)
-    // JSON is what a message is in that does not say so; with all that a registration may have, it takes a place too many.
-    .filter(
-      ([name, value]) => value !== "" && name !== "reason" && !(name === "encoding" && value === "json"),
-    )
+    .filter(([name, value]) => value !== "" && name !== "reason")
     .sort((a, b) => rank(...a) - rank(...b))
     .slice(0, MAX_ATTRIBUTES - 1);
   for (const [name, value] of kept) attributes[name] = attribute(allowed(value));
