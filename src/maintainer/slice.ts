@@ -42,7 +42,7 @@ export function parseSlice(body: string): Slice {
   }
   if (typeof read !== "object" || read === null) throw malformed("it is no JSON object");
   const { space, epoch, key, kind, chunk, from, first } = read as Record<string, unknown>;
-  if (typeof space !== "string" || !/^[^/]*\/[^/]*\/[0-9a-f]{32}\/[01]$/.test(space))
+  if (typeof space !== "string" || !/^[^/]*\/[^/]*\/[0-9a-f]{32}\/[01]$/.test(space) || !isEncoded(space))
     throw malformed("space");
   if (typeof epoch !== "string" || !/^\d{1,20}$/.test(epoch)) throw malformed("epoch");
   if (typeof key !== "string" || !/^\d{20}-[01]$/.test(key)) throw malformed("key");
@@ -55,6 +55,15 @@ export function parseSlice(body: string): Slice {
 
 function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** A percent sign that encodes nothing cannot be taken apart. */
+function isEncoded(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function malformed(what: string): MalformedMessage {

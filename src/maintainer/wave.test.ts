@@ -263,3 +263,31 @@ describe("a slice", () => {
     expect(world.deadLetters.map((letter) => letter.reason)).toEqual([expect.stringContaining(what)]);
   });
 });
+
+it.each([
+  ["no JSON", "{"],
+  ["a space that nobody can take apart", JSON.stringify({ ...good(), space: `%zz/x/${"0".repeat(32)}/0` })],
+  ["no chunk", JSON.stringify({ ...good(), chunk: -1 })],
+  ["another key", JSON.stringify({ ...good(), key: "100" })],
+])("a slice with %s is put aside, and stops nobody else", async (_, body) => {
+  const world = new World();
+  const slice = { ...world.message(node("n1"), "BlockStatusRequest", body), attributes: { type: "Slice" } };
+  const result = await world.handle(slice, world.registration(node("n1"), [{ id: d(1), table: 0n }]));
+  expect(result.failed).toEqual([]);
+  expect(world.deadLetters.map((letter) => letter.reason)).toEqual([
+    expect.stringMatching(/body is not a Slice/),
+  ]);
+  expect(world.store.roots.size).toBe(1);
+});
+
+function good() {
+  return {
+    space: `default/orders/${"0".repeat(32)}/0`,
+    epoch: "1",
+    key: "00000000000000000100-0",
+    kind: "pass",
+    chunk: 1,
+    from: 0,
+    first: true,
+  };
+}
