@@ -5,6 +5,7 @@ import type { Phase, Step } from "../barrier/step.ts";
 import type { BarrierItem, Root } from "../maintainer/port.ts";
 import type { Request } from "../maintainer/program.ts";
 import { type EventKey, keyText } from "../protocol/eventkey.ts";
+import { ComponentState } from "../protocol/messages.ts";
 import { type Ghosts, named } from "./ghost.ts";
 import type { StoreIds, StoreParts } from "./storeparts.ts";
 import type { Instruction, Wire } from "./wire.ts";
@@ -186,6 +187,11 @@ export class Invariants {
       if (!waited.includes(named(key, life.id, life.life)))
         faults.push(
           `I1: Write of ${words} is granted, and ${this.#wire.nameOf(life.id)}@${life.life} does not wait for it`,
+        );
+    for (const life of touched)
+      if (life.tableId !== 0n && life.state !== ComponentState.Working)
+        faults.push(
+          `I1: Write of ${words} is granted, and ${this.#wire.nameOf(life.id)}@${life.life} does not replicate yet`,
         );
     for (const table of expected(seen, event))
       if (!tiled(seen.lives.filter((life) => life.tableId === table)))

@@ -180,8 +180,8 @@ export const SCENARIOS: readonly Scenario[] = [
     events: [RENAME, CREATE105],
     environments: COLD,
     faults: some({ crashes: 1, overlaps: 1 }),
-    quick: { crashes: 0 },
-    least: 4_000,
+    quick: { overlaps: 0 },
+    least: 10_000,
   },
   {
     name: "drop-database",
