@@ -84,7 +84,6 @@ export class Bench {
       WEIR_ACTION_QUEUE_PREFIX: PREFIX,
       POWERTOOLS_SERVICE_NAME: "weir",
       POWERTOOLS_METRICS_NAMESPACE: "Weir",
-      NODE_OPTIONS: "--enable-source-maps",
     };
     await createTable(clients.dynamodb, TABLE);
     return new Bench(bundle, environment, clients, [
