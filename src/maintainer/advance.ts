@@ -1,4 +1,4 @@
-import { chooseWriter, judgePassing, judgeWaiting, sameLives } from "../barrier/coverage.ts";
+import { chooseWriter, judgePassing, judgeWaiting, requiredLives, sameLives } from "../barrier/coverage.ts";
 import { type BlockEvent, involvesTrigger, isPast, touches } from "../barrier/event.ts";
 import type { Place, Roster } from "../barrier/roster.ts";
 import { closedStep, grantedStep, type Step, writerOf, writtenStep } from "../barrier/step.ts";
@@ -6,6 +6,7 @@ import { holdForConflict, routeConflict, withoutConflict } from "./admission.ts"
 import { applyInTurn } from "./applying.ts";
 import type { RootChanges, RootConditions } from "./port.ts";
 import { ask, type Program } from "./program.ts";
+import { passedBefore } from "./progress.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 import { passToAll } from "./tell.ts";
 
@@ -77,7 +78,8 @@ function* judgeOpen(
   const coverage = judgeWaiting(roster, event, marks, step.lateTablesHold);
   if (coverage.verdict === "missing") return true;
   if (coverage.verdict === "past") return yield* markWritten(session, key, -1, true);
-  return yield* grant(session, key, step, roster, chooseWriter(roster, event, preferred), coverage.lives);
+  const writer = chooseWriter(roster, event, preferred);
+  return yield* grant(session, key, step, event, roster, writer, coverage.lives);
 }
 
 /**
@@ -108,13 +110,14 @@ function* judgeGrant(
     ? chooseWriter(roster, event, undefined)
     : chooseWriter(roster, event, before ?? preferred);
   // The former writer is still here but no longer touched: it is past the event, or its table was renamed away.
-  return yield* grant(session, key, step, roster, writer, coverage.lives);
+  return yield* grant(session, key, step, event, roster, writer, coverage.lives);
 }
 
 function* grant(
   session: Session,
   key: string,
   step: Step,
+  event: BlockEvent,
   roster: Roster,
   writer: Place | undefined,
   lives: number,
@@ -149,7 +152,17 @@ function* grant(
     count: lives,
     ms: session.now - step.openedAt,
   });
+  // Who waits here is past every earlier event. Its report may have been recorded on a root that did not know that one yet,
+  // and what is granted here may take it out of the roster (protocol.md M2, M15).
+  if ([...(session.root?.steps.keys() ?? [])].some((other) => other < key))
+    yield* passedBefore(session, key, requiredPlaces(roster, event));
   return true;
+}
+
+function requiredPlaces(roster: Roster, event: BlockEvent): Place[] {
+  return roster.dispatchers.flatMap((chunk) =>
+    requiredLives(chunk, event).map((life): Place => ({ chunk, life })),
+  );
 }
 
 /**
