@@ -87,7 +87,7 @@ function* applyFirst(
     yield* announceWritten(session, key, next);
   } else {
     const trigger = (yield* session.roster()).trigger();
-    if (trigger) session.outbox.ack(key, [trigger.life]);
+    if (trigger) session.outbox.ackNow(key, [trigger.life]);
   }
   yield* tellScheduler(session, key, applied);
   if (!event.blocking) yield* buryClosed(session, key);

@@ -104,12 +104,12 @@ export class Outbox {
     this.#add("ack", key, targets);
   }
 
-  /** ACKs that another invocation handed over. */
+  /** ACKs that are not handed over: they were already, or their barrier is closed, of which a slice finds nothing. */
   ackNow(key: string, targets: readonly Target[]): void {
     this.#add("ack", key, targets, { now: true });
   }
 
-  /** Passes that another invocation handed over. */
+  /** Passes that are not handed over, as `ackNow`. */
   passNow(key: string, targets: readonly Target[]): void {
     this.#add("pass", key, targets, { now: true });
   }

@@ -47,7 +47,7 @@ export function* waitingReports(
   yield* judge(session, key, places.at(-1));
   const after = session.step(key);
   if (after === undefined || after.phase === "closed") {
-    session.outbox.pass(key, lives);
+    session.outbox.passNow(key, lives);
     return;
   }
   const sentAt = latest(placed.map((one) => one.report));
@@ -126,8 +126,8 @@ export function* findOrOpen(
 function late(session: Session, key: string, placed: readonly Placed[]): void {
   const lives = placed.flatMap((one) => one.places.map((place) => place.life));
   session.observer.note({ what: "report-stale", space: session.space.text, key, count: lives.length });
-  session.outbox.ack(key, lives);
-  session.outbox.pass(key, lives);
+  session.outbox.ackNow(key, lives);
+  session.outbox.passNow(key, lives);
 }
 
 /**
@@ -143,7 +143,7 @@ function* releaseOrphans(session: Session, key: string, orphans: readonly Orphan
     const item = yield* ask("readBarrier", session.name(key));
     if (item?.tombstone === undefined) return;
   }
-  session.outbox.pass(
+  session.outbox.passNow(
     key,
     orphans.map((one) => one.target),
   );
@@ -157,7 +157,7 @@ export function* noneReports(session: Session, key: string, placed: readonly Pla
   const lives = places.map((place) => place.life);
   yield* passedBefore(session, key, places);
   if (!changesRoster(first.report.event!) && routesOf(placed).length === 0) {
-    session.outbox.ack(key, lives);
+    session.outbox.ackNow(key, lives);
     return;
   }
   const found = yield* openBarrier(session, key, {
@@ -168,12 +168,12 @@ export function* noneReports(session: Session, key: string, placed: readonly Pla
     places: [],
   });
   if ("closed" in found) {
-    session.outbox.ack(key, lives);
+    session.outbox.ackNow(key, lives);
     return;
   }
   yield* applyInTurn(session, key);
   const step = session.step(key);
   if (step?.phase === "closed") yield* judge(session, key);
   // Not in its turn yet: kept, and acknowledged when it is applied or asked for again after that.
-  if (step === undefined || step.phase === "closed") session.outbox.ack(key, lives);
+  if (step === undefined || step.phase === "closed") session.outbox.ackNow(key, lives);
 }
