@@ -251,6 +251,38 @@ describe("a capture node", () => {
     expect(decode("MaintainerBootstrapResponse", "json", message!.body).spans).toEqual([]);
   });
 
+  it("ends the last life that it registered, though a refusal comes while it removes (R5)", async () => {
+    void node.createDispatcher({
+      id: id(1n),
+      tableId: 1n,
+      schemaId: 1n,
+      checkpointTs: 1n,
+      sink: sink("d1"),
+    });
+    const lives = () =>
+      registrations().map(
+        (message) => decode("MaintainerBootstrapResponse", "json", message.body).spans[0]!.life,
+      );
+    const [first] = await until(() => lives().length > 0 && lives());
+    queues.broken = "status";
+    const removed = node.removeDispatcher(id(1n));
+    // That it is removed is on the way when it is refused.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await answer(
+      "RegistrationResult",
+      JSON.stringify({
+        accepted: [],
+        refused: [{ id: wire(1n), life: String(first), knownLife: String(first! + 100n), reason: "r" }],
+      }),
+    );
+    await until(() => queues.waiting("p-n1").length === 0);
+    queues.broken = undefined;
+    await removed;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const ended = decode("HeartBeatRequest", "json", sent("HeartBeatRequest").at(-1)!.body).statuses[0]!.life;
+    for (const life of lives()) expect(life).toBeLessThanOrEqual(ended);
+  });
+
   it("begins nothing more when it is closing a dispatcher (D10a)", async () => {
     const one = await dispatcher(1n);
     queues.broken = "status";

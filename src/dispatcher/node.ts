@@ -200,10 +200,15 @@ export class CaptureNode {
     return this.#dispatchers.values();
   }
 
-  /** Closes a dispatcher after what it has begun, and tells the coordinator (protocol.md R5, D10a). */
+  /**
+   * Closes a dispatcher after what it has begun, and tells the coordinator (protocol.md R5, D10a). If it was not accepted
+   * yet, it never will be, and `createDispatcher` does not resolve.
+   */
   async removeDispatcher(id: DispatcherKey): Promise<void> {
     const dispatcher = this.#dispatchers.get(id);
     if (!dispatcher) return;
+    // From here on it gets no higher life: the one that ends is the last that was registered.
+    this.#registrations.forget(id);
     await dispatcher.close();
     await this.setState(dispatcher, ComponentState.Removed);
     await this.#forget(dispatcher);
@@ -214,7 +219,6 @@ export class CaptureNode {
     // Another of its id may have been created since.
     if (this.#dispatchers.get(id) !== dispatcher) return;
     this.#dispatchers.delete(id);
-    this.#registrations.forget(id);
     const queue = this.#queueOf.get(id);
     if (queue && this.options.layout === "dispatcher") {
       this.#queueOf.delete(id);
