@@ -1,9 +1,9 @@
 import type { Dispatcher } from "../dispatcher/dispatcher.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import { type StorageFiles, type StoragePayload, StorageSink } from "../dispatcher/storagesink.ts";
-import { compareKeys, type EventKey, keyText } from "../protocol/eventkey.ts";
+import type { EventKey } from "../protocol/eventkey.ts";
 import type { Downstream } from "./downstream.ts";
-import { short } from "./downstream.ts";
+import { isBefore, short, storedName } from "./order.ts";
 import type { Process } from "./process.ts";
 import type { Judge } from "./violation.ts";
 import type { LogEvent, LogItem } from "./workload.ts";
@@ -51,7 +51,7 @@ export class Incarnation {
 
   /** The stream comes to an event again, after the sink has failed. */
   forget(key: EventKey): void {
-    this.flushed.delete(keyText(key));
+    this.flushed.delete(storedName(key));
   }
 
   get lives(): boolean {
@@ -98,8 +98,8 @@ export class WatchedSink extends StorageSink {
     const { carrier, flushed, name } = this.#incarnation;
     const key = event?.key;
     if (key === undefined || key.commitTs === 0n) return;
-    if (flushed.has(keyText(key))) this.#world.judge.fail("I4", `${name} flushes twice for ${short(key)}`);
-    flushed.add(keyText(key));
+    if (flushed.has(storedName(key))) this.#world.judge.fail("I4", `${name} flushes twice for ${short(key)}`);
+    flushed.add(storedName(key));
     // What is before the event is durable now, for a syncpoint also what has its commitTs.
     reach(carrier, key.isSyncPoint ? key.commitTs : key.commitTs - 1n);
   }
@@ -139,14 +139,14 @@ export class WatchedSink extends StorageSink {
   #begin({ key }: CaptureEvent<StoragePayload>, action: "write" | "pass"): LogEvent {
     const incarnation = this.#incarnation;
     const { judge } = this.#world;
-    const text = keyText(key);
+    const text = storedName(key);
     const { name, executed } = incarnation;
     this.#world.note(name, `${action}s ${short(key)}`);
     if (executed.has(text) || incarnation.executing === text)
       judge.fail("I4", `${name} meets ${short(key)} twice`);
     if (!incarnation.flushed.has(text))
       judge.fail("I4", `${name} ${action}s ${short(key)} and has not flushed`);
-    if (compareKeys(key, incarnation.at) <= 0)
+    if (!isBefore(incarnation.at, key))
       judge.fail("I8", `${name} ${action}s ${short(key)} behind ${short(incarnation.at)}`);
     incarnation.executing = text;
     const event = this.#world.eventOf(key);
@@ -157,7 +157,7 @@ export class WatchedSink extends StorageSink {
   #end({ key }: CaptureEvent<StoragePayload>, action: "write" | "pass"): void {
     const incarnation = this.#incarnation;
     incarnation.executing = undefined;
-    incarnation.executed.set(keyText(key), action);
+    incarnation.executed.set(storedName(key), action);
     incarnation.at = key;
   }
 }

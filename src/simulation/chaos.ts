@@ -53,7 +53,8 @@ export class Chaos {
     if (up.length === 0) return;
     const machine = dice.pick(up);
     this.#nodes.crash(machine);
-    await timeline.sleep(dice.between(500, 15_000));
+    // Some are back while what was sent to them is still on the way.
+    await timeline.sleep(50 * 300 ** dice.next());
     // Of what ran there, some may have been given to others meanwhile.
     if (dice.chance(0.3))
       for (const carrier of this.#nodes.carriers.values())

@@ -1,4 +1,4 @@
-import { keyText } from "../protocol/eventkey.ts";
+import { short, storedName } from "./order.ts";
 import type { Judge } from "./violation.ts";
 import type { LogEvent, LogRow, LogTable, Workload } from "./workload.ts";
 
@@ -36,7 +36,7 @@ export class Downstream {
     this.#workload = workload;
     this.#judge = judge;
     for (const event of workload.events) {
-      this.#events.set(keyText(event.capture.key), {
+      this.#events.set(storedName(event.capture.key), {
         files: new Set(),
         begun: false,
         written: false,
@@ -58,7 +58,7 @@ export class Downstream {
   }
 
   #of(event: LogEvent): Written {
-    return this.#events.get(keyText(event.capture.key))!;
+    return this.#events.get(storedName(event.capture.key))!;
   }
 
   /** Somebody begins to apply an event. */
@@ -194,11 +194,6 @@ export class Downstream {
 
 export function describe(event: LogEvent): string {
   return `${event.kind} ${short(event.capture.key)}`;
-}
-
-/** A key as people read it: the last digits of its commitTs, and `s` for a syncpoint. */
-export function short(key: { readonly commitTs: bigint; readonly isSyncPoint: boolean }): string {
-  return `${(key.commitTs / 1_000n) % 100_000n}${key.isSyncPoint ? "s" : ""}`;
 }
 
 /** The tables that are there behind the whole log. */

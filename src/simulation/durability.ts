@@ -1,15 +1,24 @@
 import { completeVersions } from "../barrier/coverage.ts";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import type { Life, Roster } from "../barrier/roster.ts";
-import type { BarrierItem, Count, Root } from "../maintainer/port.ts";
+import { newMemory } from "../maintainer/batch.ts";
+import type { BarrierItem, Count, Port, Root } from "../maintainer/port.ts";
+import { run } from "../maintainer/program.ts";
+import type { Settings } from "../maintainer/session.ts";
+import { sweep } from "../maintainer/sweep.ts";
 import { decode, type Encoding } from "../protocol/codec.ts";
-import { keyText } from "../protocol/eventkey.ts";
-import { Action, BlockStage, DoneAction, type State } from "../protocol/messages.ts";
+import { BlockStage, DoneAction, type State } from "../protocol/messages.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { Incarnation } from "./carrier.ts";
 import type { Monitors } from "./monitors.ts";
+import { isBehind, storedName } from "./order.ts";
 import type { Stored } from "./queues.ts";
 import type { Judge } from "./violation.ts";
+
+interface Effect {
+  readonly incarnation: Incarnation;
+  readonly key: string;
+}
 
 /**
  * I7: when a message is gone, what it must cause is in the store, or, at a dispatcher, done and told. Looks at the store
@@ -21,6 +30,9 @@ export class Durability {
   readonly #monitors: Monitors;
   readonly #judge: Judge;
 
+  /** What the messages that nodes have in hand do, by their receipts. */
+  readonly #effects = new Map<string, Effect[]>();
+
   constructor(store: MemoryStore, space: string, monitors: Monitors, judge: Judge) {
     this.#store = store;
     this.#space = space;
@@ -28,9 +40,38 @@ export class Durability {
     this.#judge = judge;
   }
 
+  /**
+   * All messages that somebody received are dealt with: nothing is left to do of what they said. A sweep on a copy of the
+   * store must find nothing to go on with (design.md, no lost wake-up).
+   * @param now milliseconds since 1970
+   */
+  async quiet(settings: Settings, now: number): Promise<void> {
+    const copy = this.#store.clone();
+    const commit = copy.commitRoot.bind(copy);
+    copy.commitRoot = async (space, conditions, changes) => {
+      const { step } = changes;
+      const before = step && copy.roots.get(space.text)?.steps.get(step.key);
+      if (step && step.step.phase !== before?.phase)
+        this.#judge.fail(
+          "I7",
+          `${step.key} is ${before?.phase}, all messages are gone, and a sweep makes it ${step.step.phase}`,
+        );
+      return commit(space, conditions, changes);
+    };
+    const port = Object.assign(copy, {
+      send: async (messages: readonly unknown[]) => messages.map(() => "sent" as const),
+      handOver: async () => undefined,
+      deadLetter: async () => undefined,
+      pause: async () => undefined,
+    });
+    await run(sweep({ now, nonce: "quiet", settings, memory: newMemory() }), port as Port);
+  }
+
   /** The event source has deleted a status message. */
-  handled({ id, body, attributes }: Stored): void {
+  handled({ id, body, attributes }: Stored, told: boolean): void {
     const { root } = this.#monitors;
+    if (!told)
+      this.#judge.fail("I7", `${id} is gone and its invocation could not send all that it had to tell`);
     if (root === undefined) return;
     const roster = this.#monitors.rosterOf(root);
     const node = roster.nodes.get(attributes["from"] ?? "");
@@ -80,13 +121,12 @@ export class Durability {
       return kept ? undefined : `the report of ${id}, which nobody knows yet, is not kept`;
     }
     if (place.life.life > life) return undefined;
-    const key = keyText({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
+    const key = storedName({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
     const about = `of ${id} for ${key}`;
     const item = this.#store.barriers.get(`${this.#space} ${root.epoch} ${key}`);
     const phase = item?.tombstone ? "closed" : root.steps.get(key)?.phase;
-    const isPast =
-      state.BlockTs < place.life.since || (state.BlockTs === place.life.since && !state.IsSyncPoint);
-    if (isPast) return undefined;
+    if (isBehind(place.life.since, { commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint }))
+      return undefined;
     if (state.stage === BlockStage.DONE) {
       const grants = root.steps.get(key)?.grants ?? [];
       const granted = grants.some((grant) => grant.id === id && grant.life === life);
@@ -121,23 +161,36 @@ export class Durability {
     return this.#store.tallies.get(path)?.reported.has(life.slot) ?? false;
   }
 
-  /** A node has deleted a message of its queue: what it did for it is done, and told. */
-  obeyed(message: Stored, running: (id: string) => Incarnation | undefined): void {
-    if (message.attributes["type"] !== "HeartBeatResponse") return;
-    const encoding = message.attributes["encoding"] as Encoding;
-    for (const { action, influencedDispatchers, lives } of decode("HeartBeatResponse", encoding, message.body)
-      .dispatcherStatuses) {
-      if (action === undefined) continue;
-      const key = keyText({ commitTs: action.CommitTs, isSyncPoint: action.IsSyncPoint });
-      for (const [index, id] of influencedDispatchers!.DispatcherIDs.entries()) {
+  /** A node is given a message: notes whom of its dispatchers it finds at its event, or behind it. */
+  delivered({ receipt, attributes, body }: Stored, running: (id: string) => Incarnation | undefined): void {
+    if (attributes["type"] !== "HeartBeatResponse") return;
+    const effects: Effect[] = [];
+    const encoding = attributes["encoding"] as Encoding;
+    for (const status of decode("HeartBeatResponse", encoding, body).dispatcherStatuses) {
+      if (status.action === undefined) continue;
+      const { CommitTs, IsSyncPoint } = status.action;
+      const key = storedName({ commitTs: CommitTs, isSyncPoint: IsSyncPoint });
+      for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries()) {
         const incarnation = running(dispatcherKey(id));
-        if (incarnation === undefined || incarnation.life !== lives[index] || !incarnation.lives) continue;
-        const verb = action.action === Action.Write ? "Write" : "Pass";
-        if (incarnation.executing === key)
-          this.#judge.fail("I7", `${verb} of ${key} is gone and ${incarnation.name} is still at it`);
-        if (incarnation.executed.has(key) && !this.#monitors.hasTold(incarnation, key))
-          this.#judge.fail("I7", `${verb} of ${key} is gone and ${incarnation.name} has not told its DONE`);
+        if (incarnation === undefined || incarnation.life !== status.lives[index]) continue;
+        const stands = incarnation.dispatcher?.blockedAt;
+        const isAtIt = stands?.stage === "waiting" && storedName(stands.event.key) === key;
+        // For who has not come to it yet it has no effect: its WAITING brings it again (protocol.md D6).
+        if (isAtIt || incarnation.executing === key || incarnation.executed.has(key))
+          effects.push({ incarnation, key });
       }
     }
+    if (effects.length > 0) this.#effects.set(receipt, effects);
+  }
+
+  /** A node has deleted a message of its queue: what it did for it is done, and told. */
+  obeyed({ receipt }: Stored): void {
+    for (const { incarnation, key } of this.#effects.get(receipt) ?? []) {
+      const { lives, executing, executed, name } = incarnation;
+      if (!lives || (executed.has(key) && this.#monitors.hasTold(incarnation, key))) continue;
+      const state = executing === key ? "is still at it" : executed.has(key) ? "has not told its DONE" : "";
+      if (state) this.#judge.fail("I7", `an action for ${key} is gone and ${name} ${state}`);
+    }
+    this.#effects.delete(receipt);
   }
 }

@@ -1,7 +1,8 @@
 import { handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
-import type { ActionMessage, DeadLetter, Port, SendResult } from "../maintainer/port.ts";
+import type { ActionMessage, DeadLetter, Port, RootResult, SendResult } from "../maintainer/port.ts";
 import { run } from "../maintainer/program.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
+import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
 import { sweep } from "../maintainer/sweep.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import { type Ground, Process, type Wrongness } from "./process.ts";
@@ -26,8 +27,10 @@ export interface FunctionWatcher {
   /** A batch must never throw: what fails is named message by message. */
   threw(invocation: string, error: Error): void;
   sent(invocation: string, message: ActionMessage): void;
-  /** A status message is gone for good. */
-  handled(message: Stored): void;
+  /** A status message is gone for good. `told`: all that the invocation had to tell is in its queues. */
+  handled(message: Stored, told: boolean): void;
+  /** Nothing is under way, and no message waits to come again. */
+  quiet(): void;
   deadLetter(reason: string, body: string): void;
 }
 
@@ -47,7 +50,7 @@ interface Fate {
 
 /** The functions and the event source that drives them: environments side by side, each with a memory and a clock. */
 export class Functions {
-  readonly settings: Settings = { ...DEFAULT_SETTINGS, actionQueuePrefix: ACTION_PREFIX };
+  readonly settings: Settings;
   readonly #ground: Ground;
   readonly #store: MemoryStore;
   readonly #queues: Queues;
@@ -67,7 +70,9 @@ export class Functions {
     watcher: FunctionWatcher,
     concurrency: number,
     wrong: () => Wrongness,
+    sendsAtOnce: number,
   ) {
+    this.settings = { ...DEFAULT_SETTINGS, sendsAtOnce, actionQueuePrefix: ACTION_PREFIX };
     this.#ground = ground;
     this.#store = store;
     this.#queues = queues;
@@ -100,6 +105,7 @@ export class Functions {
       this.running++;
       const lives = await this.#invoke(environment, good);
       this.running--;
+      if (this.running === 0 && !this.#queues.isOwed(STATUS_QUEUE)) this.#watcher.quiet();
       if (!lives) environment = this.#newEnvironment();
     }
   }
@@ -142,7 +148,7 @@ export class Functions {
         for (const message of messages)
           if (!failed.has(message.id)) {
             const gone = this.#queues.delete(STATUS_QUEUE, message.receipt);
-            if (gone) this.#watcher.handled(gone);
+            if (gone) this.#watcher.handled(gone, !process.untold);
           }
         outcome.resolve(true);
       },
@@ -202,7 +208,8 @@ export class Functions {
         await timeline.sleep(fate.freezeFor);
         this.#watcher.ended(name, `awake at ${method}`);
       }
-      if (faults.happens("slow", 0.004)) await timeline.sleep(dice.between(500, 6_000));
+      // From some ms to some seconds: how long a race is open.
+      if (faults.happens("slow", 0.02)) await timeline.sleep(5 * 1_000 ** dice.next());
       if (index === fate.crashAt) {
         // Before the operation, or with the operation under way.
         const under = dice.chance(0.5);
@@ -214,8 +221,12 @@ export class Functions {
       }
       const effectNoted = async () => {
         let result = await effect();
-        // The client has asked again because no answer came: the second answer is what the program sees.
-        if (idempotent && faults.happens("again", 0.004)) result = await effect();
+        // The client has asked again because no answer came: the second answer is what the program sees. The adapter knows
+        // its own write of the root (storage/dynamodb/rootitem.ts).
+        if (idempotent && faults.happens("again", 0.004)) {
+          const second = await effect();
+          if (!(method === "commitRoot" && (result as RootResult).committed)) result = second;
+        }
         this.#watcher.did(name, method, args, result);
         return result;
       };
@@ -223,7 +234,18 @@ export class Functions {
     };
     const port = {
       send: (messages: readonly ActionMessage[]) =>
-        operation("send", [messages], () => messages.map((message) => this.#send(name, message)), false),
+        operation(
+          "send",
+          [messages],
+          () => {
+            const results = messages.map((message) => this.#send(name, message));
+            process.untold ||= results.includes("failed");
+            return results;
+          },
+          false,
+        ),
+      handOver: (slices: readonly Slice[]) =>
+        operation("handOver", [slices], () => this.#handOver(slices), false),
       deadLetter: (letter: DeadLetter) =>
         operation("deadLetter", [], () => this.#watcher.deadLetter(letter.reason, letter.body), false),
       pause: (attempt: number) => timeline.sleep(dice.next() * Math.min(1_000, 5 * 2 ** attempt)),
@@ -235,6 +257,14 @@ export class Functions {
         return (...args: unknown[]) => operation(method, args, () => member.apply(this.#store, args), true);
       },
     });
+  }
+
+  /** Some may be in the queue when others are refused. */
+  #handOver(slices: readonly Slice[]): void {
+    for (const slice of slices) {
+      if (this.#ground.faults.happens("refuse", 0.01)) throw new Error("a slice was refused");
+      this.#queues.put(STATUS_QUEUE, sliceText(slice), { type: SLICE_TYPE, encoding: "json" });
+    }
   }
 
   #send(name: string, message: ActionMessage): SendResult {

@@ -174,7 +174,7 @@ class Maker {
         this.#add(kind, { influence: normal(tableId), tables: [first], redefines: [first] });
         break;
       case "alter many": {
-        const some = this.#known(second ? live.slice(0, dice.chance(0.5) ? 2 : 3) : [first]);
+        const some = second ? live.slice(0, dice.chance(0.5) ? 2 : 3) : [first];
         const ids = some.map((table) => table.tableId);
         this.#add(kind, { influence: normal(...ids), tables: some, redefines: some });
         break;
@@ -233,21 +233,6 @@ class Maker {
         });
         break;
     }
-  }
-
-  /**
-   * Of some tables those that an event without the table trigger may name together: none of them is so new that another's
-   * dispatchers have not met the table trigger since. In TiCDC's logs these are the partitions of one table.
-   */
-  #known(tables: readonly LogTable[]): LogTable[] {
-    const newest = tables.reduce((since, table) => (table.since > since ? table.since : since), 0n);
-    return tables.filter(
-      (table) =>
-        table.since === newest ||
-        table.items.some(
-          (item) => "event" in item && item.event.trigger && item.event.capture.key.commitTs >= newest,
-        ),
-    );
   }
 
   #createSchema(): void {

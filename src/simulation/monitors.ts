@@ -4,11 +4,12 @@ import { Roster } from "../barrier/roster.ts";
 import { tiles } from "../barrier/tiling.ts";
 import type { ActionMessage, Root } from "../maintainer/port.ts";
 import { decode, type Encoding } from "../protocol/codec.ts";
-import { compareKeys, type EventKey, keyText, parseKeyText } from "../protocol/eventkey.ts";
+import type { EventKey } from "../protocol/eventkey.ts";
 import { Action, BlockStage, DoneAction } from "../protocol/messages.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { Incarnation } from "./carrier.ts";
-import { type Downstream, describe, short } from "./downstream.ts";
+import { type Downstream, describe } from "./downstream.ts";
+import { isBefore, isBehind, storedName } from "./order.ts";
 import type { Judge } from "./violation.ts";
 import type { LogEvent, Workload } from "./workload.ts";
 
@@ -38,6 +39,7 @@ export class Monitors {
   readonly #applied = new Set<string>();
   readonly #closed = new Set<string>();
   readonly #granted = new Set<string>();
+  readonly #passes = new Set<string>();
   /** Barriers that were closed, by what kind of event they were of. */
   readonly closedByKind: Record<string, number> = {};
   #root: Root | undefined;
@@ -64,7 +66,7 @@ export class Monitors {
     this.#store = store;
     this.#downstream = downstream;
     this.#judge = judge;
-    for (const event of workload.events) this.#events.set(keyText(event.capture.key), event);
+    for (const event of workload.events) this.#events.set(storedName(event.capture.key), event);
   }
 
   get root(): Root | undefined {
@@ -72,7 +74,7 @@ export class Monitors {
   }
 
   eventOf(key: EventKey): LogEvent {
-    return this.#events.get(keyText(key))!;
+    return this.#events.get(storedName(key))!;
   }
 
   /** The status queue has a message. */
@@ -84,7 +86,7 @@ export class Monitors {
     if (attributes["type"] !== "BlockStatusRequest") return;
     for (const status of decode("BlockStatusRequest", encoding, body).blockStatuses) {
       const state = status.state!;
-      const text = keyText({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
+      const text = storedName({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
       const named = status.ID ? [{ id: status.ID, life: status.life }] : [];
       for (const [index, id] of status.dispatcherIDs.entries())
         named.push({ id, life: status.lives[index]! });
@@ -94,7 +96,10 @@ export class Monitors {
         if (state.stage !== BlockStage.DONE) continue;
         said.done.add(text);
         const incarnation = this.incarnationOf(dispatcherKey(id), life);
-        if (incarnation && compareKeys(parseKeyText(text), incarnation.at) > 0)
+        if (
+          incarnation &&
+          isBefore(incarnation.at, { commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint })
+        )
           this.#judge.fail("D5", `${incarnation.name} says that it has done ${text} and has not`);
         if (state.doneAction === DoneAction.UNSPECIFIED)
           this.#judge.fail("I3", "a DONE says nothing of its action");
@@ -117,7 +122,8 @@ export class Monitors {
     const before = this.#root;
     if (root === before) return;
     this.#root = root;
-    for (const key of before?.pending ?? []) if (!root.pending.includes(key)) this.#applies(key);
+    for (const key of before?.pending ?? [])
+      if (!root.pending.includes(key)) this.#applies(key, before!.pending);
     for (const [key, step] of root.steps) {
       const was = before?.steps.get(key);
       const event = this.#events.get(key);
@@ -140,7 +146,7 @@ export class Monitors {
           this.#changedAt.set(key, this.#now());
     for (const key of before?.steps.keys() ?? [])
       if (!root.steps.has(key) && before!.steps.get(key)!.phase !== "closed")
-        this.#judge.fail("I5", `${short(parseKeyText(key))} leaves the root and was not closed`);
+        this.#judge.fail("I5", `${key} leaves the root and was not closed`);
   }
 
   rosterOf(root: Root): Roster {
@@ -160,6 +166,21 @@ export class Monitors {
         if (touched && !isBehind(said.since ?? 0n, event.capture.key)) found.push({ chunk, life, said });
       }
     return found;
+  }
+
+  /** Who an open barrier lacks, by what lives have said: for people. */
+  lacks(key: string): string {
+    const root = this.#root!;
+    const event = this.#events.get(key)!;
+    const done = root.steps.get(key)!.phase === "passing";
+    const silent = this.#touched(root, event)
+      .filter(({ said }) => !(done ? said.done : said.waiting).has(key))
+      .map(({ life }) => `${life.id.slice(-4)} of table ${life.tableId} on ${life.node}`);
+    const roster = this.rosterOf(root);
+    const gaps = [...event.tables]
+      .filter((tableId) => !tiles(tableId, roster.ofTable(tableId)))
+      .map((tableId) => `all of table ${tableId}`);
+    return [...silent, ...gaps].join(" and ") || "nobody";
   }
 
   #livesOf(root: Root, event: LogEvent): string {
@@ -200,8 +221,8 @@ export class Monitors {
     return this.#workload.events.filter(
       (other) =>
         other.changesRoster &&
-        compareKeys(other.capture.key, event.capture.key) < 0 &&
-        !this.#applied.has(keyText(other.capture.key)) &&
+        isBefore(other.capture.key, event.capture.key) &&
+        !this.#applied.has(storedName(other.capture.key)) &&
         (event.trigger ||
           !other.tables.isDisjointFrom(event.tables) ||
           other.capture.needAddedTables?.some((table) => event.tables.has(table.TableID ?? 0n))),
@@ -209,16 +230,34 @@ export class Monitors {
   }
 
   /** M10: each event changes the roster once, when it is written and all before it have. */
-  #applies(key: string): void {
+  #applies(key: string, pending: readonly string[]): void {
     const event = this.#events.get(key)!;
     if (this.#applied.has(key)) this.#judge.fail("M10", `${describe(event)} changes the roster again`);
     this.#applied.add(key);
     if (!this.#downstream.isWritten(event))
       this.#judge.fail("M10", `${describe(event)} changes the roster before it is written`);
+    this.#changed(event);
+    if (pending.some((other) => other < key))
+      this.#judge.fail("M10", `${describe(event)} changes the roster and an earlier one is known`);
     // Events that nobody waits for may be told in any order.
     if (event.kind === "create") return;
     for (const other of this.#earlier(event))
       this.#judge.fail("M10", `${describe(event)} changes the roster before ${describe(other)}`);
+  }
+
+  /** The roster behind an event that changes it. */
+  #changed({ kind, capture, tables }: LogEvent): void {
+    const roster = this.rosterOf(this.#root!);
+    if (capture.needDroppedTables)
+      for (const tableId of tables)
+        if (roster.tables.has(tableId) || roster.ofTable(tableId).length > 0)
+          this.#judge.fail("M10", `table ${tableId} is in the roster behind its ${kind}`);
+    for (const { TableID = 0n, SchemaID } of capture.needAddedTables ?? [])
+      if (roster.tables.get(TableID)?.schemaId !== SchemaID)
+        this.#judge.fail("M10", `table ${TableID} is not in the roster behind its ${kind}`);
+    for (const { TableID = 0n, NewSchemaID } of capture.updatedSchemas ?? [])
+      if (roster.ofTable(TableID).some((life) => life.schemaId !== NewSchemaID))
+        this.#judge.fail("M10", `table ${TableID} is not in its new schema behind its ${kind}`);
   }
 
   /** I5. */
@@ -246,33 +285,36 @@ export class Monitors {
       const { action } = status;
       if (action === undefined) continue;
       const key = { commitTs: action.CommitTs, isSyncPoint: action.IsSyncPoint };
-      const event = this.#events.get(keyText(key));
+      const event = this.#events.get(storedName(key));
       if (event === undefined)
-        this.#judge.fail("I9", `an action for ${keyText(key)}, which the log does not have`);
+        this.#judge.fail("I9", `an action for ${storedName(key)}, which the log does not have`);
       else if (action.action === Action.Pass) {
         if (!this.#downstream.isWritten(event))
           this.#judge.fail("I3", `Pass of ${describe(event)} is sent before it is written`);
-      } else if ((this.#changedAt.get(keyText(key)) ?? Number.POSITIVE_INFINITY) < knownSince)
+        for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
+          this.#passes.add(`${storedName(key)} ${dispatcherKey(id)}@${status.lives[index]}`);
+      } else if ((this.#changedAt.get(storedName(key)) ?? Number.POSITIVE_INFINITY) < knownSince)
         this.#judge.fail(
           "I1",
           `Write of ${describe(event)} is sent under a grant of lives that have changed`,
         );
       else
         for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
-          if (!this.#granted.has(`${keyText(key)} ${dispatcherKey(id)}@${status.lives[index]}`))
+          if (!this.#granted.has(`${storedName(key)} ${dispatcherKey(id)}@${status.lives[index]}`))
             this.#judge.fail("I2", `Write of ${describe(event)} is sent to a life that was not granted it`);
     }
   }
 
   /** A dispatcher does what it was told. */
   executes(incarnation: Incarnation, event: LogEvent, action: "write" | "pass"): void {
-    const key = keyText(event.capture.key);
+    const key = storedName(event.capture.key);
     const { carrier, life, name } = incarnation;
     const said = this.#of(carrier.id, life);
     // What nobody was asked about is written at once.
-    const blocked = said.waiting.has(key);
-    if (action === "write" && blocked && !this.#granted.has(`${key} ${carrier.id}@${life}`))
-      this.#judge.fail("I2", `${name} writes ${describe(event)} and was not granted it in this life`);
+    if (!said.waiting.has(key)) return;
+    const told = action === "write" ? this.#granted : this.#passes;
+    if (!told.has(`${key} ${carrier.id}@${life}`))
+      this.#judge.fail("I2", `${name} ${action}s ${describe(event)} and was not told so in this life`);
   }
 
   /** D10a: who is closed has told what it did. */
@@ -288,9 +330,4 @@ export class Monitors {
   hasTold({ carrier, life }: Incarnation, key: string): boolean {
     return this.#of(carrier.id, life).done.has(key);
   }
-}
-
-/** protocol.md R10. */
-function isBehind(since: bigint, key: EventKey): boolean {
-  return key.commitTs < since || (key.commitTs === since && !key.isSyncPoint);
 }

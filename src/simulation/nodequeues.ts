@@ -8,6 +8,8 @@ const VISIBILITY = 30_000;
 export interface QueueWatcher {
   /** A message is in the status queue. */
   reported(body: string, attributes: Readonly<Record<string, string>>): void;
+  /** A node's process is given a message. */
+  delivered(message: Stored): void;
   /** A message of an action queue is gone for good. */
   obeyed(message: Stored): void;
 }
@@ -30,7 +32,9 @@ export function queuesFor(process: Process, queues: Queues, watcher: QueueWatche
       if (signal.aborted) return [];
       await process.request(5, () => queues.visible(url, waitSeconds * 1_000, signal), false);
       // Somebody else may have been faster: an empty answer is no error. What is lost here comes again later.
-      return process.request(5, () => queues.take(url, 10, VISIBILITY));
+      const messages = await process.request(5, () => queues.take(url, 10, VISIBILITY));
+      for (const message of messages) watcher.delivered(message);
+      return messages;
     },
     delete: (url, receipts) =>
       process.request(5, () => {

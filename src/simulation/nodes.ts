@@ -10,9 +10,9 @@ import {
 } from "../protocol/messages.ts";
 import { type Carrier, capped, Incarnation, type SinkWorld, WatchedSink } from "./carrier.ts";
 import type { Disk } from "./disk.ts";
-import { short } from "./downstream.ts";
 import { ACTION_PREFIX, STATUS_QUEUE } from "./functions.ts";
 import { type QueueWatcher, queuesFor } from "./nodequeues.ts";
+import { short } from "./order.ts";
 import { type Ground, Process, type Wrongness } from "./process.ts";
 import type { Queues } from "./queues.ts";
 import { runStream } from "./stream.ts";

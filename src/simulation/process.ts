@@ -27,6 +27,8 @@ export class Process {
   readonly #ground: Ground;
   readonly #wrong: Wrongness;
   alive = true;
+  /** Of an invocation: it had something to tell that could not be sent. */
+  untold = false;
 
   constructor(ground: Ground, wrong: Wrongness) {
     this.#ground = ground;

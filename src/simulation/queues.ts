@@ -115,6 +115,11 @@ export class Queues {
     return undefined;
   }
 
+  /** Whether somebody has received a message and not deleted it: it will come again. */
+  isOwed(name: string): boolean {
+    return [...(this.#queues.get(name)?.messages ?? [])].some((message) => message.receives > 0);
+  }
+
   hide(name: string, receipt: string, ms: number): void {
     for (const message of this.#queues.get(name)?.messages ?? [])
       if (message.receipt === receipt) message.visibleAt = this.#ground.timeline.now + ms;

@@ -12,7 +12,7 @@ import { makeWorkload } from "./makelog.ts";
 import { Monitors } from "./monitors.ts";
 import { Nodes } from "./nodes.ts";
 import type { FaultKind, SimulationOptions } from "./options.ts";
-import type { Ground, Wrongness } from "./process.ts";
+import { EPOCH, type Ground, type Wrongness } from "./process.ts";
 import { Queues } from "./queues.ts";
 import { Timeline } from "./timeline.ts";
 import { Trace } from "./trace.ts";
@@ -100,11 +100,14 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
         note(invocation, `to ${message.queue.slice(ACTION_PREFIX.length)} ${message.type}`);
         monitors.sent(message, startedAt.get(invocation)! - ROOT_AGE);
       },
-      handled: (message) => durability.handled(message),
+      handled: (message, told) => durability.handled(message, told),
+      quiet: () => void durability.quiet(functions.settings, Math.floor(EPOCH + timeline.now)),
       deadLetter: (reason) => judge.fail("dead letter", reason),
     },
     2 + setup.below(4),
     wrong(120_000),
+    // Some hand a wave of actions over to other invocations as soon as it has more than a few.
+    setup.chance(0.4) ? 1 + setup.below(4) : 400,
   );
   const nodes = new Nodes(ground, {
     workload,
@@ -120,7 +123,8 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     },
     watcher: {
       reported: (body, attributes) => monitors.reported(body, attributes),
-      obeyed: (message) => durability.obeyed(message, (id) => nodes.carriers.get(id)?.running),
+      delivered: (message) => durability.delivered(message, (id) => nodes.carriers.get(id)?.running),
+      obeyed: (message) => durability.obeyed(message),
     },
     machines: Array.from({ length: options.nodes }, (_, index) => ({
       name: `n${index + 1}`,
@@ -144,9 +148,9 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     note("world", "no faults any more");
     timeline.after(PATIENCE, () => {
       const open = [...(monitors.root?.steps ?? [])].map(
-        ([key, { phase }]) => `${key.slice(-9)} is ${phase}`,
+        ([key, { phase }]) => `${key.slice(-9)} is ${phase} and lacks ${monitors.lacks(key)}`,
       );
-      const left = [...nodes.unfinished(), ...open].join(", ");
+      const left = [...open, ...nodes.unfinished()].join(", ");
       judge.fail("I6", `not at the end ${PATIENCE / 60_000} minutes after the last fault: ${left}`);
     });
   });

@@ -1,6 +1,6 @@
 import type { Dispatcher } from "../dispatcher/dispatcher.ts";
 import { capped, type Incarnation, reach } from "./carrier.ts";
-import { short } from "./downstream.ts";
+import { short } from "./order.ts";
 import type { Ground } from "./process.ts";
 import type { LogEvent } from "./workload.ts";
 
