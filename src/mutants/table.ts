@@ -276,8 +276,8 @@ const MAINTAINER: readonly Mutant[] = [
     id: "late-waiting-hangs",
     rule: "who restarted below a closed barrier is told Pass (protocol.md M17a)",
     file: "src/maintainer/waiting.ts",
-    from: "  session.outbox.ack(key, lives);\n  session.outbox.pass(key, lives);\n}",
-    to: "  session.outbox.ack(key, lives);\n}",
+    from: "  session.outbox.ackNow(key, lives);\n  session.outbox.passNow(key, lives);\n}",
+    to: "  session.outbox.ackNow(key, lives);\n}",
   },
   {
     id: "ack-before-record",
