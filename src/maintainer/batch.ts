@@ -207,7 +207,8 @@ function* resume(session: Session): Program<void> {
 
 /**
  * Goes through what was kept for lives that were not known. What is still unknown keeps its place, for it is kept under
- * the same name again; the rest is dropped after it has had its effect.
+ * the same name again; the rest is dropped when what follows from it is sent
+ * (`flush`): its message is gone, so nobody else would bring it again (design.md I7).
  */
 export function* handleKept(session: Session): Program<void> {
   const kept = yield* readKept(session);
@@ -232,11 +233,7 @@ export function* handleKept(session: Session): Program<void> {
     yield* ask("deadLetter", deadLetter(input.message, reason, session.settings));
     session.observer.note(rejection(session.space.text, input.message, reason));
   }
-  yield* ask(
-    "dropKept",
-    session.space,
-    settled.map(({ id }) => id),
-  );
+  for (const { id } of settled) session.settledKept.add(id);
 }
 
 function namesKnown(input: SpaceInput, known: (id: string) => unknown): boolean {
@@ -270,11 +267,15 @@ export function* flush(session: Session, observer: Observer): Program<number> {
     yield* ask("handOver", slices);
   }
   const messages = session.outbox.take();
-  if (messages.length === 0) return 0;
-  const results = yield* ask("send", messages);
+  const results = messages.length > 0 ? yield* ask("send", messages) : [];
   for (const [index, result] of results.entries())
     if (result === "no-such-queue") yield* noteUnreachable(session, observer, messages[index]!);
-  return results.filter((result) => result === "failed").length;
+  const failed = results.filter((result) => result === "failed").length;
+  if (failed === 0 && session.settledKept.size > 0) {
+    yield* ask("dropKept", session.space, [...session.settledKept]);
+    session.settledKept.clear();
+  }
+  return failed;
 }
 
 /** A queue is gone for good: the barrier shows who cannot be reached, and nobody waits for it (protocol.md R9b). */

@@ -153,3 +153,24 @@ it("asks nobody else to write when the writer comes back from behind the event",
   expect(idsOf(told, "write", key)).toEqual([]);
   expect(idsOf(told, "pass", key)).toEqual([A]);
 });
+
+it("keeps an early report until what follows from it is sent", async () => {
+  const world = await split();
+  const key = ddl(100n);
+  await world.handle(world.waiting(n1, [A], key, ALTER));
+  await world.handle(world.waiting(n2, [B], key, ALTER));
+  await world.handle(world.done(n2, [B], key, "write"));
+  await world.handle(world.done(n1, [A], key, "pass"));
+  expect(await world.phase(key), "closed").toBeUndefined();
+  world.queues.clear();
+  // B comes back below the closed barrier, and its report overtakes its registration.
+  const restarted = { ...n2, start: 2 };
+  await world.handle(world.waiting(restarted, [{ id: B, life: 2n }], key, ALTER));
+  const registration = world.registration(restarted, [{ id: B, table: 10n, start: "m", life: 2n }]);
+  await world.handleHooked((when, method) => {
+    if (when === "before" && (method === "send" || method === "handOver")) throw new Crash();
+  }, registration);
+  await world.handleCold(again(registration));
+  expect(idsOf(world.told(n2), "pass", key)).toEqual([B]);
+  expect([...world.store.kept]).toEqual([]);
+});

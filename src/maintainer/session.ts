@@ -95,6 +95,8 @@ export class Session {
   readonly outbox: Outbox;
   readonly settings: Settings;
   readonly observer: Observer;
+  /** Ids of what was kept and is dealt with, but for what it has to tell. */
+  readonly settledKept = new Set<string>();
   #root: Root | undefined;
   #fresh = false;
 
