@@ -73,11 +73,13 @@ export class Queues {
   take(name: string, most: number, visibility: number): Stored[] {
     const queue = this.#queues.get(name);
     if (queue === undefined) throw new Error(`there is no queue ${name}`);
-    const { timeline, dice } = this.#ground;
+    const { timeline, dice, faults } = this.#ground;
     const visible = [...queue.messages].filter((message) => message.visibleAt <= timeline.now);
     const taken = dice.shuffle(visible).slice(0, most);
     return taken.map((message) => {
-      message.visibleAt = timeline.now + visibility;
+      // At least once: it may come again before its time.
+      const early = faults.happens("duplicate", 0.02);
+      message.visibleAt = timeline.now + (early ? dice.between(10, 2_000) : visibility);
       message.receives++;
       message.receipt = `r${++this.#receipts}`;
       return { ...message };
