@@ -141,16 +141,18 @@ function* recordShare(
 
   const asked = count === "waiting" ? undefined : new Set(required.map((life) => life.slot));
   const add = [...slots].filter((slot) => !known.has(slot) && (asked === undefined || asked.has(slot)));
-  if (add.length === 0) return { mark: undefined, stamp: 0 };
-  const tally = yield* ask("touchTally", session.name(key), count, chunk.id, { add });
-  session.learnTally(key, count, tally);
-  if (complete([], tally.reported)) return { mark, stamp: tally.stamp };
+  const tally =
+    add.length > 0 ? yield* ask("touchTally", session.name(key), count, chunk.id, { add }) : undefined;
+  if (tally) session.learnTally(key, count, tally);
+  const reported = tally?.reported ?? known;
+  const stamp = tally?.stamp ?? 0;
+  if (complete([], reported)) return { mark, stamp };
   const openedOn = session.step(key)?.openedOn ?? 0;
-  if (required.length === 0 || chunk.version <= openedOn) return { mark: undefined, stamp: tally.stamp };
+  if (required.length === 0 || chunk.version <= openedOn) return { mark: undefined, stamp };
   // The chunk changed since the barrier was opened: an earlier version of it may have been complete without a tally.
   const item = yield* ask("readBarrier", session.name(key));
-  if (item === undefined) return { mark: undefined, stamp: tally.stamp };
+  if (item === undefined) return { mark: undefined, stamp };
   session.learnItem(key, item);
   const versions = completeVersions(session.barrier(key)[count].marks, chunk.id);
-  return { mark: complete(versions, tally.reported) ? mark : undefined, stamp: tally.stamp };
+  return { mark: complete(versions, reported) ? mark : undefined, stamp };
 }
