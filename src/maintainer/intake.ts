@@ -154,7 +154,8 @@ const MAX_SPACE = 900;
 
 function senderOf(message: StatusMessage, settings: IntakeSettings): Sender {
   // Otherwise it would wait in a dead letter until somebody who is trusted brings it back.
-  if (message.attributes[SENDER_ATTRIBUTE] && !settings.redrivers?.includes(message.principal))
+  const first = message.attributes[SENDER_ATTRIBUTE];
+  if (first && first !== message.principal && !settings.redrivers?.includes(message.principal))
     throw new MalformedMessage(
       `attribute ${SENDER_ATTRIBUTE} is there: only the coordinator writes it, leave it out`,
     );
