@@ -252,13 +252,14 @@ describe("a capture node", () => {
   });
 
   it("ends the last life that it registered, though a refusal comes while it removes (R5)", async () => {
-    void node.createDispatcher({
+    const created = node.createDispatcher({
       id: id(1n),
       tableId: 1n,
       schemaId: 1n,
       checkpointTs: 1n,
       sink: sink("d1"),
     });
+    const told = expect(created).rejects.toThrow("removed before it was accepted");
     const lives = () =>
       registrations().map(
         (message) => decode("MaintainerBootstrapResponse", "json", message.body).spans[0]!.life,
@@ -278,9 +279,35 @@ describe("a capture node", () => {
     await until(() => queues.waiting("p-n1").length === 0);
     queues.broken = undefined;
     await removed;
+    await told;
     await new Promise((resolve) => setTimeout(resolve, 50));
     const ended = decode("HeartBeatRequest", "json", sent("HeartBeatRequest").at(-1)!.body).statuses[0]!.life;
     for (const life of lives()) expect(life).toBeLessThanOrEqual(ended);
+  });
+
+  it("removes a dispatcher whose queue is still being created", async () => {
+    await node.stop();
+    await start({ layout: "dispatcher" });
+    const create = Promise.withResolvers<void>();
+    const createQueue = queues.createQueue.bind(queues);
+    queues.createQueue = async (name) => {
+      await create.promise;
+      return createQueue(name);
+    };
+    const created = node.createDispatcher({
+      id: id(1n),
+      tableId: 1n,
+      schemaId: 1n,
+      checkpointTs: 1n,
+      sink: sink("d1"),
+    });
+    const told = expect(created).rejects.toThrow("removed before it was accepted");
+    await node.removeDispatcher(id(1n));
+    create.resolve();
+    await told;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(registrations()).toEqual([]);
+    expect([...queues.queues.keys()].sort()).toEqual(["p-n1", "status"]);
   });
 
   it("begins nothing more when it is closing a dispatcher (D10a)", async () => {

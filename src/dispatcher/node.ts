@@ -23,7 +23,7 @@ import {
 import { Dispatcher, type DispatcherConfig, isInfluenced } from "./dispatcher.ts";
 import { Mailbox } from "./mailbox.ts";
 import { type Clock, type QueueClient, type ReceivedMessage, systemClock } from "./ports.ts";
-import { Registrations } from "./registrations.ts";
+import { Registrations, removedBefore } from "./registrations.ts";
 import { Reporter } from "./reporter.ts";
 
 export interface CaptureNodeOptions {
@@ -76,6 +76,8 @@ export class CaptureNode {
   readonly #start: number;
   readonly #dispatchers = new Map<DispatcherKey, Dispatcher>();
   readonly #mailboxes = new Map<string, Mailbox>();
+  /** Dispatchers that are being removed, or were. */
+  readonly #removed = new WeakSet<Dispatcher>();
   readonly #queueOf = new Map<DispatcherKey, { name: string; url: string }>();
   readonly #reporter: Reporter;
   readonly #registrations: Registrations;
@@ -148,25 +150,26 @@ export class CaptureNode {
 
   /**
    * Creates a dispatcher and registers it. Resolves when the coordinator has accepted it (protocol.md R2, R4).
-   * @throws RegistrationRefused if it never will be: its table was dropped
+   * @throws RegistrationRefused if it never will be: its table was dropped, or it is removed meanwhile
    */
   async createDispatcher(config: DispatcherConfig): Promise<Dispatcher> {
-    const queue = await this.#queueFor(config.id);
     const dispatcher = new Dispatcher(config, {
       life: this.#nextLife(0n),
       clock: this.clock,
       reporter: this.#reporter,
-      onOutstanding: () => this.#mailboxes.get(queue.url)?.wake(),
+      onOutstanding: () => this.#mailboxes.get(this.#urlFor(config.id))?.wake(),
       onError: (error, one) => this.options.onError?.(error, one),
     });
+    // From here on it can be removed, whatever is awaited.
     this.#dispatchers.set(config.id, dispatcher);
-    const accepted = this.#registrations.add(queue.name, dispatcher);
-    this.#mailboxes.get(queue.url)?.wake();
     try {
+      const queue = await this.#queueFor(config.id);
+      if (this.#removed.has(dispatcher)) throw removedBefore(config.id);
+      const accepted = this.#registrations.add(queue.name, dispatcher);
+      this.#mailboxes.get(queue.url)?.wake();
       await accepted;
     } catch (error) {
-      dispatcher.abandon();
-      await this.#forget(dispatcher);
+      await this.#giveUp(dispatcher);
       throw error;
     }
     return dispatcher;
@@ -174,7 +177,8 @@ export class CaptureNode {
 
   /**
    * Follows the changefeed into a higher epoch: registers all dispatchers again, each with what it has behind it and the
-   * event at which it stands (protocol.md R1, M14). The node of the table trigger calls `open` after it.
+   * event at which it stands (protocol.md R1, M14). The node of the table trigger calls `open` after it. A dispatcher that is
+   * not wanted any more is given up.
    */
   async follow(epoch: bigint): Promise<void> {
     if (epoch <= this.#epoch)
@@ -187,9 +191,20 @@ export class CaptureNode {
         const queue = await this.#queueFor(dispatcher.config.id);
         const accepted = this.#registrations.add(queue.name, dispatcher);
         this.#mailboxes.get(queue.url)?.wake();
-        await accepted;
+        // Who is not wanted any more holds up nobody else.
+        await accepted.catch(async (error) => {
+          await this.#giveUp(dispatcher);
+          this.options.onError?.(error, dispatcher);
+        });
       }),
     );
+  }
+
+  /** A dispatcher will not be accepted. */
+  async #giveUp(dispatcher: Dispatcher): Promise<void> {
+    if (this.#removed.has(dispatcher)) return this.#dropQueue(dispatcher.config.id);
+    dispatcher.abandon();
+    await this.#forget(dispatcher);
   }
 
   dispatcher(id: DispatcherKey): Dispatcher | undefined {
@@ -202,12 +217,13 @@ export class CaptureNode {
 
   /**
    * Closes a dispatcher after what it has begun, and tells the coordinator (protocol.md R5, D10a). If it was not accepted
-   * yet, it never will be, and `createDispatcher` does not resolve.
+   * yet, it never will be, and its `createDispatcher` rejects.
    */
   async removeDispatcher(id: DispatcherKey): Promise<void> {
     const dispatcher = this.#dispatchers.get(id);
     if (!dispatcher) return;
     // From here on it gets no higher life: the one that ends is the last that was registered.
+    this.#removed.add(dispatcher);
     this.#registrations.forget(id);
     await dispatcher.close();
     await this.setState(dispatcher, ComponentState.Removed);
@@ -219,13 +235,17 @@ export class CaptureNode {
     // Another of its id may have been created since.
     if (this.#dispatchers.get(id) !== dispatcher) return;
     this.#dispatchers.delete(id);
+    await this.#dropQueue(id);
+  }
+
+  /** A dispatcher's own queue goes with it, unless another of its id has come. */
+  async #dropQueue(id: DispatcherKey): Promise<void> {
     const queue = this.#queueOf.get(id);
-    if (queue && this.options.layout === "dispatcher") {
-      this.#queueOf.delete(id);
-      await this.#mailboxes.get(queue.url)?.stop();
-      this.#mailboxes.delete(queue.url);
-      await this.options.queues.deleteQueue(queue.url);
-    }
+    if (queue === undefined || this.options.layout !== "dispatcher" || this.#dispatchers.has(id)) return;
+    this.#queueOf.delete(id);
+    await this.#mailboxes.get(queue.url)?.stop();
+    this.#mailboxes.delete(queue.url);
+    await this.options.queues.deleteQueue(queue.url);
   }
 
   /**
@@ -269,6 +289,11 @@ export class CaptureNode {
     const highest = this.#lastLife > above ? this.#lastLife : above;
     this.#lastLife = now > highest ? now : highest + 1n;
     return this.#lastLife;
+  }
+
+  /** The URL of the queue that answers for a dispatcher; empty: not yet. */
+  #urlFor(id: DispatcherKey): string {
+    return this.options.layout === "dispatcher" ? (this.#queueOf.get(id)?.url ?? "") : this.#nodeQueue.url;
   }
 
   async #queueFor(id: DispatcherKey): Promise<{ name: string; url: string }> {

@@ -31,9 +31,16 @@ interface Waiting {
   readonly accepted: PromiseWithResolvers<void>;
 }
 
-/** The coordinator will not have a dispatcher, whatever its life: its table was dropped, say. */
+/**
+ * A dispatcher will not be accepted: the coordinator does not want it, whatever its life, because its table was dropped,
+ * say; or it was removed before.
+ */
 export class RegistrationRefused extends Error {
   override readonly name = "RegistrationRefused";
+}
+
+export function removedBefore(id: DispatcherKey): RegistrationRefused {
+  return new RegistrationRefused(`dispatcher ${id} was removed before it was accepted`);
 }
 
 const COLLECT_MS = 10;
@@ -67,8 +74,11 @@ export class Registrations {
     return this.#waiting.has(id);
   }
 
+  /** A dispatcher is removed: it is registered no more, and gets no other life. */
   forget(id: DispatcherKey): void {
+    const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
+    waiting?.accepted.reject(removedBefore(id));
   }
 
   stop(): void {
