@@ -22,6 +22,10 @@ export interface Carrier {
   /** What the scheduler knows of it: it may be behind, never ahead. */
   reported: bigint;
   running: Incarnation | undefined;
+  /** Rows of the commitTs behind `reported` are durable too, if it starts from there (ticdc.md TM59). */
+  skipsNext: boolean;
+  /** Its node has forgotten it: the coordinator must ask for it again (protocol.md R9b). */
+  lost: boolean;
   /** It has nothing left to do: its table was dropped. */
   over: boolean;
 }
@@ -160,6 +164,13 @@ export class WatchedSink extends StorageSink {
     incarnation.executed.set(storedName(key), action);
     incarnation.at = key;
   }
+}
+
+/** The scheduler hears how far a carrier is. */
+export function report(carrier: Carrier): void {
+  const checkpoint = capped(carrier);
+  if (checkpoint !== carrier.reported) carrier.skipsNext = false;
+  carrier.reported = checkpoint;
 }
 
 /** What a dispatcher may say that its checkpoint is (protocol.md D10). */

@@ -36,7 +36,7 @@ export class Chaos {
         "merge",
       ] as const);
       const carriers = [...this.#nodes.carriers.values()].filter(
-        (one) => !one.over && !this.#nodes.busy.has(one.id),
+        (one) => !one.over && !one.lost && !this.#nodes.busy.has(one.id),
       );
       const carrier = dice.pick(carriers);
       if (!faults.happens(kind, 0.7)) continue;
@@ -48,17 +48,28 @@ export class Chaos {
   }
 
   async #restart(): Promise<void> {
-    const { timeline, dice } = this.#ground;
+    const { timeline, dice, faults } = this.#ground;
     const { up } = this.#nodes;
     if (up.length === 0) return;
     const machine = dice.pick(up);
+    // The coordinator knows only whom it has accepted, and misses nobody who was removed.
+    const ran = [...this.#nodes.carriers.values()].filter(
+      ({ node, running }) => node === machine.name && running?.lives && running.dispatcher !== undefined,
+    );
     this.#nodes.crash(machine);
     // Some are back while what was sent to them is still on the way.
     await timeline.sleep(50 * 300 ** dice.next());
+    const its = [...this.#nodes.carriers.values()].filter(
+      (one) => one.node === machine.name && !this.#nodes.busy.has(one.id),
+    );
+    if (faults.happens("lose", 0.3))
+      for (const carrier of ran)
+        if (its.includes(carrier) && carrier.tableId !== 0n && !carrier.over && dice.chance(0.4))
+          carrier.lost = true;
     // Of what ran there, some may have been given to others meanwhile.
     if (dice.chance(0.3))
-      for (const carrier of this.#nodes.carriers.values())
-        if (carrier.node === machine.name && !this.#nodes.busy.has(carrier.id) && dice.chance(0.5)) {
+      for (const carrier of its)
+        if (!carrier.lost && dice.chance(0.5)) {
           carrier.node = dice.pick([...this.#nodes.machines.keys()]);
           this.#nodes.launch(carrier);
         }

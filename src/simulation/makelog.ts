@@ -127,6 +127,8 @@ class Maker {
       return;
     }
     this.#tick();
+    // Rows may have the commitTs of a DDL behind them.
+    if (dice.chance(0.2)) for (const table of dice.shuffle(this.#live).slice(0, 2)) this.#row(table);
     this.#ddl();
     // A syncpoint may share a DDL's commitTs.
     if (dice.chance(0.25) && this.#events.length < this.#options.barriers) this.#syncpoint();

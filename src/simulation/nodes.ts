@@ -2,13 +2,14 @@ import { create } from "@bufbuild/protobuf";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import { RegistrationRefused } from "../dispatcher/registrations.ts";
+import type { StorageRow } from "../dispatcher/storagesink.ts";
 import {
   type ChangefeedID,
   ChangefeedIDSchema,
   ScheduleAction,
   type ScheduleDispatcherRequest,
 } from "../protocol/messages.ts";
-import { type Carrier, capped, Incarnation, type SinkWorld, WatchedSink } from "./carrier.ts";
+import { type Carrier, Incarnation, report, type SinkWorld, WatchedSink } from "./carrier.ts";
 import type { Disk } from "./disk.ts";
 import { ACTION_PREFIX, STATUS_QUEUE } from "./functions.ts";
 import { type QueueWatcher, queuesFor } from "./nodequeues.ts";
@@ -109,6 +110,8 @@ export class Nodes {
       checkpoint: start,
       reported: start,
       running: undefined,
+      skipsNext: false,
+      lost: false,
       over: false,
     };
     this.carriers.set(id, carrier);
@@ -124,6 +127,9 @@ export class Nodes {
     const left: string[] = [...this.busy].map((id) => `${id.slice(-4)} is being moved`);
     for (const carrier of this.carriers.values()) {
       const { running } = carrier;
+      const drop = this.#workload.tables.get(carrier.tableId)?.droppedBy;
+      // Nobody asks for a dispatcher of a table that is gone.
+      if (carrier.lost && drop && this.#world.downstream.isWritten(drop)) carrier.over = true;
       if (carrier.over || (running?.lives && running.finished)) continue;
       const blocked = running?.dispatcher?.blockedAt;
       const where = !running?.lives
@@ -183,7 +189,8 @@ export class Nodes {
   launch(carrier: Carrier): void {
     const machine = this.machines.get(carrier.node)!;
     const { process, capture } = machine;
-    if (!process?.alive || capture === undefined || carrier.over || carrier.running?.lives) return;
+    if (!process?.alive || capture === undefined || carrier.lost || carrier.over || carrier.running?.lives)
+      return;
     carrier.checkpoint = carrier.reported;
     const incarnation = new Incarnation(carrier, process);
     carrier.running = incarnation;
@@ -199,6 +206,8 @@ export class Nodes {
       ...(carrier.from > 0 && { start: new Uint8Array([carrier.from]) }),
       ...(carrier.to < KEYS && { end: new Uint8Array([carrier.to]) }),
       checkpointTs: carrier.reported,
+      skipDMLAsStartTs: carrier.skipsNext,
+      commitTsOf: (row: StorageRow) => BigInt(/"commitTs":(\d+)/.exec(row.text)![1]!),
       sink: new WatchedSink(this.#disk.mountedBy(process), incarnation, this.#world),
     });
     created.then(
@@ -210,6 +219,7 @@ export class Nodes {
       },
       (error) => {
         incarnation.open = false;
+        if (!incarnation.fed) return;
         // Its table was dropped, and nobody needs it any more; or its queue could not be created: again.
         if (error instanceof RegistrationRefused) carrier.over = true;
         else process.clock.after(1_000, () => this.launch(carrier));
@@ -234,7 +244,7 @@ export class Nodes {
       this.#deathOf(incarnation.process),
     ]);
     if (!ended) return false;
-    carrier.reported = capped(carrier);
+    report(carrier);
     this.#closed(incarnation);
     return true;
   }
@@ -270,6 +280,14 @@ export class Nodes {
       const carrier = this.carriers.get(id);
       if (carrier) this.#over(machine, carrier);
       return;
+    }
+    const lost = this.carriers.get(id);
+    if (lost?.lost) {
+      lost.lost = false;
+      lost.node = machine.name;
+      lost.reported = config!.startTs;
+      lost.skipsNext = config!.skipDMLAsStartTs;
+      this.launch(lost);
     }
     if (this.#created.has(tableId) || !this.#workload.tables.has(tableId)) return;
     this.launch(

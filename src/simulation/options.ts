@@ -30,6 +30,8 @@ export const FAULT_KINDS = [
   "refuse",
   /** A node's process ends, and starts again. */
   "restart",
+  /** A node comes back without some of its dispatchers: the coordinator has to see to them. */
+  "lose",
   /** A dispatcher goes to another node. */
   "move",
   /** A dispatcher becomes two. */

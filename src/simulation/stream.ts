@@ -1,5 +1,5 @@
 import type { Dispatcher } from "../dispatcher/dispatcher.ts";
-import { capped, type Incarnation, reach } from "./carrier.ts";
+import { type Incarnation, reach, report } from "./carrier.ts";
 import { short } from "./order.ts";
 import type { Ground } from "./process.ts";
 import type { LogEvent } from "./workload.ts";
@@ -41,7 +41,7 @@ export async function runStream(
       if (nextTs !== undefined && nextTs > commitTs && dice.chance(0.3)) reach(carrier, nextTs - 1n);
       if (drops(item.event, carrier.tableId)) return "dropped";
     }
-    if (dice.chance(0.6)) carrier.reported = capped(carrier);
+    if (dice.chance(0.6)) report(carrier);
   }
   if (!incarnation.fed) return "closing";
   while (!(await dispatcher.flush().then(...SUCCESS))) await sleep(500);
