@@ -6,13 +6,14 @@ import type { BarrierItem, Count, Port, Root } from "../maintainer/port.ts";
 import { run } from "../maintainer/program.ts";
 import type { Settings } from "../maintainer/session.ts";
 import { sweep } from "../maintainer/sweep.ts";
-import { decode, type Encoding } from "../protocol/codec.ts";
+import type { Encoding } from "../protocol/codec.ts";
 import { BlockStage, DoneAction, type State } from "../protocol/messages.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { Incarnation } from "./carrier.ts";
 import type { Monitors } from "./monitors.ts";
 import { isBehind, storedName } from "./order.ts";
 import type { Stored } from "./queues.ts";
+import { readMessage } from "./reading.ts";
 import type { Judge } from "./violation.ts";
 
 interface Effect {
@@ -87,7 +88,7 @@ export class Durability {
   }
 
   #registrations(roster: Roster, encoding: Encoding, body: string): string | undefined {
-    for (const span of decode("MaintainerBootstrapResponse", encoding, body).spans) {
+    for (const span of readMessage("MaintainerBootstrapResponse", encoding, body).spans) {
       const key = dispatcherKey(span.ID!);
       const known = roster.find(key)?.life.life ?? roster.ended(key)?.life ?? 0n;
       if (known < span.life && !roster.dropped.has(span.span?.TableID ?? 0n))
@@ -97,7 +98,7 @@ export class Durability {
   }
 
   #reports(root: Root, roster: Roster, encoding: Encoding, body: string): string | undefined {
-    for (const status of decode("BlockStatusRequest", encoding, body).blockStatuses) {
+    for (const status of readMessage("BlockStatusRequest", encoding, body).blockStatuses) {
       const named = status.ID ? [{ id: status.ID, life: status.life }] : [];
       for (const [index, id] of status.dispatcherIDs.entries())
         named.push({ id, life: status.lives[index]! });
@@ -114,7 +115,7 @@ export class Durability {
     if (place === undefined || place.life.life < life) {
       if ((roster.ended(id)?.life ?? 0n) >= life) return undefined;
       const kept = [...this.#store.kept.values()].some((one) =>
-        decode("BlockStatusRequest", "protobuf", one.body).blockStatuses.some((status) =>
+        readMessage("BlockStatusRequest", "protobuf", one.body).blockStatuses.some((status) =>
           status.dispatcherIDs.some((other) => dispatcherKey(other) === id),
         ),
       );
@@ -166,7 +167,7 @@ export class Durability {
     if (attributes["type"] !== "HeartBeatResponse") return;
     const effects: Effect[] = [];
     const encoding = attributes["encoding"] as Encoding;
-    for (const status of decode("HeartBeatResponse", encoding, body).dispatcherStatuses) {
+    for (const status of readMessage("HeartBeatResponse", encoding, body).dispatcherStatuses) {
       if (status.action === undefined) continue;
       const { CommitTs, IsSyncPoint } = status.action;
       const key = storedName({ commitTs: CommitTs, isSyncPoint: IsSyncPoint });

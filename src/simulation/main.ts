@@ -39,6 +39,7 @@ const options = new Command("simulate")
   .option("--max-faults <n>", "no more faults than this", whole, DEFAULTS.maxFaults)
   .option("--faults <kinds>", "kinds of faults, with commas; none", kinds, new Set(FAULT_KINDS))
   .option("--trace <n>", "lines of the trace of a seed that fails", whole, 60)
+  .option("--keep-going", "run the other seeds too when one fails", false)
   .option("--no-shrink", "show a seed that fails as it is")
   .parse()
   .opts<{
@@ -52,6 +53,7 @@ const options = new Command("simulate")
     maxFaults: number;
     faults: ReadonlySet<FaultKind>;
     trace: number;
+    keepGoing: boolean;
     shrink: boolean;
   }>();
 
@@ -61,13 +63,22 @@ const seeds = options.seed === undefined ? seedsFrom(options.from, options.seeds
 const count = options.seed === undefined ? options.seeds : 1;
 const began = performance.now();
 
-const summary = await simulateSeeds(seeds, Math.min(options.jobs, count), optionsOf, (_, so) => {
-  if (!process.stderr.isTTY && so.seeds % 1_000 !== 0) return;
-  const perSecond = (so.seeds / (performance.now() - began)) * 1_000;
-  process.stderr.write(
-    `${process.stderr.isTTY ? "\r" : ""}${so.seeds} of ${count} seeds, ${perSecond.toFixed(1)} a second, ${so.failed.length} failed${process.stderr.isTTY ? "" : "\n"}`,
-  );
-});
+const summary = await simulateSeeds(
+  seeds,
+  Math.min(options.jobs, count),
+  optionsOf,
+  ({ seed, violation }, so) => {
+    const { isTTY } = process.stderr;
+    if (violation !== undefined)
+      process.stderr.write(`${isTTY ? "\n" : ""}seed ${seed}: ${violation.rule}\n`);
+    if (!isTTY && so.seeds % 1_000 !== 0) return;
+    const perSecond = (so.seeds / (performance.now() - began)) * 1_000;
+    process.stderr.write(
+      `${isTTY ? "\r" : ""}${so.seeds} of ${count} seeds, ${perSecond.toFixed(1)} a second, ${so.failed.length} failed${isTTY ? "" : "\n"}`,
+    );
+  },
+  options.keepGoing,
+);
 if (process.stderr.isTTY) process.stderr.write("\n");
 console.log(tableOf(summary));
 for (const failed of summary.failed) {

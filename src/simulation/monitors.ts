@@ -3,13 +3,14 @@ import type { DispatcherChunk, Life } from "../barrier/roster.ts";
 import { Roster } from "../barrier/roster.ts";
 import { tiles } from "../barrier/tiling.ts";
 import type { ActionMessage, Root } from "../maintainer/port.ts";
-import { decode, type Encoding } from "../protocol/codec.ts";
+import type { Encoding } from "../protocol/codec.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import { Action, BlockStage, DoneAction } from "../protocol/messages.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { Incarnation } from "./carrier.ts";
 import { type Downstream, describe } from "./downstream.ts";
 import { isBefore, isBehind, storedName } from "./order.ts";
+import { readMessage } from "./reading.ts";
 import type { Judge } from "./violation.ts";
 import type { LogEvent, Workload } from "./workload.ts";
 
@@ -81,10 +82,10 @@ export class Monitors {
   reported(body: string, attributes: Readonly<Record<string, string>>): void {
     const encoding = attributes["encoding"] as Encoding;
     if (attributes["type"] === "MaintainerBootstrapResponse")
-      for (const span of decode("MaintainerBootstrapResponse", encoding, body).spans)
+      for (const span of readMessage("MaintainerBootstrapResponse", encoding, body).spans)
         this.#of(dispatcherKey(span.ID!), span.life).since ??= span.checkpointTs;
     if (attributes["type"] !== "BlockStatusRequest") return;
-    for (const status of decode("BlockStatusRequest", encoding, body).blockStatuses) {
+    for (const status of readMessage("BlockStatusRequest", encoding, body).blockStatuses) {
       const state = status.state!;
       const text = storedName({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
       const named = status.ID ? [{ id: status.ID, life: status.life }] : [];
@@ -281,7 +282,8 @@ export class Monitors {
    */
   sent(message: ActionMessage, knownSince: number): void {
     if (message.type !== "HeartBeatResponse") return;
-    for (const status of decode("HeartBeatResponse", message.encoding, message.body).dispatcherStatuses) {
+    for (const status of readMessage("HeartBeatResponse", message.encoding, message.body)
+      .dispatcherStatuses) {
       const { action } = status;
       if (action === undefined) continue;
       const key = { commitTs: action.CommitTs, isSyncPoint: action.IsSyncPoint };

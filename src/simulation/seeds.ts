@@ -18,16 +18,18 @@ export interface Summary {
 }
 
 /**
- * Simulates seeds in threads. Stops with the first that fails; those that run then are waited for.
+ * Simulates seeds in threads. Stops with the first that fails, if nothing else is said; those that run then are waited for.
  * @param jobs threads
  * @param optionsOf the run of a seed
  * @param onResult told of each, in the order in which they end
+ * @param keepGoing whether seeds behind one that fails are run too
  */
 export async function simulateSeeds(
   seeds: Iterable<number>,
   jobs: number,
   optionsOf: (seed: number) => SimulationOptions,
   onResult: (result: SimulationResult, summary: Summary) => void = () => undefined,
+  keepGoing = false,
 ): Promise<Summary> {
   const summary: Summary = {
     seeds: 0,
@@ -41,9 +43,13 @@ export async function simulateSeeds(
   const queue = seeds[Symbol.iterator]();
   const thread = () =>
     new Promise<void>((resolve, reject) => {
-      const worker = new Worker(new URL("./worker.ts", import.meta.url), { execArgv: [] });
+      const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+        execArgv: [],
+        // A world makes much that is soon forgotten: fewer collections.
+        resourceLimits: { maxYoungGenerationSizeMb: 64 },
+      });
       const next = () => {
-        const seed = summary.failed.length > 0 ? undefined : queue.next().value;
+        const seed = summary.failed.length > 0 && !keepGoing ? undefined : queue.next().value;
         if (seed === undefined) void worker.terminate().then(() => resolve());
         else worker.postMessage(optionsOf(seed));
       };

@@ -81,9 +81,9 @@ function before(a: Entry, b: Entry): boolean {
   return a.at !== b.at ? a.at < b.at : a.order < b.order;
 }
 
-/** Resolves when no promise can go on any more: immediates run when the microtask queue is empty. */
+/** Resolves when no promise can go on any more: a tick runs when the microtask queue is empty. */
 function settled(): Promise<void> {
   return new Promise((resolve) => {
-    setImmediate(resolve);
+    process.nextTick(resolve);
   });
 }

@@ -1,0 +1,20 @@
+import { decode, type Encoding, type MessageOf, type MessageType } from "../protocol/codec.ts";
+
+/** So many messages are on their way at a time, about. */
+const KEPT = 1_000;
+const read = new Map<string, unknown>();
+
+/**
+ * Like `decode`, for those who watch: several look at a message, when it is sent and when it is gone, and change nothing
+ * of it.
+ */
+export function readMessage<T extends MessageType>(type: T, encoding: Encoding, body: string): MessageOf<T> {
+  const key = `${type} ${encoding} ${body}`;
+  let message = read.get(key) as MessageOf<T> | undefined;
+  if (message === undefined) {
+    message = decode(type, encoding, body);
+    if (read.size === KEPT) read.delete(read.keys().next().value!);
+    read.set(key, message);
+  }
+  return message;
+}
