@@ -80,6 +80,20 @@ export class Deployed {
     };
   }
 
+  /**
+   * All messages in a queue, waiting or in flight. The two are counted one after the other, so one that changes from the one to
+   * the other meanwhile counts twice or not at all: the answer is what two counts in a row agree on.
+   */
+  async settledDepth(url: string): Promise<number> {
+    let last: number | undefined;
+    return until("two equal counts of a queue", async () => {
+      const { waiting, inFlight } = await this.depth(url);
+      const before = last;
+      last = waiting + inFlight;
+      return before === last && { count: last };
+    }).then(({ count }) => count);
+  }
+
   async arnOf(url: string): Promise<string> {
     const command = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ["QueueArn"] });
     return (await this.sqs.send(command)).Attributes!["QueueArn"]!;
