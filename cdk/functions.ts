@@ -8,11 +8,17 @@ import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import {
   Architecture,
   type CfnFunction,
+  Code,
   EventSourceMapping,
   RecursiveLoop,
   Runtime,
 } from "aws-cdk-lib/aws-lambda";
-import { LogLevel, NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
+import {
+  LogLevel,
+  NodejsFunction,
+  type NodejsFunctionProps,
+  OutputFormat,
+} from "aws-cdk-lib/aws-lambda-nodejs";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import { NAMESPACE } from "../src/maintainer/metrics.ts";
@@ -20,7 +26,8 @@ import { consumerStatement, functionStatements } from "./permissions.ts";
 import { actionQueuePrefix, type CheckedProps } from "./props.ts";
 import { type Queues, TIMEOUT } from "./storage.ts";
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const here = fileURLToPath(import.meta.url);
+const root = dirname(dirname(here));
 const DEFAULT_CONCURRENCY = 10;
 const MINUTE = Duration.minutes(1);
 
@@ -94,10 +101,7 @@ function createFunction(
   const { table, statusQueue, deadLetterQueue } = state;
   const one = new NodejsFunction(scope, id, {
     description,
-    entry: join(root, "functions", `${id.toLowerCase()}.ts`),
-    projectRoot: root,
-    // CDK wants the name of a file that is there; nothing is installed by it.
-    depsLockFilePath: join(root, "package.json"),
+    ...codeOf(id),
     role: new Role(scope, `${id}Role`, {
       description: `${description} (prefix ${props.prefix})`,
       assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
@@ -125,6 +129,23 @@ function createFunction(
       POWERTOOLS_SERVICE_NAME: props.prefix,
       POWERTOOLS_METRICS_NAMESPACE: NAMESPACE,
     },
+  });
+  // Set here and not by `tracing`, which would add a statement of its own to the role.
+  (one.node.defaultChild as CfnFunction).tracingConfig = { mode: "Active" };
+  const statements = functionStatements(scope, props, { table, statusQueue, deadLetterQueue, logGroup });
+  for (const statement of statements) one.addToRolePolicy(statement);
+  return one;
+}
+
+/** The function's sources, bundled when the stack is synthesized; in the published package its bundle (decisions/0018). */
+function codeOf(id: string): NodejsFunctionProps {
+  if (here.endsWith(".js"))
+    return { code: Code.fromAsset(join(root, "functions", id)), handler: "index.handler" };
+  return {
+    entry: join(root, "functions", `${id.toLowerCase()}.ts`),
+    projectRoot: root,
+    // CDK wants the name of a file that is there; nothing is installed by it.
+    depsLockFilePath: join(root, "package.json"),
     bundling: {
       format: OutputFormat.ESM,
       target: "node24",
@@ -140,10 +161,5 @@ function createFunction(
       banner:
         "import{createRequire as weirRequire}from'node:module';const require=weirRequire(import.meta.url);",
     },
-  });
-  // Set here and not by `tracing`, which would add a statement of its own to the role.
-  (one.node.defaultChild as CfnFunction).tracingConfig = { mode: "Active" };
-  const statements = functionStatements(scope, props, { table, statusQueue, deadLetterQueue, logGroup });
-  for (const statement of statements) one.addToRolePolicy(statement);
-  return one;
+  };
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, it } from "vitest";
-import type { ReplayResult } from "../../src/cli/replay.ts";
+import type { ReplayResult } from "../../src/cli/replayrun.ts";
 import type { BarrierView } from "../../src/maintainer/describe.ts";
 import { keyText } from "../../src/protocol/eventkey.ts";
 import { Account } from "./account.ts";

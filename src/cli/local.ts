@@ -1,6 +1,7 @@
 import type { Command } from "commander";
-import { type Endpoints, startLocal } from "../local/deployment.ts";
+import type { Endpoints } from "../local/deployment.ts";
 import { announce } from "../local/discovery.ts";
+import { LOCAL_PACKAGES, needing } from "./needing.ts";
 import { wholeNumber } from "./problem.ts";
 
 interface LocalCommandOptions {
@@ -33,6 +34,7 @@ async function runLocal(options: LocalCommandOptions): Promise<void> {
   const { sqsPort, dynamodbPort, prefix, logFile } = options;
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopped.resolve());
+  const { startLocal } = await needing("weir local", LOCAL_PACKAGES, () => import("../local/deployment.ts"));
   const local = await startLocal({
     prefix,
     ...(sqsPort !== undefined && { sqsPort }),

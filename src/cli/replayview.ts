@@ -5,7 +5,7 @@ import type { RequestCounts } from "../local/engines.ts";
 import type { Plan, ReplayEvent } from "../replay/plan.ts";
 import type { Replay } from "../replay/run.ts";
 import type { Timings } from "../replay/timings.ts";
-import type { ReplayResult } from "./replay.ts";
+import type { ReplayResult } from "./replayrun.ts";
 
 // Standard output is for the result alone.
 const logUpdate = createLogUpdate(process.stderr);

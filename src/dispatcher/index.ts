@@ -1,9 +1,34 @@
 /** What a capture node in TypeScript embeds. docs/capture-nodes.md is the protocol for all other languages. */
+export { create } from "@bufbuild/protobuf";
+export { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
+export type { EventKey } from "../protocol/eventkey.ts";
+export {
+  type ChangefeedID,
+  ChangefeedIDSchema,
+  ComponentState,
+  InfluenceType,
+  OperatorType,
+  RouteTableAdmissionAction,
+  ScheduleAction,
+  type ScheduleDispatcherRequest,
+} from "../protocol/messages.ts";
 export { Dispatcher, type DispatcherConfig } from "./dispatcher.ts";
 export { blocks, type CaptureEvent } from "./event.ts";
 export { CaptureNode, type CaptureNodeOptions, type OpeningSchema } from "./node.ts";
-export { type Clock, type QueueClient, systemClock } from "./ports.ts";
+export {
+  type Clock,
+  type QueueClient,
+  type QueueMessage,
+  type ReceivedMessage,
+  systemClock,
+} from "./ports.ts";
 export { RegistrationRefused } from "./registrations.ts";
 export type { Sink } from "./sink.ts";
 export { SqsQueues } from "./sqsqueues.ts";
-export { StorageSink } from "./storagesink.ts";
+export {
+  type StorageColumn,
+  type StorageDefinition,
+  type StoragePayload,
+  type StorageRow,
+  StorageSink,
+} from "./storagesink.ts";

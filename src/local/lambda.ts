@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Chaos } from "./chaos.ts";
 import type { InvocationAnswer, InvocationRequest } from "./runtime.ts";
@@ -14,7 +15,8 @@ export interface FunctionOptions {
   readonly chaos?: Chaos;
 }
 
-const RUNTIME = fileURLToPath(new URL("./runtime.ts", import.meta.url));
+/** A module of its own beside this one: TypeScript here, JavaScript in the published package. */
+const RUNTIME = fileURLToPath(new URL(`./runtime${extname(import.meta.url)}`, import.meta.url));
 
 /** An execution environment: one process, one invocation at a time. */
 class Environment {

@@ -1,0 +1,2 @@
+/** What a stack of one's own needs: `import { Weir } from "weir/cdk"`. */
+export { type ProvisionedPollers, Weir, type WeirProps } from "./construct.ts";
