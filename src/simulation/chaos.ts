@@ -38,6 +38,7 @@ export class Chaos {
       const carriers = [...this.#nodes.carriers.values()].filter(
         (one) => !one.over && !one.lost && !this.#nodes.busy.has(one.id),
       );
+      if (carriers.length === 0) continue;
       const carrier = dice.pick(carriers);
       if (!faults.happens(kind, 0.7)) continue;
       if (kind === "restart") void this.#restart();

@@ -18,6 +18,8 @@ import type { LogEvent, Workload } from "./workload.ts";
 interface Said {
   /** commitTs that it registered with; undefined: not yet. */
   since: bigint | undefined;
+  /** Whatever it said of them: what is before one of them is behind it. */
+  readonly keys: Set<string>;
   readonly waiting: Set<string>;
   readonly done: Set<string>;
 }
@@ -82,8 +84,15 @@ export class Monitors {
   reported(body: string, attributes: Readonly<Record<string, string>>): void {
     const encoding = attributes["encoding"] as Encoding;
     if (attributes["type"] === "MaintainerBootstrapResponse")
-      for (const span of readMessage("MaintainerBootstrapResponse", encoding, body).spans)
-        this.#of(dispatcherKey(span.ID!), span.life).since ??= span.checkpointTs;
+      for (const span of readMessage("MaintainerBootstrapResponse", encoding, body).spans) {
+        const said = this.#of(dispatcherKey(span.ID!), span.life);
+        said.since ??= span.checkpointTs;
+        const state = span.blockState;
+        if (state === undefined) continue;
+        const text = storedName({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
+        said.keys.add(text);
+        if (state.stage === BlockStage.WAITING) said.waiting.add(text);
+      }
     if (attributes["type"] !== "BlockStatusRequest") return;
     for (const status of readMessage("BlockStatusRequest", encoding, body).blockStatuses) {
       const state = status.state!;
@@ -93,6 +102,7 @@ export class Monitors {
         named.push({ id, life: status.lives[index]! });
       for (const { id, life } of named) {
         const said = this.#of(dispatcherKey(id), life);
+        said.keys.add(text);
         if (state.stage === BlockStage.WAITING) said.waiting.add(text);
         if (state.stage !== BlockStage.DONE) continue;
         said.done.add(text);
@@ -112,7 +122,7 @@ export class Monitors {
     const name = `${id}@${life}`;
     let said = this.#said.get(name);
     if (said === undefined) {
-      said = { since: undefined, waiting: new Set(), done: new Set() };
+      said = { since: undefined, keys: new Set(), waiting: new Set(), done: new Set() };
       this.#said.set(name, said);
     }
     return said;
@@ -269,7 +279,7 @@ export class Monitors {
     if (!this.#downstream.isWritten(event)) this.#judge.fail("I5", `${name} is closed and not written`);
     if (event.kind === "create") return;
     for (const { life, said } of this.#touched(root, event)) {
-      const later = [...said.waiting].some((other) => other > key);
+      const later = [...said.keys].some((other) => other > key);
       if (!said.done.has(key) && !later)
         this.#judge.fail("I5", `${name} is closed and ${life.id.slice(-4)}@${life.life} is not done`);
     }
