@@ -12,11 +12,22 @@ export function completeMark(chunk: Pick<DispatcherChunk, "id" | "version">): Co
   return `${chunk.id}.${chunk.version}`;
 }
 
-/** The versions of a chunk that are marked complete. */
-export function completeVersions(marks: ReadonlySet<CompleteMark>, chunkId: number): number[] {
+/**
+ * The versions of a chunk that are marked complete.
+ * @param upTo later ones are left out: they say nothing of lives that had left by then
+ */
+export function completeVersions(
+  marks: ReadonlySet<CompleteMark>,
+  chunkId: number,
+  upTo: number = Number.POSITIVE_INFINITY,
+): number[] {
   const prefix = `${chunkId}.`;
   const versions: number[] = [];
-  for (const mark of marks) if (mark.startsWith(prefix)) versions.push(Number(mark.slice(prefix.length)));
+  for (const mark of marks) {
+    if (!mark.startsWith(prefix)) continue;
+    const version = Number(mark.slice(prefix.length));
+    if (version <= upTo) versions.push(version);
+  }
   return versions;
 }
 
@@ -60,9 +71,13 @@ export function requiredLives(chunk: DispatcherChunk, event: BlockEvent): readon
   return touchedIn(chunk, event).required;
 }
 
-/** Whether an older complete version of its chunk speaks for a life: it stood there then, and was touched then. */
+/** From which version on a complete mark of its chunk speaks for a life: it stood there then, and was touched then. */
+export function spokenForFrom(life: Life, event: BlockEvent): number {
+  return event.influence.type === "DB" ? Math.max(life.addedAt, life.schemaAt) : life.addedAt;
+}
+
 function spokenFor(life: Life, versions: readonly number[], event: BlockEvent): boolean {
-  const from = event.influence.type === "DB" ? Math.max(life.addedAt, life.schemaAt) : life.addedAt;
+  const from = spokenForFrom(life, event);
   return versions.some((version) => from <= version);
 }
 
