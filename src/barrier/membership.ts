@@ -70,15 +70,18 @@ export interface Eviction {
 
 export type MembershipChange = Opening | Registration | StatusChange | Eviction;
 
+/** A life that does not stand, and why: its dispatcher is to be registered with one above `knownLife` (protocol.md R4). */
+export interface Refused {
+  readonly id: DispatcherKey;
+  readonly life: bigint;
+  readonly knownLife: bigint;
+  readonly reason: string;
+}
+
 /** What became of a change, one outcome for its message. */
 export interface Outcome {
   readonly accepted: { readonly id: DispatcherKey; readonly life: bigint }[];
-  readonly refused: {
-    readonly id: DispatcherKey;
-    readonly life: bigint;
-    readonly knownLife: bigint;
-    readonly reason: string;
-  }[];
+  readonly refused: Refused[];
   /** Statuses of lives that are not known yet: kept until their registration comes (protocol.md R6). */
   readonly early: StatusChange["statuses"][number][];
   /** Parts that came too late to mean anything. */

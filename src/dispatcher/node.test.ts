@@ -205,6 +205,36 @@ describe("a capture node", () => {
     expect((await created).life).toBe(second);
   });
 
+  it("registers again, with its event, who waits in a life that a late one has ended (R4)", async () => {
+    const one = await dispatcher(1n);
+    const before = one.life;
+    const superseded = (life: bigint) =>
+      answer(
+        "RegistrationResult",
+        JSON.stringify({
+          accepted: [],
+          refused: [{ id: wire(1n), life: `${life}`, knownLife: `${life + 5_000_000n}`, reason: "r" }],
+        }),
+      );
+    // Nothing is outstanding: what it tells next it tells in the life that it has, and hears of this again.
+    await superseded(before);
+    await until(() => queues.waiting("p-n1").length === 0);
+    expect(registrations()).toEqual([]);
+    void one.handle(syncpoint);
+    await until(() => statuses().length > 0);
+    await superseded(before);
+    const registration = await until(() => registrations().at(-1));
+    const [span] = decode("MaintainerBootstrapResponse", "json", registration.body).spans;
+    expect(span).toMatchObject({
+      life: before + 5_000_001n,
+      blockState: { stage: BlockStage.WAITING, BlockTs: key.commitTs },
+    });
+    // An old refusal says nothing of the new life.
+    await superseded(before);
+    await until(() => queues.waiting("p-n1").length === 0);
+    expect(one.life).toBe(before + 5_000_001n);
+  });
+
   it("leaves its queues where they are when it stops, or takes them away if it will not come back", async () => {
     await node.stop();
     expect([...queues.queues.keys()]).toContain("p-n1");

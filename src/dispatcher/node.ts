@@ -11,6 +11,7 @@ import {
 } from "../protocol/codec.ts";
 import {
   Action,
+  BlockStage,
   type ChangefeedID,
   ComponentState,
   type DispatcherStatus,
@@ -106,6 +107,14 @@ export class CaptureNode {
       clock: this.clock,
       send: (queue, dispatchers) => this.#register(queue, dispatchers),
       nextLife: (above) => this.#nextLife(above),
+      onSuperseded: (id, life, knownLife) => {
+        const dispatcher = this.#dispatchers.get(id);
+        if (dispatcher?.life !== life || this.#removed.has(dispatcher)) return;
+        // What it has begun it tells in the life that was told to do it; at its next event it hears of this again.
+        if (dispatcher.blockState?.stage !== BlockStage.WAITING) return;
+        dispatcher.life = this.#nextLife(knownLife);
+        void this.#registerAgain(dispatcher).catch((error) => this.options.onError?.(error, dispatcher));
+      },
     });
   }
 
@@ -186,18 +195,18 @@ export class CaptureNode {
     this.#epoch = epoch;
     // What it registers says where it stands now: an action of the epoch before must not move it behind that (D11).
     if (epoch > this.#epochSeen) this.#epochSeen = epoch;
-    await Promise.all(
-      [...this.#dispatchers.values()].map(async (dispatcher) => {
-        const queue = await this.#queueFor(dispatcher.config.id);
-        const accepted = this.#registrations.add(queue.name, dispatcher);
-        this.#mailboxes.get(queue.url)?.wake();
-        // Who is not wanted any more holds up nobody else.
-        await accepted.catch(async (error) => {
-          await this.#giveUp(dispatcher);
-          this.options.onError?.(error, dispatcher);
-        });
-      }),
-    );
+    await Promise.all([...this.#dispatchers.values()].map((dispatcher) => this.#registerAgain(dispatcher)));
+  }
+
+  /** Registers a dispatcher that was accepted before, as it stands now. Who is not wanted any more is given up. */
+  async #registerAgain(dispatcher: Dispatcher): Promise<void> {
+    const queue = await this.#queueFor(dispatcher.config.id);
+    const accepted = this.#registrations.add(queue.name, dispatcher);
+    this.#mailboxes.get(queue.url)?.wake();
+    await accepted.catch(async (error) => {
+      await this.#giveUp(dispatcher);
+      this.options.onError?.(error, dispatcher);
+    });
   }
 
   /** A dispatcher will not be accepted. */

@@ -9,6 +9,8 @@ interface RegistrationsOptions {
   readonly send: (queue: string, dispatchers: readonly Dispatcher[]) => Promise<void>;
   /** A life higher than a known one. */
   readonly nextLife: (above: bigint) => bigint;
+  /** A life that was accepted before does not stand any more: a higher one has ended it. */
+  readonly onSuperseded: (id: DispatcherKey, life: bigint, knownLife: bigint) => void;
 }
 
 /** The body of a `RegistrationResult` (protocol.md R9a). */
@@ -101,6 +103,8 @@ export class Registrations {
     }
     for (const { id, life, knownLife, reason } of result.refused) {
       const waiting = this.#waiting.get(keyOf(id));
+      if (waiting === undefined && BigInt(knownLife) > BigInt(life))
+        this.#options.onSuperseded(keyOf(id), BigInt(life), BigInt(knownLife));
       if (waiting?.dispatcher.life !== BigInt(life)) continue;
       if (BigInt(knownLife) < BigInt(life)) {
         // It is not for its life that it is refused: a higher one would be refused as well, again and again.

@@ -1,5 +1,5 @@
 import { isPast } from "../barrier/event.ts";
-import { senderMismatch } from "../barrier/membership.ts";
+import { type Refused, senderMismatch } from "../barrier/membership.ts";
 import { isReplicating, type NodeEntry, type Place, type Roster } from "../barrier/roster.ts";
 import { type Grant, grantIndex, saysWritten } from "../barrier/step.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
@@ -34,6 +34,8 @@ interface Sorted {
   /** Reports by who does not host the dispatcher (protocol.md R7). */
   readonly mismatched: { readonly report: Report; readonly reason: string }[];
   readonly stale: { readonly report: Report; readonly count: number }[];
+  /** Who goes on in a life that a higher one has ended, with nobody in its place. */
+  readonly superseded: { readonly node: NodeEntry; readonly refused: Refused }[];
 }
 
 /**
@@ -79,6 +81,10 @@ export function* handleReports(
       count,
     });
 
+  const superseded = Map.groupBy(sorted.superseded, ({ node }) => node.nodeQueue);
+  for (const [queue, of] of superseded)
+    session.outbox.registrationResult(queue, { accepted: [], refused: of.map((one) => one.refused) });
+
   const keys = new Set([
     ...sorted.placed.map((one) => one.report.key),
     ...sorted.notReplicating.map((one) => one.report.key),
@@ -121,6 +127,7 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
     early: [],
     mismatched: [],
     stale: [],
+    superseded: [],
   };
   const roster = session.root === undefined ? undefined : yield* session.roster();
   for (const report of reports) {
@@ -138,8 +145,11 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
         else early.push(one);
       } else if (known === "stale") {
         const grant = report.stage === "done" ? grantOf(session, report, one) : undefined;
-        if (grant === undefined) stale++;
-        else if (grant.node === report.sender.node) sorted.granted.push({ ...report, lives: [one] });
+        if (grant === undefined) {
+          stale++;
+          const refused = supersededBy(roster!, node, report, one);
+          if (refused) sorted.superseded.push({ node: node!, refused });
+        } else if (grant.node === report.sender.node) sorted.granted.push({ ...report, lives: [one] });
         else sorted.mismatched.push({ report, reason: mismatch(roster!, report, one.id) });
       } else if (known === "mismatch")
         sorted.mismatched.push({ report, reason: mismatch(roster!, report, one.id) });
@@ -154,6 +164,24 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
     if (stale > 0) sorted.stale.push({ report, count: stale });
   }
   return sorted;
+}
+
+/**
+ * A dispatcher that waits in a life which a higher one has ended, and nobody has taken its place: it must be registered
+ * again, as if its registration were refused (protocol.md R4). Lives of several nodes are as true as their clocks: a
+ * registration that came late can be of a dispatcher that was closed before this one was created (decisions/0019).
+ */
+function supersededBy(
+  roster: Roster,
+  node: NodeEntry | undefined,
+  report: Report,
+  { id, life }: Report["lives"][number],
+): Refused | undefined {
+  if (report.stage !== "waiting" || report.registered || life === 0n) return undefined;
+  if (node === undefined || node.nodeQueue === "" || report.sender.start !== node.start) return undefined;
+  const ended = roster.ended(id);
+  if (roster.find(id) !== undefined || ended === undefined || ended.life <= life) return undefined;
+  return { id, life, knownLife: ended.life, reason: "a higher life of this dispatcher is over" };
 }
 
 /** What a life that is over was granted, if its DONE says that it wrote that (protocol.md M8). */
