@@ -64,6 +64,14 @@ export function needsReport(event: CaptureEvent): boolean {
   return drops || (event.needAddedTables?.length ?? 0) > 0 || (event.routeAdmissions?.length ?? 0) > 0;
 }
 
+/**
+ * Whether an event would block if this dispatcher carried only a part of its table. Those who did and were merged into it may
+ * have opened a barrier: it says once that it wrote the event, so that this ends.
+ */
+export function isOfItsTable(event: CaptureEvent, identity: DispatcherIdentity): boolean {
+  return identity.whole && !isTrigger(identity) && blocks(event, { ...identity, whole: false });
+}
+
 /** The state that a WAITING or NONE report of a dispatcher carries. */
 export function reportState(event: CaptureEvent, blocked: boolean, identity: DispatcherIdentity): State {
   return create(StateSchema, {

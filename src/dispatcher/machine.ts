@@ -1,5 +1,12 @@
 import { compareKeys, type EventKey, keyText } from "../protocol/eventkey.ts";
-import { blocks, type CaptureEvent, type DispatcherIdentity, isTrigger, needsReport } from "./event.ts";
+import {
+  blocks,
+  type CaptureEvent,
+  type DispatcherIdentity,
+  isOfItsTable,
+  isTrigger,
+  needsReport,
+} from "./event.ts";
 
 /** ms between repeats of a NONE, and of a WAITING that has no ACK yet (protocol.md D4). */
 export const REPEAT_MS = 5_000;
@@ -130,8 +137,8 @@ export class DispatcherMachine {
   wroteLocally(event: CaptureEvent, now: number): Command[] {
     this.#finish(event.key);
     const unacked = this.#unacked.get(keyText(event.key));
-    if (!unacked) return [{ do: "resume", event }];
-    unacked.repeatAt = now + REPEAT_MS;
+    if (!unacked && !isOfItsTable(event, this.identity)) return [{ do: "resume", event }];
+    if (unacked) unacked.repeatAt = now + REPEAT_MS;
     return [
       { do: "report", stage: "none", event },
       { do: "resume", event },

@@ -45,7 +45,7 @@ export function* noteProgress(session: Session, inputs: readonly SpaceInput[]): 
  * Lives that are past an open barrier: if the event touches one of them it was written, whoever did that, and each of them
  * is done with it (protocol.md M15). The roster changes that it brings are applied as after a DONE of Write.
  */
-function* provenPast(session: Session, key: string, places: readonly Place[]): Program<void> {
+export function* provenPast(session: Session, key: string, places: readonly Place[]): Program<void> {
   if (places.length === 0 || session.step(key) === undefined) return;
   const event = yield* session.event(key);
   if (!event.blocking) return;

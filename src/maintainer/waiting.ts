@@ -1,6 +1,7 @@
 import { changesRoster, touches } from "../barrier/event.ts";
 import type { Place } from "../barrier/roster.ts";
 import { type Step, writerOf } from "../barrier/step.ts";
+import { tiles } from "../barrier/tiling.ts";
 import { adoptRoutes, routesOf } from "./admission.ts";
 import { judge } from "./advance.ts";
 import { applyInTurn } from "./applying.ts";
@@ -9,7 +10,7 @@ import { noteDuplicates } from "./duplicates.ts";
 import type { Report } from "./intake.ts";
 import { openBarrier } from "./open.ts";
 import { ask, type Program } from "./program.ts";
-import { passedBefore } from "./progress.ts";
+import { passedBefore, provenPast } from "./progress.ts";
 import { record } from "./record.ts";
 import type { Orphan, Placed } from "./reports.ts";
 import type { Session } from "./session.ts";
@@ -149,6 +150,26 @@ function* releaseOrphans(session: Session, key: string, orphans: readonly Orphan
   );
 }
 
+/**
+ * Who carries the one table of an open barrier alone, and says that it wrote the event by itself: its predecessors shared the
+ * table, waited, and were merged into it (protocol.md D1). Nobody else would ever say that it is written.
+ */
+function* wroteAlone(session: Session, key: string, places: readonly Place[]): Program<readonly Place[]> {
+  // It is said once: a root from memory may not know the barrier yet.
+  if (!session.fresh) yield* session.refresh();
+  if (session.step(key) === undefined) return [];
+  const { influence } = yield* session.event(key);
+  const roster = yield* session.roster();
+  return places.filter(
+    ({ life }) =>
+      influence.type === "Normal" &&
+      influence.tableIds.size === 1 &&
+      influence.tableIds.has(life.tableId) &&
+      tiles(life.tableId, [life]) &&
+      roster.ofTable(life.tableId).length === 1,
+  );
+}
+
 /** Reports of events that were written without the maintainer (protocol.md M11). */
 export function* noneReports(session: Session, key: string, placed: readonly Placed[]): Program<void> {
   const first = placed[0];
@@ -156,6 +177,8 @@ export function* noneReports(session: Session, key: string, placed: readonly Pla
   const places = placed.flatMap((one) => one.places);
   const lives = places.map((place) => place.life);
   yield* passedBefore(session, key, places);
+  if (!changesRoster(first.report.event!))
+    yield* provenPast(session, key, yield* wroteAlone(session, key, places));
   if (!changesRoster(first.report.event!) && routesOf(placed).length === 0) {
     session.outbox.ackNow(key, lives);
     return;
