@@ -3,23 +3,23 @@
  * library and the construct run from node_modules, where Node strips no types (docs/decisions/0018-package.md).
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Project, pack, programIn } from "./packed.ts";
 import { synthesize } from "./template.ts";
 
-let folder: string;
+const folder = mkdtempSync(join(tmpdir(), "weir-package-"));
 /** With the package alone, as a capture node or an operator has it. */
 let alone: Project;
 /** With everything that the package can make use of. */
 let whole: Project;
 beforeAll(() => {
-  const packed = pack();
-  folder = packed.folder;
-  alone = new Project(join(folder, "alone"), packed.tarball);
-  whole = new Project(join(folder, "whole"), packed.tarball, ({ peerDependencies }) => [
+  const tarball = pack(folder);
+  alone = new Project(join(folder, "alone"), tarball);
+  whole = new Project(join(folder, "whole"), tarball, ({ peerDependencies }) => [
     ...Object.keys(peerDependencies),
     "@types/node",
   ]);

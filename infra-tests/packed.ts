@@ -9,7 +9,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -33,9 +32,8 @@ export interface Manifest {
   readonly peerDependencies: Readonly<Record<string, string>>;
 }
 
-/** Packs a copy of the repository, with what is in its working tree now, in a folder of its own. @returns the tarball */
-export function pack(): { folder: string; tarball: string } {
-  const folder = mkdtempSync(join(tmpdir(), "weir-package-"));
+/** Packs a copy of the repository, with what is in its working tree now. @param folder an empty one @returns the tarball */
+export function pack(folder: string): string {
   const copy = join(folder, "repository");
   const { files } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Manifest;
   for (const name of new Set([...SOURCES, ...files.filter((one) => one !== "dist")]))
@@ -44,7 +42,7 @@ export function pack(): { folder: string; tarball: string } {
   run("npm", ["pack", "--pack-destination", folder], copy);
   const [name, ...others] = readdirSync(folder).filter((one) => one.endsWith(".tgz"));
   if (name === undefined || others.length > 0) throw new Error(`packed: ${readdirSync(folder).join(" ")}`);
-  return { folder, tarball: join(folder, name) };
+  return join(folder, name);
 }
 
 /**
