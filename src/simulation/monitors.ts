@@ -104,7 +104,8 @@ export class Monitors {
         const said = this.#of(dispatcherKey(id), life);
         said.keys.add(text);
         if (state.stage === BlockStage.WAITING) said.waiting.add(text);
-        if (state.stage !== BlockStage.DONE) continue;
+        // NONE: it wrote the event by itself, also one at which those stood who were merged into it.
+        if (state.stage !== BlockStage.DONE && state.stage !== BlockStage.NONE) continue;
         said.done.add(text);
         const incarnation = this.incarnationOf(dispatcherKey(id), life);
         if (
@@ -112,7 +113,7 @@ export class Monitors {
           isBefore(incarnation.at, { commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint })
         )
           this.#judge.fail("D5", `${incarnation.name} says that it has done ${text} and has not`);
-        if (state.doneAction === DoneAction.UNSPECIFIED)
+        if (state.stage === BlockStage.DONE && state.doneAction === DoneAction.UNSPECIFIED)
           this.#judge.fail("I3", "a DONE says nothing of its action");
       }
     }
