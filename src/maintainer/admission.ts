@@ -26,16 +26,30 @@ export function* adoptRoutes(session: Session, key: string, routes: Uint8Array):
     const kept = yield* ask("touchBarrier", session.name(key), { notClosed: true }, { routes });
     if (kept.item) session.learnItem(key, kept.item);
     if (!kept.done) return;
-    const next = { ...step, routes: true, changesRoster: true };
-    const adopted = yield* commit(
-      session,
-      { sameEpoch: session.root!.epoch, sameStep: sameStep(key, step) },
-      { step: { key, step: next }, addPending: key },
-    );
+    const adopted = yield* adopt(session, key, step);
     if (adopted) return;
     yield* ask("pause", attempt);
   }
   throw new Error(`barrier ${key} of ${session.space.text}: lost ${MAX_ATTEMPTS} races in a row`);
+}
+
+/**
+ * Says in the root what only the barrier's item says yet: of two who open a barrier at a time the second may be the table
+ * trigger, whose routes and WAITING are in the item before the root tells of the routes. Write must not be granted between.
+ * @returns whether it had to: then the step is to be looked at again
+ */
+export function* adoptKnownRoutes(session: Session, key: string, step: Step): Program<boolean> {
+  if (step.routes || !session.barrier(key).routes?.length) return false;
+  yield* adopt(session, key, step);
+  return true;
+}
+
+function* adopt(session: Session, key: string, step: Step): Program<boolean> {
+  return yield* commit(
+    session,
+    { sameEpoch: session.root!.epoch, sameStep: sameStep(key, step) },
+    { step: { key, step: { ...step, routes: true, changesRoster: true } }, addPending: key },
+  );
 }
 
 /** Why the routes that an event brings cannot be admitted on the present roster; undefined: they can. */

@@ -2,7 +2,7 @@ import { chooseWriter, judgePassing, judgeWaiting, requiredLives, sameLives } fr
 import { type BlockEvent, involvesTrigger, isPast, touches } from "../barrier/event.ts";
 import type { Place, Roster } from "../barrier/roster.ts";
 import { closedStep, grantedStep, type Step, writerOf, writtenStep } from "../barrier/step.ts";
-import { holdForConflict, routeConflict, withoutConflict } from "./admission.ts";
+import { adoptKnownRoutes, holdForConflict, routeConflict, withoutConflict } from "./admission.ts";
 import { applyInTurn } from "./applying.ts";
 import type { RootChanges, RootConditions } from "./port.ts";
 import { ask, type Program } from "./program.ts";
@@ -68,6 +68,7 @@ function* judgeOpen(
   roster: Roster,
   preferred: Place | undefined,
 ): Program<boolean> {
+  if (yield* adoptKnownRoutes(session, key, step)) return false;
   // An earlier event still has to change the roster, which is not yet the one to judge on (protocol.md M9).
   if (session.earlierChange(key) !== undefined) return true;
   if (step.routes) {

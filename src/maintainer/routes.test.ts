@@ -107,6 +107,40 @@ describe("admissions of a barrier", () => {
     expect(root().pending).toEqual([]);
   });
 
+  it("are known before Write is granted, though the table trigger is the second of two who open the barrier", async () => {
+    const key = ddl(100n);
+    const [opens, reports] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    /** Stops before its first write of the root, until the other one may have gone on. */
+    const stopped = (until: Promise<void>, reached: () => void) => {
+      let first = true;
+      return async (when: "before" | "after", method: string) => {
+        if (when !== "before" || method !== "commitRoot" || !first) return;
+        first = false;
+        reached();
+        await until;
+      };
+    };
+    const touched = { BlockTables: normal(0n, 20n) };
+    const [there, triggerThere] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const other = world.handleHooked(
+      stopped(opens.promise, there.resolve),
+      again(world.waiting(n2, [d(22)], key, touched)),
+    );
+    await there.promise;
+    const trigger = world.handleHooked(
+      stopped(reports.promise, triggerThere.resolve),
+      world.waiting(n1, [T, d(21)], key, { ...touched, RouteTableAdmissions: [admit("t10", "t")] }),
+    );
+    await triggerThere.promise;
+    opens.resolve();
+    await other;
+    reports.resolve();
+    await trigger;
+    expect(told().filter((one) => one.kind === "write").length).toBeGreaterThan(0);
+    await world.handle(world.done(n1, [T], key, "write"));
+    expect(routes()).toEqual(["t10>t"]);
+  });
+
   it("that collide are never granted, and a barrier behind it is not held by that", async () => {
     await world.handle(world.none(n1, T, ddl(90n), creates(30n, admit("t30", "t"))));
     await world.handle(
