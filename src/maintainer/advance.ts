@@ -182,7 +182,8 @@ export function* markWritten(
   const next = writtenStep(step, step.changesRoster ? "written" : "passing", wroteBy, session.now);
   if (step.changesRoster) {
     yield* applyInTurn(session, key, next);
-    return true;
+    const phase = session.step(key)?.phase;
+    return phase !== "waiting" && phase !== "writing";
   }
   const conditions = {
     sameEpoch: root.epoch,

@@ -25,6 +25,8 @@ export function* applyInTurn(session: Session, key: string, written?: Step): Pro
     if (present.phase === "passing" || present.phase === "closed") return;
     const step = present.phase === "written" ? present : written;
     if (step === undefined) return;
+    // Write was granted anew while this one lost a race: whether it is written is judged again.
+    if (present.phase !== "written" && present.grants.length !== step.grants.length) return;
     const inTurn = session.earlierChange(key) === undefined;
     const roster = yield* session.roster();
     if (!inTurn || !roster.opened) {

@@ -41,20 +41,38 @@ export function* doneReports(
       else session.observer.note({ what: "report-stale", space: session.space.text, key, count: 1 });
     }
 
-  const written = writes[0];
+  const already = step.phase === "passing";
+  let written = yield* answered(session, key, writes);
+  for (let attempt = 1; written !== undefined && !(yield* markWritten(session, key, written)); attempt++) {
+    if (attempt >= MAX_ATTEMPTS) throw new Error(`barrier ${key}: lost ${attempt} races to mark it written`);
+    yield* ask("pause", attempt);
+    written = yield* answered(session, key, writes);
+  }
   if (written !== undefined) {
-    const already = step.phase === "passing";
-    for (let attempt = 1; !(yield* markWritten(session, key, written)); attempt++) {
-      if (attempt >= MAX_ATTEMPTS)
-        throw new Error(`barrier ${key}: lost ${attempt} races to mark it written`);
-      yield* ask("pause", attempt);
-    }
     if (session.step(key)?.phase === "written") yield* judge(session, key);
     if (already) yield* repeatOutstanding(session, key, redelivered, sentAt);
-  }
+  } else if (writes.length > 0)
+    session.observer.note({ what: "report-stale", space: session.space.text, key, count: writes.length });
   if (passes.length > 0) yield* passDone(session, key, passes, sentAt);
   if (written === undefined && redelivered && session.step(key)?.phase === "closed")
     yield* buryClosed(session, key);
+}
+
+/**
+ * Which of the grants whose DONE is here says that the event is written; undefined: none. As long as a later one is out to a
+ * life that is there, its Write may be on its way and would come when others have passed: its own DONE counts
+ * (decisions/0021).
+ */
+function* answered(session: Session, key: string, writes: readonly number[]): Program<number | undefined> {
+  const step = session.step(key);
+  const [first] = writes;
+  const last = step?.grants.at(-1);
+  if (step?.phase !== "writing" || last === undefined || first === undefined) return first;
+  // The same life may have been granted Write again.
+  const own = writes.find((one) => step.grants[one]!.id === last.id && step.grants[one]!.life === last.life);
+  if (own !== undefined) return own;
+  const roster = yield* session.roster();
+  return roster.find(last.id)?.life.life === last.life ? undefined : first;
 }
 
 /** When the last of some reports was put into the queue, in ms since 1970. */

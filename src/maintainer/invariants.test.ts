@@ -130,8 +130,10 @@ describe("I2: one writer at a time, and an action reaches only the life it was m
     await world.handle(world.waiting(n2, [life(T, 9n)], key, all));
     const [write] = told().filter((one) => one.kind === "write");
     expect(write).toMatchObject({ ids: [T], lives: [9n] });
-    // The DONE of the life that was granted first counts as well (protocol.md M8).
+    // The life that was granted first has written too; but the Write may still be on its way (decisions/0021).
     await world.handle(world.done(n1, [T], key, "write"));
+    expect(await world.phase(key)).toBe("writing");
+    await world.handle(world.done(n2, [life(T, 9n)], key, "write"));
     expect(await world.phase(key)).toBe("passing");
   });
 });

@@ -297,13 +297,20 @@ export class World {
     );
   }
 
-  status(from: TestNode, id: string, life: bigint, state: ComponentState, checkpointTs = 0n): StatusMessage {
+  status(
+    from: TestNode,
+    id: string,
+    life: bigint,
+    state: ComponentState,
+    checkpointTs = 0n,
+    mode = 0n,
+  ): StatusMessage {
     return this.message(
       from,
       "HeartBeatRequest",
       create(schemas.HeartBeatRequest, {
         changefeedID: CHANGEFEED,
-        statuses: [{ ID: dispatcherId(id), life, componentStatus: state, checkpointTs }],
+        statuses: [{ ID: dispatcherId(id), life, componentStatus: state, checkpointTs, mode }],
       }),
     );
   }
