@@ -1,15 +1,11 @@
-import { type CaptureEvent, doneState, reportState } from "../dispatcher/event.ts";
-import {
-  type ActionKind,
-  type Command,
-  DispatcherMachine,
-  type SavedMachine,
-} from "../dispatcher/machine.ts";
+import type { CaptureEvent } from "../dispatcher/event.ts";
+import { type ActionKind, DispatcherMachine, type SavedMachine } from "../dispatcher/machine.ts";
 import { compareKeys, type EventKey } from "../protocol/eventkey.ts";
-import { ComponentState, DoneAction, InfluenceType } from "../protocol/messages.ts";
+import { ComponentState, InfluenceType } from "../protocol/messages.ts";
+import { ActorRun, identityOf } from "./actorrun.ts";
 import { Interner } from "./intern.ts";
 import type { CastMember, Scenario } from "./scenario.ts";
-import { type Instruction, keyWords, type Wire } from "./wire.ts";
+import { type Instruction, isAnswer, type Wire } from "./wire.ts";
 
 /** One life of a dispatcher: the shipped machine, its place in the stream, what it carries. */
 export interface Actor {
@@ -20,6 +16,8 @@ export interface Actor {
   readonly nodeStart: number;
   readonly life: bigint;
   readonly checkpoint: bigint;
+  /** Which epoch its node follows: actions of lower ones mean nothing to it (protocol.md D11, decision 14). */
+  readonly epoch: bigint;
   /** How many of its events it has met. */
   readonly at: number;
   /** undefined: this life is over. */
@@ -34,6 +32,7 @@ export interface Deed {
   readonly key: EventKey;
   readonly id: string;
   readonly life: bigint;
+  readonly redo: boolean;
 }
 
 export interface Effects {
@@ -57,9 +56,14 @@ export class Actors {
   }
 
   /** A new life, before it has met any event. */
-  born(from: Pick<Actor, "id" | "member" | "node" | "nodeStart" | "life" | "checkpoint">): number {
+  born(from: Pick<Actor, "id" | "member" | "node" | "nodeStart" | "life" | "checkpoint" | "epoch">): number {
     const machine = tidied(new DispatcherMachine(identityOf(from.member), from.checkpoint).save());
     return this.actors.id({ ...from, at: 0, machine, doing: undefined });
+  }
+
+  /** Its node follows a higher epoch. */
+  follows(id: number, epoch: bigint): number {
+    return this.actors.id({ ...this.actors.value(id), epoch });
   }
 
   dead(id: number): number {
@@ -102,9 +106,10 @@ export class Actors {
 
   /** Whether an instruction is nothing to this actor, now and for ever. */
   never(id: number, one: Instruction): boolean {
-    const { machine, life } = this.actors.value(id);
-    if (one.kind === "create" || one.kind === "remove") return false;
-    if (machine === undefined || one.life !== life) return true;
+    const { machine, life, epoch, member } = this.actors.value(id);
+    if (!isAnswer(one)) return false;
+    if (machine === undefined || one.life !== life || one.epoch < epoch) return true;
+    if (one.mode !== (member.redo ? 1n : 0n)) return true;
     // An ACK of a WAITING only makes its repeats slower, and time is no part of this world.
     return (
       one.kind === "ack" && !machine.unacked.some((unacked) => compareKeys(unacked.event.key, one.key) === 0)
@@ -126,12 +131,14 @@ export class Actors {
 
   /** The status that its node sends from time to time: how far it has got (protocol.md M15). */
   heartbeat(id: number): number | undefined {
-    const { id: who, life, node, nodeStart, machine } = this.actors.value(id);
+    const { id: who, life, node, nodeStart, machine, member } = this.actors.value(id);
     if (machine === undefined || machine.unacked.length > 0) return undefined;
     const { pending, held, finished } = machine;
     const stands = pending?.event ?? held;
     const checkpoint = stands ? stands.key.commitTs - 1n : finished.commitTs + 1n;
-    const status = this.#wire.world.status(this.#wire.node(node, nodeStart), who, life, WORKING, checkpoint);
+    const mode = member.redo ? 1n : 0n;
+    const from = this.#wire.node(node, nodeStart);
+    const status = this.#wire.world.status(from, who, life, WORKING, checkpoint, mode);
     const name = `${this.#wire.nameOf(who)}@${life}`;
     return this.#wire.message(status, `checkpoint ${checkpoint} of ${name}`);
   }
@@ -149,7 +156,7 @@ export class Actors {
 
   obey(id: number, instruction: number): Effects {
     const one = this.#wire.instructions.value(instruction);
-    if (one.kind === "create" || one.kind === "remove") throw new Error("a node's business");
+    if (!isAnswer(one)) throw new Error("a node's business");
     return this.#remembered(id, `${instruction}`, (machine, run) => {
       if (one.kind === "ack") return run.commands(machine.ack(one.key, 0));
       if (one.kind === "ignored") return run.commands(machine.ignored(one.key));
@@ -157,13 +164,13 @@ export class Actors {
     });
   }
 
-  #remembered(id: number, input: string, work: (machine: DispatcherMachine, run: Run) => void): Effects {
+  #remembered(id: number, input: string, work: (machine: DispatcherMachine, run: ActorRun) => void): Effects {
     const name = `${id} ${input}`;
     let effects = this.#done.get(name);
     if (effects === undefined) {
       const actor = this.actors.value(id);
       const machine = DispatcherMachine.restore(identityOf(actor.member), actor.machine!);
-      const run = new Run(machine, actor, this.#stream(id), this.#wire, this.#scenario);
+      const run = new ActorRun(machine, actor, this.#stream(id), this.#wire, this.#scenario);
       work(machine, run);
       const { at, doing } = run;
       const after = { ...actor, at, doing, machine: tidied(machine.save()) };
@@ -187,113 +194,7 @@ export class Actors {
   }
 }
 
-/** A run of the machine with its commands carried out, flushes at once. */
-class Run {
-  readonly sent: number[] = [];
-  readonly deeds: Deed[] = [];
-  at: number;
-  doing: ActionKind | undefined;
-  readonly #machine: DispatcherMachine;
-  readonly #actor: Actor;
-  readonly #stream: readonly CaptureEvent[];
-  readonly #wire: Wire;
-  readonly #scenario: Scenario;
-
-  constructor(
-    machine: DispatcherMachine,
-    actor: Actor,
-    stream: readonly CaptureEvent[],
-    wire: Wire,
-    scenario: Scenario,
-  ) {
-    this.#machine = machine;
-    this.#actor = actor;
-    this.#stream = stream;
-    this.#wire = wire;
-    this.#scenario = scenario;
-    this.at = actor.at;
-    this.doing = actor.doing;
-  }
-
-  finish(): void {
-    this.doing = undefined;
-  }
-
-  deed(did: Deed["did"], key: EventKey): void {
-    this.deeds.push({ did, key, id: this.#actor.id, life: this.#actor.life });
-  }
-
-  commands(first: readonly Command[], at = this.at): void {
-    this.at = at;
-    const queue = [...first];
-    for (let command = queue.shift(); command !== undefined; command = queue.shift()) {
-      switch (command.do) {
-        case "flush":
-          this.deed("flush", command.event.key);
-          queue.push(...this.#machine.flushed(0));
-          break;
-        case "write-locally":
-          this.deed("local", command.event.key);
-          queue.push(...this.#machine.wroteLocally(command.event, 0));
-          break;
-        case "execute":
-          if (this.#scenario.slowSinks) this.doing = command.action;
-          else {
-            this.deed(command.action, command.event.key);
-            queue.push(...this.#machine.executed(command.action));
-          }
-          break;
-        case "report":
-          this.#report(command.stage, command.event);
-          break;
-        case "done":
-          this.#done(command.key, command.action);
-          break;
-        case "resume": {
-          // The stream goes on at once, unless the scenario lets it take its time.
-          const next = this.#stream[this.at];
-          if (next !== undefined && !this.#scenario.slowStreams) {
-            this.at++;
-            queue.push(...this.#machine.arrive(next));
-          }
-          break;
-        }
-      }
-    }
-  }
-
-  #report(stage: "waiting" | "none", event: CaptureEvent): void {
-    const { world } = this.#wire;
-    const { id, life } = this.#actor;
-    const state = reportState(event, stage === "waiting", identityOf(this.#actor.member));
-    const message = world.report(this.#node, [{ id, life }], state);
-    const what = stage === "waiting" ? "WAITING" : "NONE";
-    this.sent.push(this.#wire.message(message, `${what} ${keyWords(event.key)} of ${this.#name}`));
-  }
-
-  #done(key: EventKey, action: ActionKind): void {
-    const { world } = this.#wire;
-    const { id, life } = this.#actor;
-    const done = action === "write" ? DoneAction.WRITE_DONE : DoneAction.PASS_DONE;
-    const message = world.report(this.#node, [{ id, life }], doneState(key, done));
-    const what = `DONE of ${action === "write" ? "Write" : "Pass"}`;
-    this.sent.push(this.#wire.message(message, `${what} ${keyWords(key)} of ${this.#name}`));
-  }
-
-  get #name(): string {
-    return `${this.#wire.nameOf(this.#actor.id)}@${this.#actor.life}`;
-  }
-
-  get #node() {
-    return this.#wire.node(this.#actor.node, this.#actor.nodeStart);
-  }
-}
-
 const WORKING = ComponentState.Working;
-
-function identityOf(member: CastMember) {
-  return { tableId: member.table, whole: (member.start ?? "") === "" && (member.end ?? "") === "" };
-}
 
 /** Times of repeats are no part of this world: whoever may repeat does so at any time. */
 function tidied(saved: SavedMachine): SavedMachine {
@@ -308,13 +209,14 @@ function tidied(saved: SavedMachine): SavedMachine {
 }
 
 /** What is behind a checkpoint: the DDL at it, not the syncpoint (protocol.md R10). */
-function past(checkpoint: bigint): EventKey {
+export function past(checkpoint: bigint): EventKey {
   return { commitTs: checkpoint, isSyncPoint: false };
 }
 
 /** Whether an event of the changefeed comes to a dispatcher. */
-function reaches(event: CaptureEvent, { table, schema }: CastMember): boolean {
-  if (event.key.isSyncPoint) return true;
+export function reaches(event: CaptureEvent, { table, schema, redo }: CastMember): boolean {
+  // Redo has no syncpoints (protocol.md M17).
+  if (event.key.isSyncPoint) return !redo;
   const tables = event.blockTables;
   if (tables === undefined) return table === 0n;
   if (tables.InfluenceType === InfluenceType.Normal) return tables.TableIDs?.includes(table) ?? false;

@@ -1,23 +1,13 @@
+import { compareKeys, keyText } from "../protocol/eventkey.ts";
 import { ComponentState } from "../protocol/messages.ts";
-import type { Actors, Effects } from "./actors.ts";
-import type { Ghosts } from "./ghost.ts";
-import type { Invariants } from "./invariants.ts";
-import type { CastMember, Change, Faults, From } from "./scenario.ts";
+import { type Actor, type Effects, past, reaches } from "./actors.ts";
+import { eventName } from "./ghost.ts";
+import type { Parts } from "./parts.ts";
+import { openerOf, opening, registrations } from "./registration.ts";
+import type { CastMember, Faults } from "./scenario.ts";
 import { added, type State, without } from "./state.ts";
 import type { StoreIds } from "./storeparts.ts";
-import { keyWords, type Wire } from "./wire.ts";
-
-/** What states of one scenario are made of. */
-export interface Parts {
-  readonly wire: Wire;
-  readonly actors: Actors;
-  readonly ghosts: Ghosts;
-  readonly invariants: Invariants;
-  /** The place of a dispatcher in `State.actors`, by id. */
-  readonly places: Map<string, number>;
-  readonly nodes: readonly string[];
-  readonly slowStreams: boolean;
-}
+import { type Instruction, isAnswer, keyWords } from "./wire.ts";
 
 /** One transition in the making: a state that changes, what is wrong with it, and words for a trace if they are wanted. */
 export class Draft {
@@ -28,6 +18,7 @@ export class Draft {
   idle: readonly number[];
   actors: readonly number[];
   nodes: readonly number[];
+  epochs: readonly number[];
   ghost: number;
   changed: number;
   excused: number;
@@ -36,9 +27,9 @@ export class Draft {
   readonly lines: string[] | undefined;
   readonly parts: Parts;
 
-  constructor(state: State, parts: Parts, explain: boolean) {
+  constructor(state: State, parts: Parts) {
     this.parts = parts;
-    this.lines = explain ? [] : undefined;
+    this.lines = parts.explain ? [] : undefined;
     this.store = state.store;
     this.queue = state.queue;
     this.actions = state.actions;
@@ -46,6 +37,7 @@ export class Draft {
     this.idle = state.idle;
     this.actors = state.actors;
     this.nodes = state.nodes;
+    this.epochs = state.epochs;
     this.ghost = state.ghost;
     this.changed = state.changed;
     this.excused = state.excused;
@@ -53,8 +45,17 @@ export class Draft {
   }
 
   state(): State {
-    const { store, queue, actions, flights, idle, actors, nodes, ghost, changed, excused, left } = this;
-    return { store, queue, actions, flights, idle, actors, nodes, ghost, changed, excused, left };
+    const { store, queue, actions, flights, idle, actors, nodes, epochs, ghost, changed, excused, left } =
+      this;
+    return { store, queue, actions, flights, idle, actors, nodes, epochs, ghost, changed, excused, left };
+  }
+
+  /** Another one that goes on from here. */
+  copy(): Draft {
+    const copy = new Draft(this.state(), this.parts);
+    copy.lines?.push(...this.lines!);
+    copy.faults.push(...this.faults);
+    return copy;
   }
 
   say(line: () => string): void {
@@ -63,12 +64,12 @@ export class Draft {
 
   /** A dispatcher of the beginning. */
   appears(member: CastMember): void {
-    this.#born(this.parts.wire.idOf(member.name), member, member.node, 1n, member.checkpoint ?? 1n);
+    this.born(this.parts.wire.idOf(member.name), member, member.node, 1n, member.checkpoint ?? 1n);
   }
 
   /** The first events come to everybody. */
   begins(): void {
-    this.#begins(this.actors.map((one) => this.parts.actors.actors.value(one).id));
+    this.starts(this.actors.map((one) => this.parts.actors.actors.value(one).id));
   }
 
   /** Puts a status message into its queue. */
@@ -85,13 +86,39 @@ export class Draft {
   tells(instruction: number): void {
     const { wire, actors, places, invariants } = this.parts;
     const one = wire.instructions.value(instruction);
-    this.faults.push(...invariants.told(one, this.ghost));
+    this.faults.push(...invariants.told(one, this.ghost), ...this.#startsTooLate(one));
     this.say(() => `    sends ${wire.instructionWords(one)}`);
-    if (one.kind !== "create" && one.kind !== "remove") {
+    if (isAnswer(one)) {
       const actor = this.actors[places.get(one.id) ?? -1];
       if (!actor || actors.never(actor, one)) return;
     }
+    this.instructs(instruction);
+  }
+
+  /** Puts an instruction into its queue. */
+  instructs(instruction: number): void {
     this.actions = added(this.actions, instruction);
+  }
+
+  /** Who was lost must not be started behind what it had not done: rows would be lost (decision 11). */
+  #startsTooLate(one: Instruction): string[] {
+    if (one.kind !== "create" || !one.lost) return [];
+    const { ghosts, scenario, wire, places } = this.parts;
+    const { wrote, passed } = ghosts.get(this.ghost);
+    const { member, checkpoint } = this.actorAt(places.get(one.id)!);
+    const did = (name: string) => [...wrote, ...passed].some((who) => who.startsWith(`${name} ${one.id}@`));
+    return scenario.events
+      .filter(
+        (event) =>
+          reaches(event, member) &&
+          compareKeys(event.key, past(checkpoint)) > 0 &&
+          compareKeys(event.key, past(one.startTs)) <= 0 &&
+          !did(eventName(keyText(event.key), member.redo ?? false)),
+      )
+      .map(
+        ({ key }) =>
+          `decision 11: ${wire.nameOf(one.id)} is to start from ${one.startTs}, and ${keyWords(key)} was not behind it`,
+      );
   }
 
   /** A dispatcher did something. */
@@ -118,93 +145,80 @@ export class Draft {
   obeys(instruction: number): void {
     const { wire, actors, places } = this.parts;
     const one = wire.instructions.value(instruction);
-    if (one.kind === "create") {
-      if (places.has(one.id) && this.actors[places.get(one.id)!]) return;
-      const member = { name: wire.nameOf(one.id), node: one.node, table: one.table, schema: one.schema };
-      this.#born(one.id, member, one.node, 1n, one.startTs);
-      this.#registers(one.node, [one.id]);
-      this.#begins([one.id]);
-    } else if (one.kind === "remove") {
-      const place = places.get(one.id) ?? -1;
-      if (this.#living(place)) this.#ends(place, true);
-    } else {
-      const place = places.get(one.id)!;
-      if (!actors.never(this.actors[place]!, one))
-        this.did(place, actors.obey(this.actors[place]!, instruction));
+    switch (one.kind) {
+      case "create":
+        this.#creates(one);
+        break;
+      case "follow":
+        this.#follows(one);
+        break;
+      case "remove": {
+        const place = places.get(one.id) ?? -1;
+        if (this.living(place)) this.ends(place, true);
+        break;
+      }
+      default: {
+        const place = places.get(one.id)!;
+        if (!actors.never(this.actors[place]!, one))
+          this.did(place, actors.obey(this.actors[place]!, instruction));
+      }
     }
   }
 
-  /** A change of the roster, as it happens to the dispatchers. */
-  happens(change: Change): void {
-    const { wire, places, actors, nodes } = this.parts;
-    const placeOf = (name: string) => places.get(wire.idOf(name)) ?? -1;
-    switch (change.does) {
-      case "move": {
-        const place = placeOf(change.who);
-        const { id, life, member } = actors.actors.value(this.actors[place]!);
-        const from = this.#from(place, change.from);
-        this.#ends(place, change.tells);
-        this.#born(id, member, change.to, life + 1n, from);
-        this.#registers(change.to, [id]);
-        this.#begins([id]);
-        break;
-      }
-      case "restart": {
-        const at = nodes.indexOf(change.node);
-        this.nodes = this.nodes.with(at, this.nodes[at]! + 1);
-        const reborn: string[] = [];
-        for (const [place, one] of this.actors.entries()) {
-          if (!this.#living(place)) continue;
-          const { id, node, life, member } = actors.actors.value(one);
-          if (node !== change.node) continue;
-          const from = this.#from(place, change.from);
-          this.#ends(place, false);
-          this.#born(id, member, node, life + 1n, from);
-          reborn.push(id);
-        }
-        this.#registers(change.node, reborn);
-        this.#begins(reborn);
-        break;
-      }
-      case "replace": {
-        const gone = change.who.map(placeOf);
-        const from = gone.map((place) => this.#from(place, change.from)).reduce((a, b) => (a < b ? a : b));
-        for (const place of gone) this.#ends(place, true);
-        for (const member of change.by) {
-          const id = wire.idOf(member.name);
-          this.#born(id, member, member.node, 1n, from);
-          this.#registers(member.node, [id]);
-        }
-        this.#begins(change.by.map((member) => wire.idOf(member.name)));
-        break;
-      }
-      case "leave":
-        this.#ends(placeOf(change.who), true);
-        break;
-    }
+  #creates(one: Instruction & { kind: "create" }): void {
+    const { wire, actors, places } = this.parts;
+    const { id, node, table, schema, start, end } = one;
+    const former = this.actors[places.get(id) ?? -1];
+    if (former && (!one.lost || this.living(places.get(id)!))) return;
+    const { member, life } = former
+      ? actors.actors.value(former)
+      : { member: { name: wire.nameOf(id), node, table }, life: 0n };
+    const span = { ...(start !== "" && { start }), ...(end !== "" && { end }) };
+    this.born(id, { ...member, node, table, schema, ...span }, node, life + 1n, one.startTs);
+    this.registers(node, [id]);
+    this.starts([id]);
   }
 
-  /** Whether a change can happen: those whom it is about are there. */
-  possible(change: Change): boolean {
-    const { wire, places, actors } = this.parts;
-    const there = (name: string) => this.#living(places.get(wire.idOf(name)) ?? -1);
-    switch (change.does) {
-      case "move":
-      case "leave":
-        return there(change.who);
-      case "replace":
-        return change.who.every(there);
-      case "restart":
-        return this.actors.some(
-          (one, place) => this.#living(place) && actors.actors.value(one).node === change.node,
-        );
+  /** A node registers all that it has with the higher epoch; the one of the table trigger opens it (protocol.md R1, M14). */
+  #follows({ node, epoch }: Instruction & { kind: "follow" }): void {
+    const { actors, places, nodes, scenario, wire } = this.parts;
+    const at = nodes.indexOf(node);
+    this.epochs = this.epochs.with(at, Number(epoch));
+    const ids = this.on(node);
+    for (const id of ids) {
+      const place = places.get(id)!;
+      this.actors = this.actors.with(place, actors.follows(this.actors[place]!, epoch));
     }
+    for (const instruction of this.actions) {
+      const told = wire.instructions.value(instruction);
+      if (isAnswer(told) && actors.never(this.actors[places.get(told.id)!]!, told))
+        this.actions = without(this.actions, instruction);
+    }
+    if (openerOf(scenario.cast).node === node) this.sends(opening(this.parts, this.nodes[at]!, epoch));
+    if (ids.length > 0) this.registers(node, ids);
+  }
+
+  /** The place of a dispatcher in `actors`, by its name; -1: it has none. */
+  placeOf(name: string): number {
+    const { places, wire } = this.parts;
+    return places.get(wire.idOf(name)) ?? -1;
+  }
+
+  actorAt(place: number): Actor {
+    return this.parts.actors.actors.value(this.actors[place]!);
+  }
+
+  /** The ids of the dispatchers that live on a node. */
+  on(node: string): string[] {
+    return [...this.actors.keys()]
+      .filter((place) => this.living(place) && this.actorAt(place).node === node)
+      .map((place) => this.actorAt(place).id);
   }
 
   /** Lets the first events come to new dispatchers. */
-  #begins(ids: readonly string[]): void {
-    const { actors, places, slowStreams } = this.parts;
-    if (slowStreams) return;
+  starts(ids: readonly string[]): void {
+    const { actors, places, scenario } = this.parts;
+    if (scenario.slowStreams) return;
     for (const id of ids) {
       const place = places.get(id)!;
       const one = this.actors[place]!;
@@ -212,82 +226,48 @@ export class Draft {
     }
   }
 
-  #living(place: number): boolean {
+  living(place: number): boolean {
     const one = this.actors[place];
     return one !== undefined && one !== 0 && this.parts.actors.actors.value(one).machine !== undefined;
   }
 
-  #born(id: string, member: CastMember, node: string, life: bigint, checkpoint: bigint): void {
+  born(id: string, member: CastMember, node: string, life: bigint, checkpoint: bigint): void {
     const { places, actors, nodes } = this.parts;
     let place = places.get(id);
     if (place === undefined) {
       place = places.size;
       places.set(id, place);
     }
-    const nodeStart = this.nodes[nodes.indexOf(node)]!;
+    const at = nodes.indexOf(node);
+    const nodeStart = this.nodes[at]!;
+    const epoch = BigInt(this.epochs[at]!);
     const list = [...this.actors];
     while (list.length <= place) list.push(0);
-    list[place] = actors.born({ id, member, node, nodeStart, life, checkpoint });
+    list[place] = actors.born({ id, member, node, nodeStart, epoch, life, checkpoint });
     this.actors = list;
   }
 
   /** A life ends: what is on its way to it means nothing any more. */
-  #ends(place: number, tells: boolean): void {
+  ends(place: number, tells: boolean): void {
     const { actors, wire } = this.parts;
-    const { id, life, node, nodeStart } = actors.actors.value(this.actors[place]!);
+    const { id, life, node, nodeStart, member } = actors.actors.value(this.actors[place]!);
     this.actors = this.actors.with(place, actors.dead(this.actors[place]!));
     this.say(() => `    ${wire.nameOf(id)}@${life} ends`);
     for (const instruction of this.actions) {
       const one = wire.instructions.value(instruction);
-      if (one.kind !== "create" && one.kind !== "remove" && one.id === id)
-        this.actions = without(this.actions, instruction);
+      if (isAnswer(one) && one.id === id) this.actions = without(this.actions, instruction);
     }
     if (!tells) return;
-    const status = wire.world.status(wire.node(node, nodeStart), id, life, ComponentState.Removed);
+    const from = wire.node(node, nodeStart);
+    const status = wire.world.status(from, id, life, ComponentState.Removed, 0n, member.redo ? 1n : 0n);
     this.sends(wire.message(status, `Removed ${wire.nameOf(id)}@${life}`));
   }
 
-  #from(place: number, from: From): bigint {
-    const { machine, checkpoint } = this.parts.actors.actors.value(this.actors[place]!);
-    if (from === "start") return checkpoint;
-    const { finished, unacked } = machine!;
-    // The checkpoint does not pass what is not acknowledged yet (protocol.md D10).
-    const cap = unacked.reduce(
-      (low, { event }) => (event.key.commitTs - 1n < low ? event.key.commitTs - 1n : low),
-      finished.commitTs,
-    );
-    return cap < finished.commitTs || !finished.isSyncPoint ? cap : cap + 1n;
-  }
-
-  #registers(node: string, ids: readonly string[]): void {
-    this.sends(registration(this.parts, this.actors, node, ids));
+  /** A node registers dispatchers, as they are. */
+  registers(node: string, ids: readonly string[]): void {
+    const epoch = BigInt(this.epochs[this.parts.nodes.indexOf(node)]!);
+    for (const content of registrations(this.parts, this.actors, node, epoch, ids)) this.sends(content);
   }
 }
 
 const DEEDS = { write: "writes", pass: "passes", local: "writes, without asking,", flush: "" } as const;
-
-/** The registration of dispatchers of one node, as they are. */
-export function registration(
-  { wire, actors, places }: Parts,
-  present: readonly number[],
-  node: string,
-  ids: readonly string[],
-): number {
-  const found = ids.map((id) => actors.actors.value(present[places.get(id)!]!));
-  const from = wire.node(node, found[0]!.nodeStart);
-  const spans = found.map(({ id, member, life, checkpoint }) => ({
-    id,
-    table: member.table,
-    schema: member.schema ?? (member.table === 0n ? 0n : 1n),
-    life,
-    checkpoint,
-    ...(member.start !== undefined && { start: member.start }),
-    ...(member.end !== undefined && { end: member.end }),
-    ...(member.state !== undefined && life === 1n && { state: member.state }),
-  }));
-  const names = found.map(({ id, life }) => `${wire.nameOf(id)}@${life}`).join(", ");
-  const made = wire.world.registration(from, spans);
-  // A node names its queue for requests to create dispatchers, however few it has.
-  const message = { ...made, attributes: { ...made.attributes, nodeQueue: from.queue } };
-  return wire.message(message, `registration of ${names} on ${node}`);
-}

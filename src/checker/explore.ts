@@ -1,8 +1,9 @@
 import { Hasher, HashSet64 } from "./hashset.ts";
 import { Liveness } from "./liveness.ts";
-import { Model, type Successor } from "./model.ts";
+import { Model } from "./model.ts";
 import type { Faults, Scenario } from "./scenario.ts";
 import { hashState, type State } from "./state.ts";
+import type { Successor } from "./successor.ts";
 
 export interface Violation {
   /** What is wrong, each beginning with the invariant that it breaks. */

@@ -11,8 +11,9 @@ export interface Ghost {
   readonly waited: readonly string[];
   readonly wrote: readonly string[];
   readonly passed: readonly string[];
-  /** Who was ever granted Write. */
+  /** Who was ever granted Write, and in which epoch: `key id@life in 1`. */
   readonly granted: readonly string[];
+  /** What was closed, and in which epoch: `key in 1`. */
   readonly closed: readonly string[];
   /** Bodies that were put aside. */
   readonly aside: readonly string[];
@@ -22,6 +23,11 @@ const EMPTY: Ghost = { waited: [], wrote: [], passed: [], granted: [], closed: [
 
 export function named(key: string, id: string, life: bigint): string {
   return `${key} ${id}@${life}`;
+}
+
+/** An event as it is named here: what is done in redo mode says nothing of the default mode (protocol.md M17). */
+export function eventName(key: string, redo: boolean): string {
+  return redo ? `redo-${key}` : key;
 }
 
 /** All pasts that were met. */
@@ -46,7 +52,7 @@ export class Ghosts {
    */
   did(id: number, deed: Deed, alive: (who: string) => boolean): { ghost: number; faults: string[] } {
     const ghost = this.get(id);
-    const key = keyText(deed.key);
+    const key = eventName(keyText(deed.key), deed.redo);
     const who = named(key, deed.id, deed.life);
     const faults: string[] = [];
     const has = (list: readonly string[]) => list.some((one) => one.startsWith(`${key} `));
@@ -57,7 +63,8 @@ export class Ghosts {
       case "local":
       case "write": {
         // What blocks nobody is written without asking (protocol.md D1).
-        if (deed.did === "write" && !ghost.granted.includes(who)) faults.push("I2: it wrote without a grant");
+        if (deed.did === "write" && !ghost.granted.some((one) => one.startsWith(`${who} `)))
+          faults.push("I2: it wrote without a grant");
         if (ghost.wrote.includes(who) || ghost.passed.includes(who))
           faults.push("I4: it applied the event twice");
         const others = ghost.wrote.filter((one) => one.startsWith(`${key} `) && one !== who);

@@ -1,25 +1,20 @@
 import type { BlockEvent } from "../barrier/event.ts";
 import { eventFromBytes } from "../barrier/event.ts";
-import type { Chunk, Life, TableEntry } from "../barrier/roster.ts";
+import type { Chunk, Life } from "../barrier/roster.ts";
 import type { Phase, Step } from "../barrier/step.ts";
 import type { BarrierItem, Root } from "../maintainer/port.ts";
 import type { Request } from "../maintainer/program.ts";
-import { type EventKey, keyText } from "../protocol/eventkey.ts";
+import type { Space } from "../maintainer/space.ts";
+import { keyText } from "../protocol/eventkey.ts";
 import { ComponentState } from "../protocol/messages.ts";
-import { type Ghosts, named } from "./ghost.ts";
+import { eventName, type Ghosts, named } from "./ghost.ts";
+import { expected, influenced, type Seen, seenIn, tiled } from "./seen.ts";
 import type { StoreIds, StoreParts } from "./storeparts.ts";
-import type { Instruction, Wire } from "./wire.ts";
-import { keyWords } from "./wire.ts";
+import { type Instruction, isAnswer, keyWords, type Wire } from "./wire.ts";
 
 export interface Judged {
   readonly ghost: number;
   readonly faults: readonly string[];
-}
-
-/** The roster of a root, read anew here: the rules that are checked are not those that are checked with. */
-interface Seen {
-  readonly lives: readonly Life[];
-  readonly tables: readonly TableEntry[];
 }
 
 /**
@@ -55,7 +50,7 @@ export class Invariants {
       judged =
         method === "touchBarrier"
           ? this.#barrier(after, request as Request & { method: "touchBarrier" }, ghost)
-          : this.#root(before, after, ghost);
+          : this.#root(spaceIn(request), before, after, ghost);
       this.#judged.set(name, judged);
     }
     return judged;
@@ -63,10 +58,10 @@ export class Invariants {
 
   /** Judges what is sent to a dispatcher. */
   told(one: Instruction, ghost: number): string[] {
-    if (one.kind !== "write" && one.kind !== "pass") return [];
+    if (!isAnswer(one) || one.kind === "ack" || one.kind === "ignored") return [];
     const past = this.#ghosts.get(ghost);
-    const key = keyText(one.key);
-    if (one.kind === "write" && !past.granted.includes(named(key, one.id, one.life)))
+    const key = eventName(keyText(one.key), one.mode === 1n);
+    if (one.kind === "write" && !past.granted.includes(inEpoch(named(key, one.id, one.life), one.epoch)))
       return [`I1: ${this.#wire.instructionWords(one)} is sent without a grant`];
     if (one.kind === "pass" && !past.wrote.some((who) => who.startsWith(`${key} `)))
       return [`I3: ${this.#wire.instructionWords(one)} is sent before anybody has written the event`];
@@ -79,42 +74,54 @@ export class Invariants {
     return { ghost: this.#ghosts.with(ghost, "aside", body), faults };
   }
 
-  rootOf(ids: StoreIds): Root | undefined {
-    const [root] = this.#parts.table<Root>(ids, "roots").values();
-    return root;
+  rootOf(ids: StoreIds, space: Space): Root | undefined {
+    return this.#parts.table<Root>(ids, "roots").get(space.text);
   }
 
   /** Whether a life stands in the roster. */
-  stands(ids: StoreIds, id: string, life: bigint): boolean {
-    const root = this.rootOf(ids);
+  stands(ids: StoreIds, space: Space, id: string, life: bigint): boolean {
+    const root = this.rootOf(ids, space);
     return (
       root !== undefined &&
-      seenIn(this.#chunks(ids, root)).lives.some((one) => one.id === id && one.life === life)
+      seenIn(this.#chunks(ids, space, root)).lives.some((one) => one.id === id && one.life === life)
+    );
+  }
+
+  /** The source tables of the routes that are admitted. */
+  routed(ids: StoreIds, space: Space): string[] {
+    const root = this.rootOf(ids, space);
+    const chunks = root === undefined ? [] : this.#chunks(ids, space, root);
+    return chunks.flatMap((chunk) =>
+      chunk?.kind === "routes" ? chunk.routes.map((one) => one.sourceTable) : [],
     );
   }
 
   #barrier(after: StoreIds, { args }: Request & { method: "touchBarrier" }, ghost: number): Judged {
-    const [{ key }, , { tombstone }] = args;
+    const [{ space, epoch, key }, , { tombstone }] = args;
     if (tombstone === undefined) return { ghost, faults: [] };
-    const phase = this.rootOf(after)?.steps.get(key)?.phase;
+    const root = this.rootOf(after, space);
+    // Of an epoch that is over nobody asks any more.
+    if (root === undefined || root.epoch !== epoch) return { ghost, faults: [] };
+    const phase = root.steps.get(key)?.phase;
     if (phase === undefined || phase === "closed") return { ghost, faults: [] };
     return { ghost, faults: [`I5: event ${keyWords(key)} gets its tombstone in phase ${phase}`] };
   }
 
-  #root(before: StoreIds, after: StoreIds, first: number): Judged {
+  #root(space: Space, before: StoreIds, after: StoreIds, first: number): Judged {
     const faults: string[] = [];
     let ghost = first;
-    const from = this.rootOf(before);
-    const to = this.rootOf(after);
+    const from = this.rootOf(before, space);
+    const to = this.rootOf(after, space);
     if (to === undefined) return { ghost, faults };
-    const chunks = this.#chunks(after, to);
+    const chunks = this.#chunks(after, space, to);
+    if (from && to.epoch < from.epoch) faults.push(`epoch ${from.epoch} becomes ${to.epoch}`);
     if (chunks.some((chunk) => chunk === undefined)) faults.push("the root points to a chunk that is gone");
     const sameEpoch = from?.epoch === to.epoch;
     for (const [key, step] of to.steps) {
       const was = sameEpoch ? from?.steps.get(key) : undefined;
-      const event = this.#event(after, to.epoch, key, step);
+      const event = this.#event(after, space, to.epoch, key, step);
       if (event === undefined) faults.push(`event ${keyWords(key)} is open and nobody knows what it is`);
-      else ghost = this.#step(seenIn(chunks), to, key, was, step, event, ghost, faults);
+      else ghost = this.#step(space, seenIn(chunks), to, key, was, step, event, ghost, faults);
     }
     if (sameEpoch)
       for (const [key, was] of from!.steps)
@@ -125,14 +132,20 @@ export class Invariants {
         if (!to.pending.includes(key)) {
           if (from!.pending.some((other) => other < key))
             faults.push(`I8: event ${keyWords(key)} changes the roster before an earlier one`);
-          if (!this.#ghosts.get(ghost).wrote.some((who) => who.startsWith(`${key} `)))
+          if (!this.#wrote(space, key, ghost))
             faults.push(`I8: event ${keyWords(key)} changes the roster before it is written`);
         }
     }
     return { ghost, faults };
   }
 
+  #wrote(space: Space, key: string, ghost: number): boolean {
+    const name = eventName(key, space.mode === 1n);
+    return this.#ghosts.get(ghost).wrote.some((who) => who.startsWith(`${name} `));
+  }
+
   #step(
+    space: Space,
     seen: Seen,
     root: Root,
     key: string,
@@ -145,24 +158,35 @@ export class Invariants {
     let ghost = first;
     const words = `event ${keyWords(key)}`;
     const past = this.#ghosts.get(ghost);
-    if (was === undefined && past.closed.includes(key)) faults.push(`I9: ${words} is opened again`);
+    const name = eventName(key, space.mode === 1n);
+    if (was === undefined && past.closed.includes(inEpoch(name, root.epoch)))
+      faults.push(`I9: ${words} is opened again`);
     if (was && !FOLLOWS[was.phase].includes(step.phase))
       faults.push(`I3: ${words} goes from phase ${was.phase} to ${step.phase}`);
     const grants = was?.grants.length ?? 0;
     if (step.grants.length > grants) {
       const grant = step.grants.at(-1)!;
-      faults.push(...this.#granted(seen, root, key, step, was, event, past.waited));
-      ghost = this.#ghosts.with(ghost, "granted", named(key, grant.id, grant.life));
+      const who = named(name, grant.id, grant.life);
+      if (grant.registered) {
+        // It is found, not given (decision 9): who executes something was told so, or somebody else was told to write.
+        if (!past.granted.some((one) => one.startsWith(`${name} `)))
+          faults.push(`I1: ${words} is said to be written now, and nobody was ever granted Write`);
+        if (!past.waited.includes(who)) faults.push(`I2: ${words} has a writer that never waited for it`);
+      } else {
+        const waits = (life: Life) => past.waited.includes(named(name, life.id, life.life));
+        faults.push(...this.#granted(seen, root, key, step, was, event, waits));
+      }
+      ghost = this.#ghosts.with(ghost, "granted", inEpoch(who, root.epoch));
     }
-    const written = past.wrote.some((who) => who.startsWith(`${key} `));
+    const written = this.#wrote(space, key, ghost);
     if (step.phase === "passing" && was?.phase !== "passing" && !written)
       faults.push(`I3: ${words} counts as written, and nobody has written it`);
     if (step.phase === "closed" && was?.phase !== "closed") {
-      ghost = this.#ghosts.with(ghost, "closed", key);
+      ghost = this.#ghosts.with(ghost, "closed", inEpoch(name, root.epoch));
       if (!written) faults.push(`I3: ${words} closes, and nobody has written it`);
       if (event.blocking)
         for (const life of influenced(seen, event)) {
-          const who = named(key, life.id, life.life);
+          const who = named(name, life.id, life.life);
           if (!past.wrote.includes(who) && !past.passed.includes(who))
             faults.push(`I5: ${words} closes before ${this.#wire.nameOf(life.id)}@${life.life} is done`);
         }
@@ -178,13 +202,13 @@ export class Invariants {
     step: Step,
     was: Step | undefined,
     event: BlockEvent,
-    waited: readonly string[],
+    waits: (life: Life) => boolean,
   ): string[] {
     const faults: string[] = [];
     const words = `event ${keyWords(key)}`;
     const touched = influenced(seen, event);
     for (const life of touched)
-      if (!waited.includes(named(key, life.id, life.life)))
+      if (!waits(life))
         faults.push(
           `I1: Write of ${words} is granted, and ${this.#wire.nameOf(life.id)}@${life.life} does not wait for it`,
         );
@@ -210,19 +234,26 @@ export class Invariants {
     return faults;
   }
 
-  #event(ids: StoreIds, epoch: bigint, key: string, step: Step): BlockEvent | undefined {
+  #event(ids: StoreIds, space: Space, epoch: bigint, key: string, step: Step): BlockEvent | undefined {
     if (step.event) return eventFromBytes(step.event);
-    const space = [...this.#parts.table<Root>(ids, "roots").keys()][0];
-    const path = `${space} ${epoch} ${key}`;
+    const path = `${space.text} ${epoch} ${key}`;
     const item = this.#parts.table<BarrierItem>(ids, `barriers ${path}`).get(path);
     return item && eventFromBytes(item.event);
   }
 
-  #chunks(ids: StoreIds, root: Root): (Chunk | undefined)[] {
+  #chunks(ids: StoreIds, space: Space, root: Root): (Chunk | undefined)[] {
     const table = this.#parts.table<Chunk>(ids, "chunks");
-    const [space] = this.#parts.table<Root>(ids, "roots").keys();
-    return root.pointers.map((pointer) => table.get(`${space} ${pointer.name}`));
+    return root.pointers.map((pointer) => table.get(`${space.text} ${pointer.name}`));
   }
+}
+
+function inEpoch(name: string, epoch: bigint): string {
+  return `${name} in ${epoch}`;
+}
+
+/** The space that an operation is about. */
+function spaceIn({ args: [first] }: Request): Space {
+  return (first as { readonly space?: Space }).space ?? (first as Space);
 }
 
 /** The steps that one write may take; `waiting` to `passing`: somebody is past it (protocol.md M15). */
@@ -233,52 +264,3 @@ const FOLLOWS: Readonly<Record<Phase, readonly Phase[]>> = {
   passing: ["passing", "closed"],
   closed: ["closed"],
 };
-
-function seenIn(chunks: readonly (Chunk | undefined)[]): Seen {
-  const lives: Life[] = [];
-  const tables: TableEntry[] = [];
-  for (const chunk of chunks)
-    if (chunk?.kind === "dispatchers") lives.push(...chunk.lives);
-    else if (chunk?.kind === "tables") tables.push(...chunk.tables);
-  return { lives, tables };
-}
-
-/** Checkpoint T is past the DDL at T and not past the syncpoint at T (protocol.md R10). */
-function behind(checkpoint: bigint, key: EventKey): boolean {
-  return key.isSyncPoint ? key.commitTs < checkpoint : key.commitTs <= checkpoint;
-}
-
-/** Whom an event touches and who has not been past it from the start (protocol.md M4, R10). */
-function influenced({ lives }: Seen, { influence, key }: BlockEvent): Life[] {
-  return lives.filter((life) => {
-    if (behind(life.since, key)) return false;
-    if (influence.type === "All") return true;
-    if (influence.type === "Normal") return influence.tableIds.has(life.tableId);
-    return life.tableId === 0n || (life.schemaId === influence.schemaId && !behind(life.schemaSince, key));
-  });
-}
-
-/** The tables that must be covered whole (protocol.md R8). */
-function expected({ tables }: Seen, { influence, key }: BlockEvent): bigint[] {
-  return tables
-    .filter((table) => {
-      if (behind(table.since, key)) return false;
-      if (influence.type === "All") return true;
-      if (influence.type === "Normal") return influence.tableIds.has(table.tableId);
-      return table.schemaId === influence.schemaId && !behind(table.schemaSince, key);
-    })
-    .map((table) => table.tableId);
-}
-
-/** Whether spans join from the start of their table to its end (protocol.md R9); ends of tables are empty keys here. */
-function tiled(lives: readonly Life[]): boolean {
-  const text = (key: Uint8Array) => Buffer.from(key).toString("latin1");
-  let reached = "";
-  for (;;) {
-    const next = lives.filter((life) => text(life.start) <= reached);
-    if (next.some((life) => life.end.length === 0)) return true;
-    const furthest = next.reduce((end, life) => (text(life.end) > end ? text(life.end) : end), reached);
-    if (furthest === reached) return false;
-    reached = furthest;
-  }
-}

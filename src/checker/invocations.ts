@@ -70,12 +70,12 @@ export class Invocations {
   /** What an environment remembers that has just come up. */
   readonly nothing: number;
 
-  constructor(space: Space) {
+  constructor(spaces: readonly Space[]) {
     this.nothing = this.memories.id(newMemory());
     this.#silent = (request) => {
-      // Waiting is no step: others may go first at any time. The changefeed is known to the sweeper from the start.
+      // Waiting is no step: others may go first at any time. Spaces are known to the sweeper from the start.
       if (request.method === "pause" || request.method === "registerSpace") return { value: undefined };
-      if (request.method === "listSpaces") return { value: [space] };
+      if (request.method === "listSpaces") return { value: spaces };
       return undefined;
     };
   }

@@ -1,8 +1,9 @@
 import type { Draft } from "./draft.ts";
 import { Hasher, HashSet64 } from "./hashset.ts";
-import type { Model, Successor } from "./model.ts";
+import type { Model } from "./model.ts";
 import type { State } from "./state.ts";
 import { hashState } from "./state.ts";
+import type { Successor } from "./successor.ts";
 
 /** Rounds of repeats and sweeps after which a barrier that is still open counts as stuck. */
 const ROUNDS = 6;
@@ -54,18 +55,18 @@ export class Liveness {
   }
 
   async #next(state: State, turn: Turn, quiet: boolean): Promise<Successor> {
-    const { course } = this.#model;
+    const { course, happenings } = this.#model;
     const draft = course.draft(state);
     if (state.flights.length > 0) return course.goOn(draft);
-    const busy = this.#model.work(draft);
-    if (busy) return course.finish(draft);
+    const busy = happenings.work(draft);
+    if (busy) return happenings.finish(draft);
     if (quiet) return this.#help(draft, turn);
     // What is there now comes before what it leads to: first come, first served.
     for (;;) {
       const action = turn.actions.pop();
       if (action !== undefined && state.actions.includes(action)) {
-        this.#model.deliver(draft, action);
-        return course.finish(draft);
+        happenings.deliver(draft, action);
+        return happenings.finish(draft);
       }
       if (action !== undefined) continue;
       const entry = turn.entries.pop();
@@ -80,12 +81,13 @@ export class Liveness {
   async #help(draft: Draft, turn: Turn): Promise<Successor> {
     turn.rounds++;
     draft.say(() => "time passes");
-    const { course, actors } = this.#model;
+    const { course, happenings, parts } = this.#model;
+    const { actors } = parts;
     if (turn.rounds % 2 === 0) return course.sweep(draft);
     for (const [place, one] of draft.actors.entries())
       if (one !== 0 && actors.mayRepeat(one)) draft.did(place, actors.repeat(one));
     for (const one of draft.actors) if (one !== 0) draft.sendsMaybe(actors.heartbeat(one));
-    return course.finish(draft);
+    return happenings.finish(draft);
   }
 }
 

@@ -13,6 +13,10 @@ export interface CastMember {
   readonly state?: ComponentState;
   /** It starts behind the DDL at this commitTs. Default: 1. */
   readonly checkpoint?: bigint;
+  /** It is of redo mode (protocol.md M17). */
+  readonly redo?: true;
+  /** A queue of its own answers it, not its node's. */
+  readonly ownQueue?: true;
 }
 
 /** Where a new life starts: where the former one had got to, or where that one had started itself (M17a). */
@@ -27,7 +31,17 @@ export type Change =
       readonly from: From;
       readonly tells: boolean;
     }
-  | { readonly does: "restart"; readonly node: string; readonly from: From }
+  | {
+      readonly does: "restart";
+      readonly node: string;
+      readonly from: From;
+      /** Dispatchers that it does not bring back: the coordinator has to see to them (protocol.md R9b, decision 11). */
+      readonly without?: readonly string[];
+    }
+  /** A node has had no answer yet, and registers what it has again, as it stands now (protocol.md M14, R9a). */
+  | { readonly does: "register"; readonly node: string }
+  /** The changefeed is opened with a higher epoch, into which each node follows when it does (protocol.md R1, decision 14). */
+  | { readonly does: "reopen" }
   | {
       readonly does: "replace";
       /** Dispatchers that end, and those that take their place: a split, a merge. */
@@ -84,8 +98,12 @@ export interface Scenario {
   readonly slowSinks?: true;
   /** A dispatcher may be told something before it has got to the event. */
   readonly slowStreams?: true;
+  /** Messages that one invocation sends; more it hands over in slices (decision 15). */
+  readonly sendsAtOnce?: number;
   /** Between reading the root and reading its chunks others may act. */
   readonly slowReads?: true;
+  /** Tables from which routes lead in the end, if that is looked at (ticdc.md 2.13). */
+  readonly routed?: readonly string[];
   /** Why a barrier may rest until time has passed although nothing went wrong: I7 is then not looked at. */
   readonly rests?: string;
   readonly faults: Faults;

@@ -17,6 +17,8 @@ export interface State {
   readonly actors: readonly number[];
   /** The `start` of each node. */
   readonly nodes: readonly number[];
+  /** The epoch that each node follows. */
+  readonly epochs: readonly number[];
   readonly ghost: number;
   /** Changes of the roster that have happened, as bits. */
   readonly changed: number;
@@ -59,6 +61,7 @@ export function hashState(hasher: Hasher, state: State, faults: boolean): void {
   list(hasher, -4, state.idle);
   list(hasher, -5, state.actors);
   list(hasher, -6, state.nodes);
+  list(hasher, -7, state.epochs);
   hasher.add(state.ghost);
   if (faults) {
     hasher.add(state.changed);

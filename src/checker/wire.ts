@@ -1,10 +1,11 @@
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import type { StatusMessage } from "../maintainer/intake.ts";
 import type { ActionMessage } from "../maintainer/port.ts";
-import { d, type TestNode, World } from "../maintainer/testing/world.ts";
+import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
+import { d, PREFIX, type TestNode, World } from "../maintainer/testing/world.ts";
 import { decode } from "../protocol/codec.ts";
 import { type EventKey, keyText } from "../protocol/eventkey.ts";
-import { Action, InfluenceType, ScheduleAction } from "../protocol/messages.ts";
+import { Action, InfluenceType, OperatorType, ScheduleAction } from "../protocol/messages.ts";
 import { Interner } from "./intern.ts";
 
 /** What an action queue carries, for one dispatcher each. */
@@ -14,6 +15,8 @@ export type Instruction =
       readonly key: EventKey;
       readonly id: string;
       readonly life: bigint;
+      readonly epoch: bigint;
+      readonly mode: bigint;
     }
   | {
       readonly kind: "create";
@@ -21,9 +24,23 @@ export type Instruction =
       readonly id: string;
       readonly table: bigint;
       readonly schema: bigint;
+      readonly start: string;
+      readonly end: string;
       readonly startTs: bigint;
+      /** It is one that was lost, not a new one (protocol.md R9b). */
+      readonly lost: boolean;
+      readonly epoch: bigint;
     }
-  | { readonly kind: "remove"; readonly node: string; readonly id: string };
+  | { readonly kind: "remove"; readonly node: string; readonly id: string; readonly epoch: bigint }
+  /** No message: the node gets to know that the changefeed is opened again, by whatever way (protocol.md R1). */
+  | { readonly kind: "follow"; readonly node: string; readonly epoch: bigint };
+
+/** An instruction to one life of a dispatcher. */
+export type AnswerTo = Extract<Instruction, { readonly life: bigint }>;
+
+export function isAnswer(one: Instruction): one is AnswerTo {
+  return "life" in one;
+}
 
 /** A key as people read it: `100`, or `100 (syncpoint)`. */
 export function keyWords(key: EventKey | string): string {
@@ -65,7 +82,27 @@ export class Wire {
   }
 
   node(id: string, start: number): TestNode {
-    return { id, start, queue: `weir-action-${id}` };
+    return { id, start, queue: `${PREFIX}${id}` };
+  }
+
+  /** The queue of a dispatcher that has one of its own. */
+  queueOf(id: string): string {
+    return `${PREFIX}${id}`;
+  }
+
+  /** A slice that an invocation hands over to others (decision 15). */
+  slice(slice: Slice): number {
+    const what = slice.kind === "ack" ? "ACKs" : "Passes";
+    const words = `a slice of ${what} ${keyWords(slice.key)} for chunk ${slice.chunk}${slice.first ? "" : ", not the first"}`;
+    const message: StatusMessage = {
+      messageId: "",
+      body: sliceText(slice),
+      attributes: { type: SLICE_TYPE },
+      sentAt: this.world.now,
+      receiveCount: 1,
+      principal: "",
+    };
+    return this.message(message, words);
   }
 
   /** The number of a message's content. `words` say what it is. */
@@ -105,13 +142,7 @@ export class Wire {
     // Registrations are repeated by nodes until they are answered; here they are durable from the start.
     if (message.type === "RegistrationResult") return [];
     if (message.type === "ScheduleDispatcherRequest") {
-      const { config, scheduleAction } = decode("ScheduleDispatcherRequest", message.encoding, message.body);
-      const node = message.queue.replace("weir-action-", "");
-      const id = dispatcherKey(config!.dispatcherID!);
-      if (scheduleAction === ScheduleAction.Remove) return [{ kind: "remove", node, id }];
-      const table = config!.span!.TableID;
-      this.call(id, `N${table}`);
-      return [{ kind: "create", node, id, table, schema: config!.schemaID, startTs: config!.startTs }];
+      return [this.#parseRequest(message)];
     }
     const response = decode("HeartBeatResponse", message.encoding, message.body);
     return response.dispatcherStatuses.flatMap((status) => {
@@ -132,20 +163,50 @@ export class Wire {
         key,
         id: dispatcherKey(id),
         life: status.lives[index]!,
+        epoch: response.maintainerEpoch,
+        mode: response.mode,
       }));
     });
   }
 
+  #parseRequest(message: ActionMessage): Instruction {
+    const request = decode("ScheduleDispatcherRequest", message.encoding, message.body);
+    const { config, scheduleAction, operatorType, maintainerEpoch: epoch } = request;
+    const node = message.queue.replace(PREFIX, "");
+    const id = dispatcherKey(config!.dispatcherID!);
+    if (scheduleAction === ScheduleAction.Remove) return { kind: "remove", node, id, epoch };
+    const { TableID: table, StartKey, EndKey } = config!.span!;
+    const lost = operatorType === OperatorType.O_Move;
+    this.call(id, `N${table}`);
+    const text = new TextDecoder();
+    return {
+      kind: "create",
+      node,
+      id,
+      table,
+      schema: config!.schemaID,
+      start: text.decode(StartKey),
+      end: text.decode(EndKey),
+      startTs: config!.startTs,
+      lost,
+      epoch,
+    };
+  }
+
   instructionWords(one: Instruction): string {
-    const who = this.nameOf(one.id);
     switch (one.kind) {
-      case "create":
-        return `node ${one.node}: create ${who} for table ${one.table}, from ${one.startTs}`;
+      case "create": {
+        const again = one.lost ? " again" : "";
+        return `node ${one.node}: create ${this.nameOf(one.id)}${again} for table ${one.table}, from ${one.startTs}`;
+      }
       case "remove":
-        return `node ${one.node}: remove ${who}`;
+        return `node ${one.node}: remove ${this.nameOf(one.id)}`;
+      case "follow":
+        return `node ${one.node}: follow into epoch ${one.epoch}`;
       default: {
         const what = { ack: "ACK", ignored: "Ignored", write: "Write", pass: "Pass" }[one.kind];
-        return `${what} ${keyWords(one.key)} to ${who}@${one.life}`;
+        const epoch = one.epoch > 1n ? ` (epoch ${one.epoch})` : "";
+        return `${what} ${keyWords(one.key)} to ${this.nameOf(one.id)}@${one.life}${epoch}`;
       }
     }
   }

@@ -109,8 +109,14 @@ export function changeWords(change: Change): string {
   switch (change.does) {
     case "move":
       return `${change.who} moves to node ${change.to}${from}`;
-    case "restart":
-      return `node ${change.node} starts again${from}`;
+    case "restart": {
+      const without = change.without ? `, without ${change.without.join(" and ")}` : "";
+      return `node ${change.node} starts again${without}${from}`;
+    }
+    case "register":
+      return `node ${change.node} registers its dispatchers once more`;
+    case "reopen":
+      return "the changefeed is to be opened again";
     case "replace":
       return `${change.by.map((one) => one.name).join(" and ")} replace ${change.who.join(" and ")}${from}`;
     case "leave":

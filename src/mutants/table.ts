@@ -210,6 +210,13 @@ const MAINTAINER: readonly Mutant[] = [
     to: "if (grant >= 0 || step.grants.length > 0) writes.push(Math.max(0, grant));",
   },
   {
+    id: "late-done-passes",
+    rule: "a DONE of a former grant does not count while another's Write may be on its way (decision 0021)",
+    file: "src/maintainer/done.ts",
+    from: "return roster.find(last.id)?.life.life === last.life ? undefined : first;",
+    to: "return first;",
+  },
+  {
     id: "apply-at-selection",
     rule: "the roster changes after the DONE of Write, never when the writer was chosen (protocol.md M10)",
     file: "src/maintainer/advance.ts",
@@ -403,4 +410,92 @@ const DISPATCHER: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...BARRIER, ...MAINTAINER, ...DISPATCHER];
+/** What only worlds with lost dispatchers, a higher epoch, slices, redo or routes can notice. */
+const RECOVERY: readonly Mutant[] = [
+  {
+    id: "lost-starts-behind",
+    rule: "who was lost while it waited starts at that event, not behind it (decision 0011; ticdc.md TM59)",
+    file: "src/maintainer/recreate.ts",
+    from: "const wrote = waited && item.tombstone?.writer === ended.id;",
+    to: "const wrote = waited;",
+  },
+  {
+    id: "lost-for-good",
+    rule: "dispatchers that a node did not bring back are created again (protocol.md R9b)",
+    file: "src/maintainer/sweep.ts",
+    from: "yield* recreateLost(session, session.settings.recreateAfter);",
+    to: "",
+  },
+  {
+    id: "epoch-starts-twice",
+    rule: "the first of an epoch wins, the second finds it started (protocol.md R1)",
+    file: "src/maintainer/membershipturn.ts",
+    from: "? { epochIsNew: startEpoch }",
+    to: "? {}",
+  },
+  {
+    id: "lower-epoch-joins",
+    rule: "a registration of a lower epoch is dropped (protocol.md R1)",
+    file: "src/maintainer/membershipturn.ts",
+    from: "if (input.epoch !== undefined && input.epoch < highest) {",
+    to: "if (input.epoch !== undefined && input.epoch < 0n) {",
+  },
+  {
+    id: "registered-writer-forgotten",
+    rule: "who registers as executing an action is the writer, if nobody has a grant (protocol.md M14)",
+    file: "src/maintainer/registered.ts",
+    from: 'if (writer === undefined || step?.phase !== "waiting") return;',
+    to: 'if (writer === undefined || step?.phase !== "waiting" || writer.life.life > 0n) return;',
+  },
+  {
+    id: "witness-unheard",
+    rule: "a touched life that starts behind a DDL shows that it is written (decision 0013)",
+    file: "src/barrier/coverage.ts",
+    from: 'if (witness && roster.opened) return { verdict: "past", witness };',
+    to: "",
+  },
+  {
+    id: "slices-go-round",
+    rule: "what comes from a slice is sent by who gets the slice (decision 0015)",
+    file: "src/maintainer/outbox.ts",
+    from: "if (now || influence || targets.size !== 1",
+    to: "if (influence || targets.size !== 1",
+  },
+  {
+    id: "slice-misses-one",
+    rule: "a slice tells all of its lives (decision 0015)",
+    file: "src/maintainer/slices.ts",
+    from: "targets.push(...within(slice, lives));",
+    to: "targets.push(...within(slice, lives).slice(1));",
+  },
+  {
+    id: "redo-is-default",
+    rule: "redo mode is a barrier space of its own (protocol.md M17)",
+    file: "src/maintainer/intake.ts",
+    from: "const space = spaceFor(request.changefeedID, request.mode);",
+    to: "const space = spaceFor(request.changefeedID, 0n);",
+  },
+  {
+    id: "routes-stay",
+    rule: "a released route is free for another table (ticdc.md 2.13, decision 0012)",
+    file: "src/maintainer/applying.ts",
+    from: "draft.changeRoutes(routes.put, routes.removed);",
+    to: "draft.changeRoutes(routes.put, []);",
+  },
+  {
+    id: "routes-of-the-second",
+    rule: "Write is not granted before the root knows of the routes that the table trigger brought (decision 0012)",
+    file: "src/maintainer/advance.ts",
+    from: "if (yield* adoptKnownRoutes(session, key, step)) return false;",
+    to: "",
+  },
+  {
+    id: "chunk-gone-fails",
+    rule: "a chunk that has expired means that the root has moved on: it is read again (design.md, section 4)",
+    file: "src/maintainer/session.ts",
+    from: "if (read.every((chunk) => chunk !== undefined)) {",
+    to: "if (read.every((chunk) => chunk !== undefined) || attempt > 0) {",
+  },
+];
+
+export const MUTANTS: readonly Mutant[] = [...BARRIER, ...MAINTAINER, ...RECOVERY, ...DISPATCHER];

@@ -1,0 +1,59 @@
+import type { Scenario } from "../scenario.ts";
+import { A, ALTER, B, COLD, SYNC100, some, T, T10, WARM } from "./cast.ts";
+
+const own = { ownQueue: true } as const;
+const redo = { redo: true } as const;
+
+/** Queues of single dispatchers, and redo mode beside the default one. */
+export const LAYOUTS: readonly Scenario[] = [
+  {
+    name: "slices",
+    about: "each dispatcher has a queue of its own, and waves are handed over to other invocations",
+    cast: [
+      { ...T, ...own },
+      { ...A, ...own },
+      { ...B, ...own },
+    ],
+    tables: [T10],
+    events: [ALTER],
+    sendsAtOnce: 0,
+    environments: WARM,
+    faults: some({ crashes: 1, duplicates: 1, overlaps: 1 }),
+    quick: { duplicates: 0, crashes: 0 },
+    least: 1_000,
+  },
+  {
+    name: "slices-syncpoint",
+    about: "the same with a syncpoint for everybody",
+    cast: [
+      { ...T, ...own },
+      { ...A, ...own },
+      { ...B, ...own },
+    ],
+    tables: [T10],
+    events: [SYNC100],
+    sendsAtOnce: 0,
+    environments: COLD,
+    faults: some({ crashes: 1, overlaps: 1 }),
+    quick: { crashes: 0 },
+    least: 1_000,
+  },
+  {
+    name: "redo",
+    about: "a DDL in redo mode and in the default mode, each a barrier space of its own",
+    cast: [
+      T,
+      A,
+      B,
+      { ...T, name: "rT", ...redo },
+      { ...A, name: "rA", ...redo },
+      { ...B, name: "rB", ...redo },
+    ],
+    tables: [T10],
+    events: [ALTER],
+    environments: COLD,
+    faults: some({ crashes: 1, overlaps: 1 }),
+    quick: { crashes: 0 },
+    least: 1_000,
+  },
+];
