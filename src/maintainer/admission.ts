@@ -2,10 +2,10 @@
 import { TRIGGER_TABLE } from "../barrier/event.ts";
 import { planRoutes } from "../barrier/routes.ts";
 import type { Step } from "../barrier/step.ts";
-import { commit, sameStep } from "./advance.ts";
+import { commit, sameStep } from "./commit.ts";
 import { evaluate } from "./evaluate.ts";
+import type { Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
-import type { Placed } from "./reports.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 
 /** The route changes in reports of one key: those of the table trigger, for nobody else reports them. */

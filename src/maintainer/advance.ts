@@ -4,27 +4,11 @@ import type { Place, Roster } from "../barrier/roster.ts";
 import { closedStep, grantedStep, type Step, writerOf, writtenStep } from "../barrier/step.ts";
 import { adoptKnownRoutes, holdForConflict, routeConflict, withoutConflict } from "./admission.ts";
 import { applyInTurn } from "./applying.ts";
-import type { RootChanges, RootConditions } from "./port.ts";
+import { commit, sameStep } from "./commit.ts";
+import { announceWritten, buryClosed } from "./ending.ts";
 import { ask, type Program } from "./program.ts";
 import { passedBefore } from "./progress.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
-import { passToAll } from "./tell.ts";
-
-/** The condition that a barrier has not moved since this step of it was read. */
-export function sameStep(key: string, step: Step): NonNullable<RootConditions["sameStep"]> {
-  return { key, phase: step.phase, grants: step.grants.length };
-}
-
-/** One conditional write of the root. The root that comes back is adopted; false: a clause failed. */
-export function* commit(
-  session: Session,
-  conditions: RootConditions,
-  changes: RootChanges,
-): Program<boolean> {
-  const result = yield* ask("commitRoot", session.space, conditions, changes);
-  session.adopt(result.root);
-  return result.committed;
-}
 
 /**
  * Moves a barrier as far as what is recorded allows: grants Write when it is covered, applies what waits for its turn,
@@ -196,17 +180,6 @@ export function* markWritten(
   return true;
 }
 
-/** Pass to all whom a barrier touches, after the commit that made it passing (design.md I3). */
-export function* announceWritten(session: Session, key: string, step: Step): Program<void> {
-  session.observer.note({
-    what: "barrier-written",
-    space: session.space.text,
-    key,
-    ms: session.now - (step.grantedAt || step.openedAt),
-  });
-  yield* passToAll(session, key);
-}
-
 /** Phase passing: closes the barrier when every life that it touches is done (design.md I5). */
 function* judgePassed(
   session: Session,
@@ -232,26 +205,4 @@ function* judgePassed(
   });
   yield* buryClosed(session, key);
   return true;
-}
-
-/** Gives a closed barrier its tombstone, then takes it out of the root (design.md, order of writes). */
-export function* buryClosed(session: Session, key: string): Program<void> {
-  const step = session.step(key);
-  if (step?.phase !== "closed") return;
-  const { grantedAt, writtenAt, phaseAt } = step;
-  yield* ask(
-    "touchBarrier",
-    session.name(key),
-    {},
-    {
-      tombstone: {
-        closedAt: phaseAt,
-        grantedAt,
-        writtenAt,
-        writer: writerOf(step)?.id ?? "",
-        lives: step.grantedLives,
-      },
-    },
-  );
-  yield* commit(session, { sameEpoch: session.root!.epoch }, { remove: key });
 }

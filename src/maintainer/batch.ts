@@ -198,11 +198,19 @@ function* handleSpace(
  */
 function* resume(session: Session): Program<void> {
   if (session.root === undefined) return;
+  yield* goOn(session, true);
+  yield* missingTables(session);
+}
+
+/**
+ * Judges every open barrier on what is stored, takes up what was kept, and tells again what has had no answer.
+ * @param force tell it whatever the time: the invocation that should have may have died
+ */
+export function* goOn(session: Session, force: boolean): Program<void> {
   yield* evaluate(session, "all");
   yield* handleKept(session);
   for (const key of [...(session.root?.steps.keys() ?? [])].sort())
-    yield* repeatOutstanding(session, key, true);
-  yield* missingTables(session);
+    yield* repeatOutstanding(session, key, force);
 }
 
 /**
@@ -210,7 +218,7 @@ function* resume(session: Session): Program<void> {
  * the same name again; the rest is dropped when what follows from it is sent
  * (`flush`): its message is gone, so nobody else would bring it again (design.md I7).
  */
-export function* handleKept(session: Session): Program<void> {
+function* handleKept(session: Session): Program<void> {
   const kept = yield* readKept(session);
   if (kept.length === 0) return;
   const roster = yield* session.roster();

@@ -1,11 +1,12 @@
 import type { Place } from "../barrier/roster.ts";
 import { grantIndex, type Step, saysWritten } from "../barrier/step.ts";
-import { buryClosed, judge, markWritten } from "./advance.ts";
+import { judge, markWritten } from "./advance.ts";
 import { noteDuplicates } from "./duplicates.ts";
+import { buryClosed } from "./ending.ts";
 import type { Report } from "./intake.ts";
+import type { Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
 import { record } from "./record.ts";
-import type { Placed } from "./reports.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 import { repeatOutstanding } from "./tell.ts";
 

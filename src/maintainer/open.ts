@@ -1,7 +1,7 @@
 import { type BlockEvent, changesRoster, involvesTrigger } from "../barrier/event.ts";
 import type { Place } from "../barrier/roster.ts";
 import { openedStep, type Step } from "../barrier/step.ts";
-import { commit } from "./advance.ts";
+import { commit } from "./commit.ts";
 import { digestOf } from "./intake.ts";
 import type { BarrierItem } from "./port.ts";
 import { ask, type Program } from "./program.ts";

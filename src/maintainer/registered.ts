@@ -2,12 +2,13 @@ import { requiredLives } from "../barrier/coverage.ts";
 import type { Place } from "../barrier/roster.ts";
 import { grantedStep } from "../barrier/step.ts";
 import { adoptRoutes, routesOf } from "./admission.ts";
-import { commit, judge, markWritten, sameStep } from "./advance.ts";
+import { judge, markWritten } from "./advance.ts";
+import { commit, sameStep } from "./commit.ts";
 import type { Report } from "./intake.ts";
+import type { Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
 import { passedBefore } from "./progress.ts";
 import { record } from "./record.ts";
-import type { Placed } from "./reports.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 import { findOrOpen, rejectConflicting } from "./waiting.ts";
 

@@ -7,22 +7,11 @@ import { doneReports } from "./done.ts";
 import type { Report } from "./intake.ts";
 import { keepEarly } from "./kept.ts";
 import type { Target } from "./outbox.ts";
+import type { Orphan, Placed } from "./placed.ts";
 import type { Program } from "./program.ts";
 import { registeredReports } from "./registered.ts";
 import type { Session } from "./session.ts";
 import { noneReports, waitingReports } from "./waiting.ts";
-
-/** Lives of one report that count, with where they stand. */
-export interface Placed {
-  readonly report: Report;
-  readonly places: readonly Place[];
-}
-
-/** A WAITING of a life that is over: its dispatcher's table was dropped, and it may still hang (I9). */
-export interface Orphan {
-  readonly report: Report;
-  readonly target: Target;
-}
 
 interface Sorted {
   readonly placed: Placed[];

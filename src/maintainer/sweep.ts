@@ -1,13 +1,11 @@
-import { flush, handleKept, type Invocation, openSession } from "./batch.ts";
+import { flush, goOn, type Invocation, openSession } from "./batch.ts";
 import { describeOpen, holdUp } from "./describe.ts";
-import { evaluate } from "./evaluate.ts";
 import { Observer } from "./observe.ts";
 import { ask, type Program, together } from "./program.ts";
 import { recreateLost } from "./recreate.ts";
 import { missingTables } from "./schedule.ts";
 import { EpochChanged, pendingChanges, type Session } from "./session.ts";
 import type { Space } from "./space.ts";
-import { repeatOutstanding } from "./tell.ts";
 
 /** Changefeeds looked at side by side. */
 const SPACES_AT_A_TIME = 16;
@@ -47,10 +45,7 @@ function* sweepSpace(
     yield* session.refresh();
     if (session.root !== undefined) {
       yield* session.roster();
-      yield* evaluate(session, "all");
-      yield* handleKept(session);
-      for (const key of [...(session.root?.steps.keys() ?? [])].sort())
-        yield* repeatOutstanding(session, key, false);
+      yield* goOn(session, false);
       yield* recreateLost(session, session.settings.recreateAfter);
       yield* missingTables(session);
       yield* describe(session);

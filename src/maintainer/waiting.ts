@@ -9,10 +9,10 @@ import { latest } from "./done.ts";
 import { noteDuplicates } from "./duplicates.ts";
 import type { Report } from "./intake.ts";
 import { openBarrier } from "./open.ts";
+import type { Orphan, Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
 import { passedBefore, provenPast } from "./progress.ts";
 import { record } from "./record.ts";
-import type { Orphan, Placed } from "./reports.ts";
 import type { Session } from "./session.ts";
 import { repeatOutstanding } from "./tell.ts";
 

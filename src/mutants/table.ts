@@ -184,7 +184,7 @@ const MAINTAINER: readonly Mutant[] = [
   {
     id: "no-tombstone",
     rule: "a late report finds a tombstone (design.md I9)",
-    file: "src/maintainer/advance.ts",
+    file: "src/maintainer/ending.ts",
     from: "      tombstone: {\n        closedAt: phaseAt,",
     to: "      ...{}, unused: {\n        closedAt: phaseAt,",
   },

@@ -1,0 +1,20 @@
+import type { Step } from "../barrier/step.ts";
+import type { RootChanges, RootConditions } from "./port.ts";
+import { ask, type Program } from "./program.ts";
+import type { Session } from "./session.ts";
+
+/** The condition that a barrier has not moved since this step of it was read. */
+export function sameStep(key: string, step: Step): NonNullable<RootConditions["sameStep"]> {
+  return { key, phase: step.phase, grants: step.grants.length };
+}
+
+/** One conditional write of the root. The root that comes back is adopted; false: a clause failed. */
+export function* commit(
+  session: Session,
+  conditions: RootConditions,
+  changes: RootChanges,
+): Program<boolean> {
+  const result = yield* ask("commitRoot", session.space, conditions, changes);
+  session.adopt(result.root);
+  return result.committed;
+}

@@ -1,0 +1,38 @@
+import { type Step, writerOf } from "../barrier/step.ts";
+import { commit } from "./commit.ts";
+import { ask, type Program } from "./program.ts";
+import type { Session } from "./session.ts";
+import { passToAll } from "./tell.ts";
+
+/** Pass to all whom a barrier touches, after the commit that made it passing (design.md I3). */
+export function* announceWritten(session: Session, key: string, step: Step): Program<void> {
+  session.observer.note({
+    what: "barrier-written",
+    space: session.space.text,
+    key,
+    ms: session.now - (step.grantedAt || step.openedAt),
+  });
+  yield* passToAll(session, key);
+}
+
+/** Gives a closed barrier its tombstone, then takes it out of the root (design.md, order of writes). */
+export function* buryClosed(session: Session, key: string): Program<void> {
+  const step = session.step(key);
+  if (step?.phase !== "closed") return;
+  const { grantedAt, writtenAt, phaseAt } = step;
+  yield* ask(
+    "touchBarrier",
+    session.name(key),
+    {},
+    {
+      tombstone: {
+        closedAt: phaseAt,
+        grantedAt,
+        writtenAt,
+        writer: writerOf(step)?.id ?? "",
+        lives: step.grantedLives,
+      },
+    },
+  );
+  yield* commit(session, { sameEpoch: session.root!.epoch }, { remove: key });
+}
