@@ -1,5 +1,5 @@
 import { chooseWriter, judgePassing, judgeWaiting, requiredLives, sameLives } from "../barrier/coverage.ts";
-import { type BlockEvent, involvesTrigger, isPast, touches } from "../barrier/event.ts";
+import { type BlockEvent, involvesTrigger } from "../barrier/event.ts";
 import type { Place, Roster } from "../barrier/roster.ts";
 import { closedStep, grantedStep, type Step, writerOf, writtenStep } from "../barrier/step.ts";
 import { adoptKnownRoutes, holdForConflict, routeConflict, withoutConflict } from "./admission.ts";
@@ -80,12 +80,6 @@ function* judgeGrant(
   preferred: Place | undefined,
 ): Program<boolean> {
   if (sameLives(roster, event, step.grantedOn, step.grantedLives)) return true;
-  // Who had Write and now starts behind the event has written it; its DONE is still on its way (protocol.md M15, R10).
-  const past = step.grants.some(({ id }) => {
-    const now = roster.find(id);
-    return now !== undefined && touches(event, now.life) && isPast(now.life.since, event.key);
-  });
-  if (past) return yield* markWritten(session, key, -1, true);
   const marks = session.barrier(key).waiting.marks;
   const coverage = judgeWaiting(roster, event, marks, step.lateTablesHold);
   if (coverage.verdict === "missing") return true;
