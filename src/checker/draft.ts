@@ -3,7 +3,7 @@ import { ComponentState } from "../protocol/messages.ts";
 import { type Actor, type Effects, past, reaches } from "./actors.ts";
 import { eventName } from "./ghost.ts";
 import type { Parts } from "./parts.ts";
-import { openerOf, opening, registrations } from "./registration.ts";
+import { registrations } from "./registration.ts";
 import type { CastMember, Faults } from "./scenario.ts";
 import { added, type State, without } from "./state.ts";
 import type { StoreIds } from "./storeparts.ts";
@@ -139,63 +139,6 @@ export class Draft {
       this.faults.push(...judged.faults.map((fault) => `${fault} (${name})`));
     }
     for (const content of sent) this.sends(content);
-  }
-
-  /** A dispatcher obeys, or a node does what it is told of its dispatchers. */
-  obeys(instruction: number): void {
-    const { wire, actors, places } = this.parts;
-    const one = wire.instructions.value(instruction);
-    switch (one.kind) {
-      case "create":
-        this.#creates(one);
-        break;
-      case "follow":
-        this.#follows(one);
-        break;
-      case "remove": {
-        const place = places.get(one.id) ?? -1;
-        if (this.living(place)) this.ends(place, true);
-        break;
-      }
-      default: {
-        const place = places.get(one.id)!;
-        if (!actors.never(this.actors[place]!, one))
-          this.did(place, actors.obey(this.actors[place]!, instruction));
-      }
-    }
-  }
-
-  #creates(one: Instruction & { kind: "create" }): void {
-    const { wire, actors, places } = this.parts;
-    const { id, node, table, schema, start, end } = one;
-    const former = this.actors[places.get(id) ?? -1];
-    if (former && (!one.lost || this.living(places.get(id)!))) return;
-    const { member, life } = former
-      ? actors.actors.value(former)
-      : { member: { name: wire.nameOf(id), node, table }, life: 0n };
-    const span = { ...(start !== "" && { start }), ...(end !== "" && { end }) };
-    this.born(id, { ...member, node, table, schema, ...span }, node, life + 1n, one.startTs);
-    this.registers(node, [id]);
-    this.starts([id]);
-  }
-
-  /** A node registers all that it has with the higher epoch; the one of the table trigger opens it (protocol.md R1, M14). */
-  #follows({ node, epoch }: Instruction & { kind: "follow" }): void {
-    const { actors, places, nodes, scenario, wire } = this.parts;
-    const at = nodes.indexOf(node);
-    this.epochs = this.epochs.with(at, Number(epoch));
-    const ids = this.on(node);
-    for (const id of ids) {
-      const place = places.get(id)!;
-      this.actors = this.actors.with(place, actors.follows(this.actors[place]!, epoch));
-    }
-    for (const instruction of this.actions) {
-      const told = wire.instructions.value(instruction);
-      if (isAnswer(told) && actors.never(this.actors[places.get(told.id)!]!, told))
-        this.actions = without(this.actions, instruction);
-    }
-    if (openerOf(scenario.cast).node === node) this.sends(opening(this.parts, this.nodes[at]!, epoch));
-    if (ids.length > 0) this.registers(node, ids);
   }
 
   /** The place of a dispatcher in `actors`, by its name; -1: it has none. */

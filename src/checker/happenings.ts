@@ -1,6 +1,7 @@
 import { keyText } from "../protocol/eventkey.ts";
 import { Draft } from "./draft.ts";
 import { eventName } from "./ghost.ts";
+import { obeys } from "./obeying.ts";
 import { actorName, type Parts } from "./parts.ts";
 import { happens, possible } from "./rosterchange.ts";
 import { added, type State, spend, without } from "./state.ts";
@@ -73,7 +74,7 @@ export class Happenings {
     draft.say(
       () => `${this.#parts.wire.instructionWords(this.#parts.wire.instructions.value(instruction))} arrives`,
     );
-    draft.obeys(instruction);
+    obeys(draft, instruction);
   }
 
   /**

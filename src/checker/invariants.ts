@@ -6,9 +6,9 @@ import type { BarrierItem, Root } from "../maintainer/port.ts";
 import type { Request } from "../maintainer/program.ts";
 import type { Space } from "../maintainer/space.ts";
 import { keyText } from "../protocol/eventkey.ts";
-import { ComponentState } from "../protocol/messages.ts";
 import { eventName, type Ghosts, named } from "./ghost.ts";
-import { expected, influenced, type Seen, seenIn, tiled } from "./seen.ts";
+import { grantFaults } from "./grantfaults.ts";
+import { influenced, type Seen, seenIn } from "./seen.ts";
 import type { StoreIds, StoreParts } from "./storeparts.ts";
 import { type Instruction, isAnswer, keyWords, type Wire } from "./wire.ts";
 
@@ -174,7 +174,7 @@ export class Invariants {
         if (!past.waited.includes(who)) faults.push(`I2: ${words} has a writer that never waited for it`);
       } else {
         const waits = (life: Life) => past.waited.includes(named(name, life.id, life.life));
-        faults.push(...this.#granted(seen, root, key, step, was, event, waits));
+        faults.push(...grantFaults({ seen, root, key, step, was, event }, this.#wire, waits));
       }
       ghost = this.#ghosts.with(ghost, "granted", inEpoch(who, root.epoch));
     }
@@ -192,46 +192,6 @@ export class Invariants {
         }
     }
     return ghost;
-  }
-
-  /** I1, I2 and I8 for a grant that was committed just now. */
-  #granted(
-    seen: Seen,
-    root: Root,
-    key: string,
-    step: Step,
-    was: Step | undefined,
-    event: BlockEvent,
-    waits: (life: Life) => boolean,
-  ): string[] {
-    const faults: string[] = [];
-    const words = `event ${keyWords(key)}`;
-    const touched = influenced(seen, event);
-    for (const life of touched)
-      if (!waits(life))
-        faults.push(
-          `I1: Write of ${words} is granted, and ${this.#wire.nameOf(life.id)}@${life.life} does not wait for it`,
-        );
-    for (const life of touched)
-      if (life.tableId !== 0n && life.state !== ComponentState.Working)
-        faults.push(
-          `I1: Write of ${words} is granted, and ${this.#wire.nameOf(life.id)}@${life.life} does not replicate yet`,
-        );
-    for (const table of expected(seen, event))
-      if (!tiled(seen.lives.filter((life) => life.tableId === table)))
-        faults.push(`I1: Write of ${words} is granted, and table ${table} is not covered`);
-    if (root.pending.some((other) => other < key))
-      faults.push(`I8: Write of ${words} is granted before an earlier event has changed the roster`);
-    const grant = step.grants.at(-1)!;
-    if (!touched.some((life) => life.id === grant.id && life.life === grant.life))
-      faults.push(`I2: Write of ${words} is granted to who is not touched by it`);
-    const former = was?.grants.at(-1);
-    const known = former && seen.lives.some((life) => life.id === former.id);
-    if (former && former.id !== grant.id && known)
-      faults.push(
-        `I2: ${this.#wire.nameOf(grant.id)} becomes the writer of ${words} while ${this.#wire.nameOf(former.id)} is still there`,
-      );
-    return faults;
   }
 
   #event(ids: StoreIds, space: Space, epoch: bigint, key: string, step: Step): BlockEvent | undefined {

@@ -4,6 +4,7 @@ import { quiet, unfinished } from "./ends.ts";
 import { Happenings } from "./happenings.ts";
 import { type Parts, partsOf } from "./parts.ts";
 import { type Faults, NO_FAULTS, type Scenario } from "./scenario.ts";
+import { batchOf, sweepOf } from "./starts.ts";
 import { type State, without } from "./state.ts";
 import { Steps } from "./steps.ts";
 import type { Successor } from "./successor.ts";
@@ -61,13 +62,13 @@ export class Model {
     },
     batch: async (draft: Draft, entry: number): Promise<Successor> => {
       const found: Successor[] = [];
-      const flight = this.#steps.batch(draft, [entry], undefined, this.parts.settings);
+      const flight = batchOf(draft, [entry], undefined);
       await this.#steps.run(draft, flight, false, found);
       return found.at(-1)!;
     },
     sweep: async (draft: Draft): Promise<Successor> => {
       const found: Successor[] = [];
-      await this.#steps.run(draft, this.#steps.sweep(draft), false, found);
+      await this.#steps.run(draft, sweepOf(draft), false, found);
       return found.at(-1)!;
     },
   };

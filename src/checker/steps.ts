@@ -1,11 +1,11 @@
 import type { ActionMessage, DeadLetter } from "../maintainer/port.ts";
-import type { Settings } from "../maintainer/session.ts";
 import type { Slice } from "../maintainer/slice.ts";
 import { Draft } from "./draft.ts";
 import type { Happenings } from "./happenings.ts";
 import type { Flight, WantedOperation } from "./invocations.ts";
 import type { Parts } from "./parts.ts";
 import type { Faults } from "./scenario.ts";
+import { batchOf, flightName, sweepOf } from "./starts.ts";
 import { added, type State, spend, without } from "./state.ts";
 import type { Answer } from "./storeparts.ts";
 import type { Successor } from "./successor.ts";
@@ -67,7 +67,7 @@ export class Steps {
   async #perform(draft: Draft, from: Flight, choice: number, way: Way): Promise<Flight> {
     if (way !== "fine") draft.left = spend(draft.left, "lostAnswers");
     const operation = from.operations[choice]!;
-    draft.say(() => `  ${this.#name(from)}: ${operationWords(operation.request)}`);
+    draft.say(() => `  ${flightName(this.#parts, from)}: ${operationWords(operation.request)}`);
     const answer = way === "never" ? undefined : await this.#effect(draft, operation);
     if (way !== "fine")
       draft.say(() => `    the answer is lost, and it took ${way === "lost" ? "" : "no "}effect`);
@@ -120,7 +120,8 @@ export class Steps {
     found.push(this.#happenings.finish(draft));
   }
 
-  #end(draft: Draft, { start, ended, hurt }: Flight, warm: boolean): void {
+  #end(draft: Draft, flight: Flight, warm: boolean): void {
+    const { start, ended, hurt } = flight;
     const { failed, memory, threw } = ended!;
     if (threw !== undefined) draft.faults.push(`I10: an invocation throws: ${threw}`);
     if (warm) draft.idle = added(draft.idle, memory);
@@ -133,14 +134,14 @@ export class Steps {
     draft.say(() => {
       const what =
         failed.length > 0 ? `has failed: ${failed[0]!.reason}; its messages come again` : "is done";
-      return `    ${this.#nameOf(start.work, start.messages)} ${what}`;
+      return `    ${flightName(this.#parts, flight)} ${what}`;
     });
   }
 
   #die(draft: Draft, flight: Flight, warm: boolean): void {
     draft.left = spend(draft.left, "crashes");
     if (flight.start.work === "sweep") draft.excused = 1;
-    draft.say(() => `  ${this.#name(flight)} dies; its messages come again`);
+    draft.say(() => `  ${flightName(this.#parts, flight)} dies; its messages come again`);
     if (warm) draft.idle = added(draft.idle, this.#parts.invocations.nothing);
     for (const message of flight.start.messages) this.#comesAgain(draft, message.messageId);
   }
@@ -200,7 +201,7 @@ export class Steps {
         const draft = new Draft(state, this.#parts);
         if (state.flights.length > 0) draft.left = spend(draft.left, "overlaps");
         draft.left = spend(draft.left, "sweeps");
-        await this.run(draft, this.sweep(draft), false, found);
+        await this.run(draft, sweepOf(draft), false, found);
       }
     }
   }
@@ -215,7 +216,7 @@ export class Steps {
     const draft = new Draft(state, this.#parts);
     if (state.flights.length > 0) draft.left = spend(draft.left, "overlaps");
     if (environment !== undefined) draft.idle = without(draft.idle, environment);
-    const flight = this.batch(draft, entries, environment, this.#parts.settings);
+    const flight = batchOf(draft, entries, environment);
     if (copies.length > 0) {
       draft.left = spend(draft.left, "duplicates");
       for (const copy of copies) draft.queue = added(draft.queue, copy);
@@ -237,60 +238,5 @@ export class Steps {
 
   #ways(left: Faults): readonly Way[] {
     return left.lostAnswers > 0 ? ["fine", "lost", "never"] : ["fine"];
-  }
-
-  batch(draft: Draft, entries: readonly number[], memory: number | undefined, settings: Settings): Flight {
-    for (const entry of entries) draft.queue = without(draft.queue, entry);
-    const messages = entries.map((entry) => this.#parts.wire.delivered(entry >> 1, (entry & 1) === 1));
-    draft.say(() => {
-      const where = memory === undefined ? "a cold environment" : "the warm environment";
-      return `${this.#nameOf("batch", messages)} begins, in ${where}`;
-    });
-    return this.#parts.invocations.begin({
-      work: "batch",
-      messages,
-      memory: memory ?? this.#parts.invocations.nothing,
-      nonce: this.#nonce(draft, entries[0]! >> 1),
-      settings,
-    });
-  }
-
-  sweep(draft: Draft): Flight {
-    draft.say(() => "the sweeper begins");
-    const { nothing } = this.#parts.invocations;
-    const nonce = this.#nonce(draft, 0);
-    return this.#parts.invocations.begin({
-      work: "sweep",
-      messages: [],
-      memory: nothing,
-      nonce,
-      settings: this.#parts.late,
-    });
-  }
-
-  /** A name for an invocation that nothing which is still there was named by; made of its message, so that order does not count. */
-  #nonce(draft: Draft, content: number): string {
-    const taken = new Set(this.#parts.stores.nonces(draft.store));
-    for (const memory of draft.idle)
-      for (const one of this.#parts.invocations.noncesOfMemory(memory)) taken.add(one);
-    for (const value of draft.flights)
-      for (const one of this.#parts.invocations.get(value >> 1).nonces) taken.add(one);
-    for (let count = 0; ; count++) {
-      const nonce = `i${content}x${count}`;
-      if (!taken.has(nonce)) return nonce;
-    }
-  }
-
-  #name({ start }: Flight): string {
-    return this.#nameOf(start.work, start.messages);
-  }
-
-  #nameOf(work: "batch" | "sweep", messages: readonly { messageId: string; receiveCount: number }[]): string {
-    if (work === "sweep") return "the sweeper";
-    const words = messages.map(
-      (one) =>
-        this.#parts.wire.words(Number(one.messageId.slice(1))) + (one.receiveCount > 1 ? ", again" : ""),
-    );
-    return `[${words.join("; ")}]`;
   }
 }

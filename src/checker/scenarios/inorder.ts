@@ -92,6 +92,17 @@ export const IN_ORDER: readonly Scenario[] = [
     least: 40_000,
   },
   {
+    name: "drop-database-crash",
+    about: "the same, and an invocation dies",
+    cast: [T, W, C],
+    tables: [T10, T20],
+    events: [TRUNCATE, DROP_DB],
+    environments: COLD,
+    faults: some({ crashes: 1, overlaps: 0 }),
+    quick: "skip",
+    least: 0,
+  },
+  {
     name: "route-blocking",
     about: "a DDL that blocks brings a route, and the table trigger may be the second to report it",
     cast: [T, { ...W, node: "n2" }],
@@ -101,7 +112,7 @@ export const IN_ORDER: readonly Scenario[] = [
     environments: COLD,
     faults: some({ crashes: 1, duplicates: 1, overlaps: 1 }),
     quick: { duplicates: 0 },
-    least: 1_000,
+    least: 2_000,
   },
   {
     name: "routes",
@@ -113,6 +124,6 @@ export const IN_ORDER: readonly Scenario[] = [
     environments: COLD,
     faults: some({ crashes: 1, overlaps: 1 }),
     quick: { crashes: 0 },
-    least: 1_000,
+    least: 3_500,
   },
 ];

@@ -18,9 +18,9 @@ export const LAYOUTS: readonly Scenario[] = [
     events: [ALTER],
     sendsAtOnce: 0,
     environments: WARM,
-    faults: some({ crashes: 1, duplicates: 1, overlaps: 1 }),
-    quick: { duplicates: 0, crashes: 0 },
-    least: 1_000,
+    faults: some({ crashes: 1, overlaps: 1 }),
+    quick: { crashes: 0 },
+    least: 5_000,
   },
   {
     name: "slices-syncpoint",
@@ -36,7 +36,7 @@ export const LAYOUTS: readonly Scenario[] = [
     environments: COLD,
     faults: some({ crashes: 1, overlaps: 1 }),
     quick: { crashes: 0 },
-    least: 1_000,
+    least: 600,
   },
   {
     name: "redo",
@@ -54,6 +54,6 @@ export const LAYOUTS: readonly Scenario[] = [
     environments: COLD,
     faults: some({ crashes: 1, overlaps: 1 }),
     quick: { crashes: 0 },
-    least: 1_000,
+    least: 2_000,
   },
 ];

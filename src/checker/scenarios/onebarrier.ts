@@ -26,6 +26,17 @@ export const ONE_BARRIER: readonly Scenario[] = [
     least: 20_000,
   },
   {
+    name: "alter-three",
+    about: "the same, three invocations at a time",
+    cast: [T, A, B],
+    tables: [T10],
+    events: [ALTER],
+    environments: ["cold", "cold", "cold"],
+    faults: some({ duplicates: 1, overlaps: 2 }),
+    quick: {},
+    least: 3_000,
+  },
+  {
     name: "alter-lost",
     about: "the same, the answer of an operation is lost",
     cast: [T, A, B],
