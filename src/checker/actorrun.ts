@@ -94,7 +94,9 @@ export class ActorRun {
   #done(key: EventKey, action: ActionKind): void {
     const { world } = this.#wire;
     const { id, life } = this.#actor;
-    const done = action === "write" ? DoneAction.WRITE_DONE : DoneAction.PASS_DONE;
+    // An old node does not say what it did (protocol.md, section 1).
+    const told = action === "write" ? DoneAction.WRITE_DONE : DoneAction.PASS_DONE;
+    const done = this.#wire.isOld(this.#actor.node) ? DoneAction.UNSPECIFIED : told;
     const message = world.report(this.#node, [{ id, life }], doneState(key, done), this.#mode);
     const what = `DONE of ${action === "write" ? "Write" : "Pass"}`;
     this.sent.push(this.#wire.message(message, `${what} ${keyWords(key)} of ${this.#name}`));

@@ -64,7 +64,9 @@ export class Draft {
 
   /** A dispatcher of the beginning. */
   appears(member: CastMember): void {
-    this.born(this.parts.wire.idOf(member.name), member, member.node, 1n, member.checkpoint ?? 1n);
+    const { wire } = this.parts;
+    const life = wire.isOld(member.node) ? wire.oldLife : 1n;
+    this.born(wire.idOf(member.name), member, member.node, life, member.checkpoint ?? 1n);
   }
 
   /** The first events come to everybody. */

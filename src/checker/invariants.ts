@@ -10,7 +10,7 @@ import { eventName, type Ghosts, named } from "./ghost.ts";
 import { grantFaults } from "./grantfaults.ts";
 import { influenced, type Seen, seenIn } from "./seen.ts";
 import type { StoreIds, StoreParts } from "./storeparts.ts";
-import { type Instruction, isAnswer, keyWords, type Wire } from "./wire.ts";
+import { type Instruction, keyWords, type Wire } from "./wire.ts";
 
 export interface Judged {
   readonly ghost: number;
@@ -58,12 +58,12 @@ export class Invariants {
 
   /** Judges what is sent to a dispatcher. */
   told(one: Instruction, ghost: number): string[] {
-    if (!isAnswer(one) || one.kind === "ack" || one.kind === "ignored") return [];
+    if (one.kind !== "write" && one.kind !== "pass" && one.kind !== "wide") return [];
     const past = this.#ghosts.get(ghost);
     const key = eventName(keyText(one.key), one.mode === 1n);
     if (one.kind === "write" && !past.granted.includes(inEpoch(named(key, one.id, one.life), one.epoch)))
       return [`I1: ${this.#wire.instructionWords(one)} is sent without a grant`];
-    if (one.kind === "pass" && !past.wrote.some((who) => who.startsWith(`${key} `)))
+    if (one.kind !== "write" && !past.wrote.some((who) => who.startsWith(`${key} `)))
       return [`I3: ${this.#wire.instructionWords(one)} is sent before anybody has written the event`];
     return [];
   }

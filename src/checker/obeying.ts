@@ -11,6 +11,9 @@ export function obeys(draft: Draft, instruction: number): void {
     case "create":
       creates(draft, one);
       break;
+    case "wide":
+      passesWide(draft, one);
+      break;
     case "follow":
       follows(draft, one);
       break;
@@ -24,6 +27,19 @@ export function obeys(draft: Draft, instruction: number): void {
       if (!actors.never(draft.actors[place]!, one))
         draft.did(place, actors.obey(draft.actors[place]!, instruction));
     }
+  }
+}
+
+/** An old node looks by itself who of its dispatchers is meant. */
+function passesWide(draft: Draft, { node, key, schema, epoch, mode }: Instruction & { kind: "wide" }): void {
+  const { actors, places, wire } = draft.parts;
+  for (const id of draft.on(node)) {
+    const place = places.get(id)!;
+    const { member, life } = draft.actorAt(place);
+    if (schema !== undefined && (member.schema ?? 1n) !== schema) continue;
+    const pass = wire.instructions.id({ kind: "pass", key, id, life, epoch, mode });
+    if (!actors.never(draft.actors[place]!, wire.instructions.value(pass)))
+      draft.did(place, actors.obey(draft.actors[place]!, pass));
   }
 }
 

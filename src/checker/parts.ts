@@ -35,7 +35,7 @@ export interface Parts {
 }
 
 export function partsOf(scenario: Scenario, faults: Faults): Parts {
-  const wire = new Wire();
+  const wire = new Wire(scenario.oldNodes);
   const actors = new Actors(scenario, wire);
   const ghosts = new Ghosts();
   const stores = new StoreParts();

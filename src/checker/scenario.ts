@@ -82,6 +82,8 @@ export interface Scenario {
   readonly changes?: readonly Change[];
   /** Environments in which invocations run, at most so many at a time. A warm one remembers. */
   readonly environments: readonly ("warm" | "cold")[];
+  /** Nodes that send neither `start` nor lives, as TiCDC's do; nothing changes on them. */
+  readonly oldNodes?: readonly string[];
   /** Messages of one batch, at most. Default: 1. */
   readonly batch?: number;
   /** The dispatchers register while everything else is under way. Otherwise they have before the start. */

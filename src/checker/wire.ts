@@ -32,6 +32,16 @@ export type Instruction =
       readonly epoch: bigint;
     }
   | { readonly kind: "remove"; readonly node: string; readonly id: string; readonly epoch: bigint }
+  /** A Pass to an old node, for whoever of its dispatchers the event touches (protocol.md M12). */
+  | {
+      readonly kind: "wide";
+      readonly key: EventKey;
+      readonly node: string;
+      /** undefined: All. */
+      readonly schema: bigint | undefined;
+      readonly epoch: bigint;
+      readonly mode: bigint;
+    }
   /** No message: the node gets to know that the changefeed is opened again, by whatever way (protocol.md R1). */
   | { readonly kind: "follow"; readonly node: string; readonly epoch: bigint };
 
@@ -41,6 +51,8 @@ export type AnswerTo = Extract<Instruction, { readonly life: bigint }>;
 export function isAnswer(one: Instruction): one is AnswerTo {
   return "life" in one;
 }
+
+const WORDS = { [Action.Write]: "write", [Action.Pass]: "pass" } as const;
 
 /** A key as people read it: `100`, or `100 (syncpoint)`. */
 export function keyWords(key: EventKey | string): string {
@@ -61,6 +73,18 @@ export class Wire {
   readonly #again = new Map<number, StatusMessage>();
   /** Builds bodies. */
   readonly world = new World();
+  /** When all messages were sent: the life of a dispatcher of an old node (protocol.md R6). */
+  readonly oldLife = BigInt(this.world.now);
+  readonly #old: ReadonlySet<string>;
+
+  /** @param old nodes that send neither `start` nor lives */
+  constructor(old: readonly string[] = []) {
+    this.#old = new Set(old);
+  }
+
+  isOld(node: string): boolean {
+    return this.#old.has(node);
+  }
 
   /** The dispatcher id of a name. */
   idOf(name: string): string {
@@ -82,7 +106,7 @@ export class Wire {
   }
 
   node(id: string, start: number): TestNode {
-    return { id, start, queue: `${PREFIX}${id}` };
+    return { id, queue: `${PREFIX}${id}`, ...(!this.isOld(id) && { start }) };
   }
 
   /** The queue of a dispatcher that has one of its own. */
@@ -129,7 +153,7 @@ export class Wire {
 
   /** What a message to an action queue says, one instruction for each dispatcher. */
   parse(message: ActionMessage): readonly number[] {
-    const name = `${message.type} ${message.body}`;
+    const name = `${message.type} ${message.queue} ${message.body}`;
     let parsed = this.#parsed.get(name);
     if (parsed === undefined) {
       parsed = this.#parse(message).map((one) => this.instructions.id(one));
@@ -144,27 +168,28 @@ export class Wire {
     if (message.type === "ScheduleDispatcherRequest") {
       return [this.#parseRequest(message)];
     }
+    const node = message.queue.replace(PREFIX, "");
     const response = decode("HeartBeatResponse", message.encoding, message.body);
-    return response.dispatcherStatuses.flatMap((status) => {
-      const about = status.ack ?? status.ignoredBlockStatus ?? status.action!;
-      const kind = status.ack
-        ? "ack"
-        : status.ignoredBlockStatus
-          ? "ignored"
-          : status.action!.action === Action.Write
-            ? "write"
-            : "pass";
-      const influenced = status.influencedDispatchers!;
-      if (influenced.InfluenceType !== InfluenceType.Normal || status.lives.length === 0)
-        throw new Error("a new node was answered like an old one");
-      const key = { commitTs: about.CommitTs, isSyncPoint: about.IsSyncPoint };
-      return influenced.DispatcherIDs.map((id, index) => ({
-        kind: kind as "ack" | "ignored" | "write" | "pass",
-        key,
-        id: dispatcherKey(id),
-        life: status.lives[index]!,
+    return response.dispatcherStatuses.flatMap((status): Instruction[] => {
+      const { ack, ignoredBlockStatus, action, lives, influencedDispatchers: influenced } = status;
+      const about = ack ?? ignoredBlockStatus ?? action!;
+      const kind = ack ? "ack" : ignoredBlockStatus ? "ignored" : WORDS[action!.action]!;
+      const common = {
+        key: { commitTs: about.CommitTs, isSyncPoint: about.IsSyncPoint },
         epoch: response.maintainerEpoch,
         mode: response.mode,
+      };
+      const { InfluenceType: type, DispatcherIDs: ids, SchemaID: schemaId } = influenced!;
+      if (!this.isOld(node) && (type !== InfluenceType.Normal || lives.length === 0))
+        throw new Error("a new node was answered like an old one");
+      if (this.isOld(node) && lives.length > 0) throw new Error("an old node was told lives");
+      if (type !== InfluenceType.Normal)
+        return [{ kind: "wide", node, schema: type === InfluenceType.DB ? schemaId : undefined, ...common }];
+      return ids.map((id, index) => ({
+        kind,
+        id: dispatcherKey(id),
+        life: lives[index] ?? this.oldLife,
+        ...common,
       }));
     });
   }
@@ -201,6 +226,8 @@ export class Wire {
       }
       case "remove":
         return `node ${one.node}: remove ${this.nameOf(one.id)}`;
+      case "wide":
+        return `Pass ${keyWords(one.key)} to whom it touches on ${one.node}`;
       case "follow":
         return `node ${one.node}: follow into epoch ${one.epoch}`;
       default: {

@@ -410,7 +410,7 @@ const DISPATCHER: readonly Mutant[] = [
   },
 ];
 
-/** What only worlds with lost dispatchers, a higher epoch, slices, redo or routes can notice. */
+/** What only worlds with lost dispatchers, a higher epoch, old nodes, slices, redo or routes can notice. */
 const RECOVERY: readonly Mutant[] = [
   {
     id: "lost-starts-behind",
@@ -453,6 +453,13 @@ const RECOVERY: readonly Mutant[] = [
     file: "src/barrier/coverage.ts",
     from: 'if (witness && roster.opened) return { verdict: "past", witness };',
     to: "",
+  },
+  {
+    id: "old-writer-unheard",
+    rule: "an old node's writer does not say that it wrote: its DONE means it (design.md, section 1)",
+    file: "src/barrier/step.ts",
+    from: 'if (done !== "pass") return true;',
+    to: 'if (done === "write") return true;',
   },
   {
     id: "slices-go-round",

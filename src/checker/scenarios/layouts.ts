@@ -1,10 +1,10 @@
 import type { Scenario } from "../scenario.ts";
-import { A, ALTER, B, COLD, SYNC100, some, T, T10, WARM } from "./cast.ts";
+import { A, ALTER, B, C, COLD, SYNC100, some, T, T10, T20, WARM } from "./cast.ts";
 
 const own = { ownQueue: true } as const;
 const redo = { redo: true } as const;
 
-/** Queues of single dispatchers, and redo mode beside the default one. */
+/** Queues of single dispatchers, redo mode beside the default one, and nodes of before. */
 export const LAYOUTS: readonly Scenario[] = [
   {
     name: "slices",
@@ -55,5 +55,29 @@ export const LAYOUTS: readonly Scenario[] = [
     faults: some({ crashes: 1, overlaps: 1 }),
     quick: { crashes: 0 },
     least: 2_000,
+  },
+  {
+    name: "old-node",
+    about: "a node that sends neither start nor lives, and a DDL over a table that it has a part of",
+    cast: [T, A, B],
+    tables: [T10],
+    events: [ALTER],
+    oldNodes: ["n2"],
+    environments: WARM,
+    faults: some({ crashes: 1, overlaps: 1 }),
+    quick: { crashes: 0 },
+    least: 400,
+  },
+  {
+    name: "old-syncpoint",
+    about: "the same with a syncpoint, whose Pass an old node gets once for all of its dispatchers",
+    cast: [T, A, B, C],
+    tables: [T10, T20],
+    events: [SYNC100],
+    oldNodes: ["n2"],
+    environments: COLD,
+    faults: some({ crashes: 1, overlaps: 1 }),
+    quick: { crashes: 0 },
+    least: 400,
   },
 ];

@@ -34,7 +34,7 @@ export const ONE_BARRIER: readonly Scenario[] = [
     environments: ["cold", "cold", "cold"],
     faults: some({ duplicates: 1, overlaps: 2 }),
     quick: {},
-    least: 3_000,
+    least: 8_000,
   },
   {
     name: "alter-lost",
