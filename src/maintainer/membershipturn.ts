@@ -42,8 +42,11 @@ export function* handleMembership(
 
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const turn = yield* attemptChange(session, inputs);
-    if (turn === "retry") {
+    if (turn === "again") continue;
+    if (turn === "lost") {
       yield* ask("pause", attempt);
+      // The root that came back with the lost race is as old as the pause was long: on it the next would be lost as well.
+      yield* session.refresh();
       continue;
     }
     const { answered, changed, touched } = turn;
@@ -65,7 +68,7 @@ export function* handleMembership(
 function* attemptChange(
   session: Session,
   inputs: readonly SpaceInput[],
-): Program<"retry" | { answered: Answered[]; changed: boolean; touched: number[] }> {
+): Program<"again" | "lost" | { answered: Answered[]; changed: boolean; touched: number[] }> {
   const root = session.root;
   const present = root?.epoch ?? 0n;
   const highest = inputs.reduce(
@@ -95,7 +98,7 @@ function* attemptChange(
   // What was judged on a root from memory is judged again on the root as it is before anything is written.
   if (!session.fresh) {
     yield* session.refresh();
-    return "retry";
+    return "again";
   }
   if (root === undefined) yield* ask("registerSpace", session.space);
   return yield* commitDraft(session, draft, answered, touched, starts ? highest : undefined, root);
@@ -108,7 +111,7 @@ function* commitDraft(
   touched: Set<number>,
   startEpoch: bigint | undefined,
   root: Root | undefined,
-): Program<"retry" | { answered: Answered[]; changed: boolean; touched: number[] }> {
+): Program<"lost" | { answered: Answered[]; changed: boolean; touched: number[] }> {
   const { changes, replaced, touched: written } = yield* putDraft(session, draft);
   const result = yield* ask(
     "commitRoot",
@@ -124,7 +127,7 @@ function* commitDraft(
   // Only a change of epoch by somebody else is a reason to start over; one's own is not.
   if (startEpoch !== undefined) session.forgetRoot();
   session.adopt(result.root);
-  if (!result.committed) return "retry";
+  if (!result.committed) return "lost";
   session.observer.note({ what: "roster-changed", space: session.space.text, count: written.size });
   for (const id of written) touched.add(id);
   return { answered, changed: true, touched: [...touched] };
