@@ -77,6 +77,12 @@ describe("the start of a changefeed", () => {
     expect([large.messages, large.requests]).toEqual([23, 133]);
   });
 
+  it("gives no message back, though ten environments race for the roster", async () => {
+    const { retries, cameAgain } = await countStart(shape(10_000), SPREAD);
+    expect(cameAgain).toBe(0);
+    expect(retries).toBeGreaterThan(0);
+  });
+
   it("and a move of one dispatcher takes seven", async () => {
     for (const dispatchers of [100, 1_000, 10_000])
       expect((await countMove(shape(dispatchers))).requests).toBe(7);

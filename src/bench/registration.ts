@@ -13,6 +13,13 @@ const TABLES_PER_PART = 4_000;
 export interface StartRow {
   readonly shape: Shape;
   readonly messages: number;
+  readonly source: Source;
+  /** How often an invocation lost a race for the roster and tried again. */
+  readonly retries: number;
+  /** Messages that an invocation gave back, to come again after the visibility timeout. */
+  readonly cameAgain: number;
+  /** By the clock of the simulation: until all are registered. */
+  readonly ms: number;
   readonly requests: number;
   readonly usage: Usage;
 }
@@ -42,6 +49,10 @@ export async function countStart(
   return {
     shape: of,
     messages: messages.length,
+    source,
+    retries: simulation.retries,
+    cameAgain: simulation.cameAgain,
+    ms: simulation.clock.now,
     requests: total(simulation.usage.dynamodb),
     usage: simulation.usage,
   };

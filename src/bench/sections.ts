@@ -329,8 +329,8 @@ const start: Section = async (sizes) => {
 const registration: Section = async (sizes) => {
   const starts = [];
   for (const dispatchers of sizes)
-    for (const source of [ONE_BY_ONE, TENS])
-      starts.push({ source, ...(await countStart(shape(dispatchers), source)) });
+    for (const source of [ONE_BY_ONE, TENS, SPREAD])
+      starts.push(await countStart(shape(dispatchers), source));
   const moves = [];
   for (const dispatchers of sizes) moves.push(await countMove(shape(dispatchers)));
   return {
@@ -341,20 +341,26 @@ const registration: Section = async (sizes) => {
         head: [
           "dispatchers",
           "messages",
-          "in an invocation",
+          "messages in environments",
           "DynamoDB requests",
           "for a message",
           "write units",
           "read units",
+          "lost races",
+          "messages that came again",
+          "seconds",
         ],
         rows: starts.map((row) => [
           whole(row.shape.dispatchers),
           whole(row.messages),
-          whole(row.source.batch),
+          `${row.source.batch} in ${row.source.environments}`,
           whole(row.requests),
           exact(row.requests / row.messages, 1),
           whole(row.usage.writeUnits),
           whole(row.usage.readUnits),
+          whole(row.retries),
+          whole(row.cameAgain),
+          exact(row.ms / 1_000, 1),
         ]),
       },
       {

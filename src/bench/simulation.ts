@@ -8,11 +8,13 @@ import type { StatusMessage } from "../maintainer/intake.ts";
 import type { Port } from "../maintainer/port.ts";
 import { run } from "../maintainer/program.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
+import { pauseLimit } from "../messaging/actions.ts";
 import { attribute, sizeOf } from "../messaging/limits.ts";
 import { createPort } from "../messaging/port.ts";
 import { decode } from "../protocol/codec.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import { Action } from "../protocol/messages.ts";
+import { Dice } from "../simulation/dice.ts";
 import type { DynamoStore } from "../storage/dynamodb/store.ts";
 import { attributesOf, FIRST_TS, Fleet, type FleetNode, PREFIX, requestId, type Shape } from "./fleet.ts";
 import { Clock } from "./standin/clock.ts";
@@ -44,6 +46,8 @@ export const ROUND_TRIPS: Latency = { dynamodb: 1, sqs: 1 };
 const FOLD_MS = 10;
 /** Milliseconds for which an invocation is billed beside its requests. */
 const OWN_MS = 2;
+/** Milliseconds after which a message that an invocation gave back comes again: the visibility timeout. */
+const AGAIN_MS = 120_000;
 const STATUS_QUEUE = "weir-status";
 export const T0 = 1_700_000_100_000;
 
@@ -120,6 +124,9 @@ export class Simulation {
   #invocations = 1;
   #messages = 0;
   #barriers = 0;
+  readonly #dice = new Dice(1, "pauses");
+  /** Messages that an invocation gave back, until now. */
+  cameAgain = 0;
   #key: EventKey = { commitTs: FIRST_TS, isSyncPoint: false };
   #seen: Seen = { ...NOTHING_SEEN };
 
@@ -159,7 +166,7 @@ export class Simulation {
       },
       pause: (attempt) => {
         this.#seen.retries++;
-        return this.clock.after(5 * attempt);
+        return this.clock.after(Math.ceil(this.#dice.next() * pauseLimit(attempt)));
       },
       commitRoot: async (space, conditions, changes) => {
         const result = await port.commitRoot(space, conditions, changes);
@@ -173,6 +180,11 @@ export class Simulation {
         this.#fleetOf.set(node, fleet);
         for (const member of node.members) this.#nodeOfQueue.set(member.queue, node);
       }
+  }
+
+  /** How often an invocation lost a race since the last barrier began. */
+  get retries(): number {
+    return this.#seen.retries;
   }
 
   /** Milliseconds since 1970. */
@@ -200,7 +212,9 @@ export class Simulation {
       const [body] = fleet.reports([fleet.trigger], fleet.done(this.#key, "pass"));
       return this.message(fleet.nodes[0]!, "BlockStatusRequest", body!);
     });
-    await Promise.all(this.#free.map((memory) => this.invoke(memory, messages)));
+    const failed = await Promise.all(this.#free.map((memory) => this.invoke(memory, messages)));
+    if (failed.some(({ size }) => size > 0))
+      throw new Error("a DONE that is late would have to be delivered again");
   }
 
   /** One barrier from the first WAITING until nothing is left to do. */
@@ -220,7 +234,10 @@ export class Simulation {
     });
     for (const { node, body } of this.#source.order === "mixed" ? mixed(reports) : reports)
       this.report(node, body);
+    const given = this.cameAgain;
     await this.clock.idle();
+    // Nothing in a barrier is a reason for it.
+    if (this.cameAgain > given) throw new Error("a message would have to be delivered again");
     const usage = since(before, this.usage);
     for (const { space } of this.fleets)
       if ((await this.port.store.readRoot(space))!.steps.size > 0) throw new Error("a barrier did not close");
@@ -297,16 +314,26 @@ export class Simulation {
         "ReceiveMessage",
         batch.reduce((sum, message) => sum + bytesOf(message), 0),
       );
-      void this.invoke(memory, batch).then(() => {
+      void this.invoke(memory, batch).then((failed) => {
         this.queues.bill("DeleteMessageBatch", 0);
+        this.#again(batch.filter(({ messageId }) => failed.has(messageId)));
         this.#free.push(memory);
         this.#feed();
       });
     }
   }
 
-  /** One invocation. Throws if a message would have to be delivered again: nothing here is a reason for it. */
-  async invoke(memory: Memory, batch: readonly StatusMessage[]): Promise<void> {
+  /** What was given back comes again after the visibility timeout. */
+  #again(messages: readonly StatusMessage[]): void {
+    if (messages.length === 0) return;
+    this.cameAgain += messages.length;
+    void this.clock.after(AGAIN_MS).then(() => {
+      for (const message of messages) this.#queue({ ...message, receiveCount: message.receiveCount + 1 });
+    });
+  }
+
+  /** One invocation. @returns the messages that have to be delivered again, by id */
+  async invoke(memory: Memory, batch: readonly StatusMessage[]): Promise<Set<string>> {
     const startedAt = this.clock.now;
     if (batch.some(({ body }) => body.includes('"WAITING"'))) this.#seen.lastWaitingAt = startedAt;
     if (batch.some(({ body }) => body.includes('"DONE"'))) this.#seen.lastDoneAt = startedAt;
@@ -314,11 +341,11 @@ export class Simulation {
     const nonce = requestId(this.#invocations++);
     const invocation = { now: this.now, nonce, settings: this.settings, memory };
     const { failed, observer } = await run(handleBatch(batch, invocation), this.port);
-    if (failed.length > 0) throw new Error(failed[0]!.reason);
     this.usage.invocations++;
     // A line for each observation, and one with the metrics of all.
     this.usage.logLines += observer.seen.length + (observer.seen.length > 0 ? 1 : 0);
     this.usage.invocationMs += this.clock.now - startedAt + OWN_MS;
+    return new Set(failed.map(({ messageId }) => messageId));
   }
 
   /** Something came to an action queue: its node looks at it soon, with what else comes until then. */

@@ -196,8 +196,12 @@ export class Sender {
 
 /** Waits for a random time, longer with every attempt: who lost a race does not meet the same others again. */
 export async function pause(attempt: number): Promise<void> {
-  const upTo = Math.min(1_000, 5 * 2 ** attempt);
-  await new Promise((resolve) => setTimeout(resolve, Math.random() * upTo));
+  await new Promise((resolve) => setTimeout(resolve, Math.random() * pauseLimit(attempt)));
+}
+
+/** How long `pause` may take, in ms. */
+export function pauseLimit(attempt: number): number {
+  return Math.min(1_000, 5 * 2 ** attempt);
 }
 
 /** What becomes of a message in a queue. */
