@@ -1,7 +1,9 @@
 /** What a barrier costs: exact counts, and that they stay below what was promised (docs/performance.md). */
+import type { UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { describe, expect, it } from "vitest";
-import { countBarrier, ONE_BY_ONE, roundTrips, SPREAD, shape, sourceFor, TENS } from "./counts.ts";
+import { countBarrier, MIXED, ONE_BY_ONE, roundTrips, SPREAD, shape, sourceFor, TENS } from "./counts.ts";
 import { Fleet } from "./fleet.ts";
+import { countGroups } from "./grouping.ts";
 import { countMove, countStart } from "./registration.ts";
 import { simpleBarrier } from "./simple.ts";
 import { Simulation } from "./simulation.ts";
@@ -47,6 +49,27 @@ describe("a barrier with one message of each dispatcher", () => {
     expect(row.actions).toBe(10_002);
     expect(row.actionMessages).toBe(10_002);
   });
+
+  it.each([
+    [TENS, 818, 958],
+    [MIXED, 3_018, 3_525],
+  ])(
+    "ten in an invocation, writes the tallies that the calculation of shared ones begins with: %o",
+    async (source, writes, units) => {
+      const simulation = await Simulation.running(shape(4_000, { reports: "single" }), source);
+      const run = { writes: 0, units: 0 };
+      simulation.onRequest = ({ command, writeUnits }) => {
+        if (!isTally(command)) return;
+        run.writes++;
+        run.units += writeUnits;
+      };
+      await simulation.barrier();
+      expect(run).toEqual({ writes, units });
+      const row = countGroups(simulation.fleets[0]!, 1, "numbers", source === MIXED);
+      expect(Math.abs(row.writes / writes - 1)).toBeLessThan(0.01);
+      expect(Math.abs(row.units / units - 1)).toBeLessThan(0.01);
+    },
+  );
 });
 
 describe("the critical path", () => {
@@ -127,3 +150,9 @@ describe("the simple design", () => {
     expect([large.requests, large.units]).toEqual([2_005, 44_248]);
   });
 });
+
+/** Whether a command writes a tally: its partition is a barrier's and a count's. */
+function isTally(command: object): boolean {
+  const { Key } = (command as UpdateItemCommand).input;
+  return /#(waiting|passed)$/.test(Key?.["pk"]?.S ?? "");
+}

@@ -69,3 +69,8 @@ export async function roundTrips(of: Shape, source: Source): Promise<{ write: nu
   const { waitingToWrite, doneToClosed } = await simulation.barrier();
   return { write: waitingToWrite, close: doneToClosed };
 }
+
+/** How messages met invocations: "10 in 10" is up to ten in an invocation, in ten environments at the same time. */
+export function sourceName({ source }: Pick<CountRow, "source">): string {
+  return `${source.batch} in ${source.environments}${source.order === "mixed" ? ", mixed" : ""}`;
+}

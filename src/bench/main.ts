@@ -4,18 +4,26 @@ import { availableParallelism, cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { type Line, picture } from "./picture.ts";
-import { SECTIONS, type SectionName, type SectionResult } from "./sections.ts";
+import type { SectionResult } from "./section.ts";
+import { SECTIONS, type SectionName } from "./sections.ts";
 import { asMarkdown, asText } from "./tables.ts";
 
 const DOCS = fileURLToPath(new URL("../../docs/", import.meta.url));
 const SIZES = [100, 1_000, 10_000, 100_000];
 const NAMES = Object.keys(SECTIONS) as SectionName[];
+/** A quarter of an hour at the largest size: run where it is named. */
+const USUAL = NAMES.filter((name) => name !== "single");
 
 const { json, write, only, dispatchers } = new Command("bench")
   .description("Counts what a barrier costs, and measures how long the maintainer works for it.")
   .option("--json", "as JSON")
   .option("--write", "write docs/performance.md and docs/performance.svg")
-  .option("--only <names>", `some parts, separated by commas: ${NAMES.join(", ")}`, names, NAMES)
+  .option(
+    "--only <names>",
+    `some parts, separated by commas: ${NAMES.join(", ")}; single takes minutes and is run if named`,
+    names,
+    USUAL,
+  )
   .option("--dispatchers <numbers>", "numbers of dispatchers, separated by commas", numbers, SIZES)
   .parse()
   .opts<{ json?: boolean; write?: boolean; only: SectionName[]; dispatchers: number[] }>();

@@ -10,29 +10,19 @@ import {
   SPREAD,
   shape,
   sourceFor,
+  sourceName,
   TENS,
 } from "./counts.ts";
 import { cpuOf, straggler } from "./cpu.ts";
 import { Fleet } from "./fleet.ts";
-import type { Line } from "./picture.ts";
 import { countMove, countStart } from "./registration.ts";
+import type { Section } from "./section.ts";
 import { simpleBarrier } from "./simple.ts";
 import { Simulation } from "./simulation.ts";
+import { groups, single } from "./singles.ts";
 import { total } from "./standin/meter.ts";
-import { exact, megabytes, type ResultTable, usd, whole } from "./tables.ts";
+import { exact, megabytes, usd, whole } from "./tables.ts";
 import { countWave } from "./wave.ts";
-
-export interface SectionResult {
-  readonly data: unknown;
-  readonly tables: readonly ResultTable[];
-  readonly lines?: readonly Line[];
-}
-
-/** @param sizes numbers of dispatchers */
-type Section = (sizes: readonly number[]) => Promise<SectionResult>;
-
-const sourceName = (row: CountRow) =>
-  `${row.source.batch} in ${row.source.environments}${row.source.order === "mixed" ? ", mixed" : ""}`;
 
 function countCells(row: CountRow): string[] {
   const { usage } = row;
@@ -455,6 +445,8 @@ const changefeeds: Section = async () => {
 export const SECTIONS = {
   counts,
   sources,
+  single,
+  groups,
   path,
   contention,
   simple,

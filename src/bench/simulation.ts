@@ -422,7 +422,7 @@ function* tens<T>(all: readonly T[]): Iterable<T[]> {
 }
 
 /** The same members in an order that looks like chance and is the same in every run. */
-function mixed<T>(all: readonly T[]): T[] {
+export function mixed<T>(all: readonly T[]): T[] {
   const copy = [...all];
   let state = 1;
   for (let left = copy.length - 1; left > 0; left--) {
