@@ -22,6 +22,7 @@ import {
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import { NAMESPACE } from "../src/maintainer/metrics.ts";
+import { INSTEAD } from "./instead.ts";
 import { consumerStatement, functionStatements } from "./permissions.ts";
 import { actionQueuePrefix, type CheckedProps } from "./props.ts";
 import { type Queues, TIMEOUT } from "./storage.ts";
@@ -157,9 +158,9 @@ function codeOf(id: string): NodejsFunctionProps {
       bundleAwsSDK: true,
       forceDockerBundling: false,
       logLevel: LogLevel.ERROR,
-      // Parts of the SDK's dependencies are CommonJS and call require.
-      banner:
-        "import{createRequire as weirRequire}from'node:module';const require=weirRequire(import.meta.url);",
+      esbuildArgs: Object.fromEntries(
+        Object.entries(INSTEAD).map(([module, file]) => [`--alias:${module}`, file]),
+      ),
     },
   };
 }

@@ -23,9 +23,10 @@ describe.each(["Maintainer", "Sweeper"])("the package of the %s", (name) => {
   it("is one minified ES module with its map, and small", () => {
     expect(readdirSync(folder()).sort()).toEqual(["index.mjs", "index.mjs.map"]);
     const code = readFileSync(join(folder(), "index.mjs"), "utf8");
-    expect(code).toMatch(/export\{\w+ as handler\};/);
+    expect(code).toMatch(/export\{[\w$]+ as handler\};/);
     expect(code.split("\n").length).toBeLessThan(200);
-    expect(statSync(join(folder(), "index.mjs")).size).toBeLessThan(700_000);
+    // Issue 6 asks for 600 KB. What is there is 467, and a library that comes in by mistake is to be seen.
+    expect(statSync(join(folder(), "index.mjs")).size).toBeLessThan(500 * 1024);
   });
 
   it("holds the SDK's clients that it uses, and nothing to trace with", () => {
@@ -42,6 +43,18 @@ describe.each(["Maintainer", "Sweeper"])("the package of the %s", (name) => {
     expect([...packages].filter((one) => /xray|cdk|dynalite|fauxqs|sql-parser|commander/.test(one))).toEqual(
       [],
     );
+  });
+
+  it("takes credentials from its environment, and loads nothing that Node's fetch comes with", () => {
+    const { sources } = JSON.parse(readFileSync(join(folder(), "index.mjs.map"), "utf8")) as {
+      sources: string[];
+    };
+    const providers = sources.flatMap((one) => /credential-provider-\w+/.exec(one)?.[0] ?? []);
+    expect([...new Set(providers)]).toEqual(["credential-provider-env"]);
+    const asked = importsOf(readFileSync(join(folder(), "index.mjs"), "utf8"));
+    expect(asked).toContain("node:https");
+    expect(asked).not.toContain("node:http");
+    expect(asked).not.toContain("http");
   });
 
   it("has a map without the sources' text", () => {
@@ -61,3 +74,7 @@ describe.each(["Maintainer", "Sweeper"])("the package of the %s", (name) => {
     expect(existsSync(folder())).toBe(true);
   });
 });
+
+/** What a bundle imports, at its start or later. */
+const importsOf = (code: string) =>
+  [...code.matchAll(/(?:\bfrom|\bimport\(?)"([\w:/]+)"/g)].map(([, module]) => module);

@@ -6,6 +6,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { CreateQueueCommand, SQSClient } from "@aws-sdk/client-sqs";
 import type { SQSEvent } from "aws-lambda";
 import { build } from "esbuild";
+import { INSTEAD } from "../../cdk/instead.ts";
 import { startDynamo, startSqs } from "../local/engines.ts";
 import { resourcesOf, synthesize } from "../local/synth.ts";
 import type { StatusMessage } from "../maintainer/intake.ts";
@@ -23,10 +24,13 @@ const TABLE = "weir";
 export interface StartRow {
   readonly bundleBytes: number;
   /** Milliseconds from the start of the process, the median of several. */
+  readonly plainMs: number;
   readonly emptyMs: number;
   readonly emptyWithReadMs: number;
   readonly firstMessageMs: number;
-  /** The first folded message, relative to an empty handler with the same SDK clients. */
+  /** The first folded message, relative to an empty handler with the same SDK clients, bundled as it comes. */
+  readonly ratioToPlain: number;
+  /** The same, relative to one bundled as the maintainer is (decisions/0022). */
   readonly ratio: number;
   /** The same, relative to one that makes one request with each client. */
   readonly ratioWithRead: number;
@@ -103,9 +107,9 @@ export class Bench {
     return fleet;
   }
 
-  /** Bundles a function beside the maintainer, in the same way. */
-  async bundleOf(source: string): Promise<string> {
-    const outfile = `${this.bundle}.${Buffer.from(source).length}.mjs`;
+  /** Bundles a function beside the maintainer, in the same way or with other modules put instead of its own. */
+  async bundleOf(name: string, source: string, instead = INSTEAD): Promise<string> {
+    const outfile = `${this.bundle}.${name}.mjs`;
     await build({
       stdin: { contents: source, resolveDir: fileURLToPath(new URL(".", import.meta.url)), loader: "ts" },
       outfile,
@@ -116,9 +120,7 @@ export class Bench {
       format: "esm",
       target: "node24",
       mainFields: ["module", "main"],
-      banner: {
-        js: "import{createRequire as weirRequire}from'node:module';const require=weirRequire(import.meta.url);",
-      },
+      alias: { ...instead },
       logLevel: "error",
     });
     return outfile;
@@ -145,37 +147,40 @@ export const handler = async () => {
   return { batchItemFailures: [] };
 };
 `;
-const STARTS = 9;
+const STARTS = 21;
 
 /** Time from the start of a process to its first answer. */
 export async function measureStart(bench: Bench): Promise<StartRow> {
   const fleet = await bench.settle(shape(1_000));
   const bundles = {
-    empty: await bench.bundleOf(EMPTY),
-    read: await bench.bundleOf(EMPTY_WITH_READ),
+    plain: await bench.bundleOf("plain", EMPTY, {}),
+    empty: await bench.bundleOf("empty", EMPTY),
+    read: await bench.bundleOf("read", EMPTY_WITH_READ),
     maintainer: bench.bundle,
   };
-  const times = { empty: [] as number[], read: [] as number[], maintainer: [] as number[] };
+  const names = ["plain", "empty", "read", "maintainer"] as const;
+  const times = names.map(() => [] as number[]);
   for (let run = 0; run < STARTS; run++)
-    for (const name of ["empty", "read", "maintainer"] as const) {
+    for (const [index, name] of names.entries()) {
       // Each start meets a barrier of its own: the first message opens it.
       const [message] = waitingOf(fleet, run);
       const one = new FunctionProcess(bundles[name], bench.environment);
       try {
         await one.invoke(eventOf([message!]));
-        times[name].push(one.age);
+        times[index]!.push(one.age);
       } finally {
         one.stop();
       }
     }
-  const [emptyMs, emptyWithReadMs, firstMessageMs] = [times.empty, times.read, times.maintainer].map(
-    median,
-  ) as [number, number, number];
+  const medians = times.map(median) as [number, number, number, number];
+  const [plainMs, emptyMs, emptyWithReadMs, firstMessageMs] = medians;
   return {
     bundleBytes: bench.bundleBytes,
+    plainMs,
     emptyMs,
     emptyWithReadMs,
     firstMessageMs,
+    ratioToPlain: firstMessageMs / plainMs,
     ratio: firstMessageMs / emptyMs,
     ratioWithRead: firstMessageMs / emptyWithReadMs,
   };
