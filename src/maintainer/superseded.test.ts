@@ -67,6 +67,15 @@ describe("a dispatcher that carries its table alone and wrote the event by itsel
     expect(await world.phase(K)).toBeUndefined();
   });
 
+  it("ends it too if those who were merged are heard of last", async () => {
+    await world.handle(world.waiting(n1, [d(21)], K, split));
+    await world.handle(world.registration(n2, [{ id: d(23), table: 20n, checkpoint: 99n }]));
+    await world.handle(world.none(n2, d(23), K, {}));
+    expect(await world.phase(K)).toBe("passing");
+    await world.handle(world.status(n1, d(21), 1n, 2), world.status(n2, d(22), 1n, 2));
+    expect(await world.phase(K)).toBeUndefined();
+  });
+
   it("ends nothing while it shares the table, or if the event touches others", async () => {
     await world.handle(world.waiting(n1, [d(21)], K, split));
     await world.handle(world.none(n2, d(22), K, {}));

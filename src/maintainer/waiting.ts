@@ -159,14 +159,13 @@ function* wroteAlone(session: Session, key: string, places: readonly Place[]): P
   if (!session.fresh) yield* session.refresh();
   if (session.step(key) === undefined) return [];
   const { influence } = yield* session.event(key);
-  const roster = yield* session.roster();
   return places.filter(
     ({ life }) =>
       influence.type === "Normal" &&
       influence.tableIds.size === 1 &&
       influence.tableIds.has(life.tableId) &&
-      tiles(life.tableId, [life]) &&
-      roster.ofTable(life.tableId).length === 1,
+      // Its predecessors may be in the roster still: their end may be handled later.
+      tiles(life.tableId, [life]),
   );
 }
 
