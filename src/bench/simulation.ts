@@ -3,6 +3,7 @@
  * and the adapters that ship, on stand-ins that count. Nothing in it depends on the machine.
  */
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import { Dice } from "../chance/dice.ts";
 import { handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
 import type { StatusMessage } from "../maintainer/intake.ts";
 import type { Port } from "../maintainer/port.ts";
@@ -14,7 +15,6 @@ import { createPort } from "../messaging/port.ts";
 import { decode } from "../protocol/codec.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import { Action } from "../protocol/messages.ts";
-import { Dice } from "../simulation/dice.ts";
 import type { DynamoStore } from "../storage/dynamodb/store.ts";
 import { attributesOf, FIRST_TS, Fleet, type FleetNode, PREFIX, requestId, type Shape } from "./fleet.ts";
 import { Clock } from "./standin/clock.ts";

@@ -1,4 +1,4 @@
-import { Dice } from "./dice.ts";
+import { Dice } from "../chance/dice.ts";
 import type { FaultKind, SimulationOptions } from "./options.ts";
 
 /** Decides what goes wrong, and counts it. */

@@ -1,7 +1,7 @@
+import { Dice } from "../chance/dice.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import type { StorageDefinition, StorageRow } from "../dispatcher/storagesink.ts";
 import { InfluenceType } from "../protocol/messages.ts";
-import { Dice } from "./dice.ts";
 import type { SimulationOptions } from "./options.ts";
 import {
   type EventKind,

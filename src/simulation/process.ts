@@ -1,5 +1,5 @@
+import type { Dice } from "../chance/dice.ts";
 import type { Clock } from "../dispatcher/ports.ts";
-import type { Dice } from "./dice.ts";
 import type { Faults } from "./faults.ts";
 import type { Timeline } from "./timeline.ts";
 

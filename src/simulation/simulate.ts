@@ -1,8 +1,8 @@
+import { Dice } from "../chance/dice.ts";
 import type { Root, RootChanges, RootConditions, RootResult } from "../maintainer/port.ts";
 import { type Space, spaceOf } from "../maintainer/space.ts";
 import { MemoryStore } from "../storage/memory.ts";
 import { Chaos } from "./chaos.ts";
-import { Dice } from "./dice.ts";
 import { Disk } from "./disk.ts";
 import { Downstream, tablesAtTheEnd } from "./downstream.ts";
 import { Durability } from "./durability.ts";

@@ -1,7 +1,7 @@
+import type { Dice } from "../chance/dice.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import type { OpeningSchema } from "../dispatcher/node.ts";
 import type { StoragePayload, StorageRow } from "../dispatcher/storagesink.ts";
-import type { Dice } from "./dice.ts";
 
 /** Rows have a key from 0 up to this: what decides the span. */
 export const KEYS = 256;
