@@ -20,6 +20,8 @@ export interface CheckOptions {
   readonly stopAtFirst?: boolean;
   /** Names of the scenarios; all if absent. */
   readonly only?: readonly string[];
+  /** Those with few states come first: what is wrong is found sooner. The verdicts are in the order of the list. */
+  readonly smallestFirst?: boolean;
   /** Scenarios at a time, each in a thread of its own; 0: one after the other, in this one. Default: one for each core. */
   readonly workers?: number;
   readonly onVerdict?: (verdict: Verdict) => void;
@@ -47,6 +49,7 @@ export async function checkAll(options: CheckOptions = {}): Promise<Verdict[]> {
     },
   );
   const order = waiting.map(({ scenario }) => scenario.name);
+  if (options.smallestFirst) waiting.sort((a, b) => a.scenario.least - b.scenario.least);
   const verdicts: Verdict[] = [];
   const take = async (work: (scenario: Scenario, faults: Faults) => Promise<Explored>): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {

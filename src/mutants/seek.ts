@@ -28,18 +28,15 @@ async function seekInSeeds(from: number, to: number): Promise<Kill | undefined> 
 
 async function seekInStates(): Promise<Kill | undefined> {
   stage = "checker";
-  let states = 0;
-  const verdicts = await checkAll({ quick: true, stopAtFirst: true, workers: 0 });
-  for (const verdict of verdicts) {
-    states += verdict.states;
-    if (verdict.violation)
-      return {
-        by: stage,
-        what: `${verdict.scenario}: ${verdict.violation.faults[0]}`,
-        after: `${states.toLocaleString("en")} states`,
-      };
-  }
-  return undefined;
+  const verdicts = await checkAll({ quick: true, stopAtFirst: true, workers: 0, smallestFirst: true });
+  const found = verdicts.find((verdict) => verdict.violation);
+  if (found?.violation === undefined) return undefined;
+  const states = verdicts.reduce((sum, verdict) => sum + verdict.states, 0);
+  return {
+    by: stage,
+    what: `${found.scenario}: ${found.violation.faults[0]}`,
+    after: `${states.toLocaleString("en")} states`,
+  };
 }
 
 // What throws outside of any run is noticed too.

@@ -93,10 +93,10 @@ export const IN_ORDER: readonly Scenario[] = [
   },
   {
     name: "drop-database-crash",
-    about: "the same, and an invocation dies",
+    about: "a DROP DATABASE, and an invocation dies",
     cast: [T, W, C],
     tables: [T10, T20],
-    events: [TRUNCATE, DROP_DB],
+    events: [DROP_DB],
     environments: COLD,
     faults: some({ crashes: 1, overlaps: 0 }),
     quick: "skip",
