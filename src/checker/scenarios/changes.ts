@@ -143,7 +143,8 @@ function crashed(name: string): Scenario {
     ...scenario,
     name: `${name}-crash`,
     about: `${scenario.about}, and an invocation dies`,
-    // The first of its changes: with a crash around it there are twenty times as many states.
+    // The first of its events and changes: with a crash around them there are twenty times as many states.
+    events: scenario.events.slice(0, 1),
     changes: scenario.changes!.slice(0, 1),
     faults: some({ changes: 1, crashes: 1, overlaps: 0 }),
     quick: "skip",

@@ -98,7 +98,7 @@ export const IN_ORDER: readonly Scenario[] = [
     tables: [T10, T20],
     events: [DROP_DB],
     environments: COLD,
-    faults: some({ crashes: 1, overlaps: 0 }),
+    faults: some({ crashes: 1, overlaps: 1 }),
     quick: "skip",
     least: 0,
   },
