@@ -126,6 +126,34 @@ describe("M14: block states that come with registrations", () => {
     expect(idsOf(told(), "pass", K)).toEqual([]);
   });
 
+  it.each([
+    ["WRITING", BlockStage.WRITING],
+    ["DONE", BlockStage.DONE],
+  ])("%s lets nobody else be granted Write, wherever its invocation dies", async (_, stage) => {
+    for (let dies = 0, ended = false; !ended; dies++) {
+      world = new World();
+      await restored({ d21: at(BlockStage.WAITING, split) });
+      told();
+      const registration = world.registration(n2, [
+        { id: d(22), table: 20n, start: "m", life: 2n, ...at(stage, split) },
+      ]);
+      ended = true;
+      await world
+        .handleHooked((when, _method, index) => {
+          if (when === "before" && index === dies) {
+            ended = false;
+            throw new Error("dies");
+          }
+        }, registration)
+        .catch(() => undefined);
+      await world.sweep();
+      expect(
+        idsOf(told(), "write", K).filter((id) => id !== d(22)),
+        `before operation ${dies}`,
+      ).toEqual([]);
+    }
+  });
+
   it("DONE says that the event is written", async () => {
     await restored({ d21: at(BlockStage.WAITING, split), d22: at(BlockStage.DONE, split) });
     expect(await world.phase(K)).toBe("passing");

@@ -27,16 +27,13 @@ export function* registeredReports(
   const all = [...written, ...writing];
   if (all.length === 0) return;
   const places = all.flatMap((one) => one.places);
-  const found = yield* findOrOpen(session, key, all, places);
+  // They count as WAITING only when the root says what they are doing: who sees them wait before might be granted Write, or
+  // grant it to another, while they write or have written.
+  const found = yield* findOrOpen(session, key, all, []);
   // Closed: written, and whoever still executes its action needs nothing for that.
   if ("closed" in found) return;
   yield* adoptRoutes(session, key, routesOf(all));
   rejectConflicting(session, key, found.step, all, rejected);
-  const { phase } = found.step;
-  if (phase === "waiting" || phase === "writing" || phase === "written")
-    if (!(yield* record(session, key, "waiting", places))) return;
-  yield* passedBefore(session, key, places);
-
   const done = written.flatMap((one) => one.places);
   if (done.length > 0) yield* markDone(session, key, done);
   else
@@ -45,6 +42,10 @@ export function* registeredReports(
       key,
       writing.flatMap((one) => one.places),
     );
+  const phase = session.step(key)?.phase;
+  if (phase === "waiting" || phase === "writing" || phase === "written")
+    if (!(yield* record(session, key, "waiting", places))) return;
+  yield* passedBefore(session, key, places);
   yield* judge(session, key);
 }
 
