@@ -118,4 +118,18 @@ export const BEGINNINGS: readonly Scenario[] = [
     quick: {},
     least: 100_000,
   },
+  {
+    name: "epoch-late",
+    about:
+      "the changefeed is opened again, and a registration of before comes late: who is behind the event stays so",
+    cast: [T, A, B],
+    tables: [T10],
+    events: [ALTER],
+    changes: [{ does: "reopen" }],
+    late: [{ registration: "n2" }],
+    environments: COLD,
+    faults: some({ changes: 1, overlaps: 0 }),
+    quick: {},
+    least: 1_000,
+  },
 ];
