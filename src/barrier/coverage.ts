@@ -13,20 +13,19 @@ export function completeMark(chunk: Pick<DispatcherChunk, "id" | "version">): Co
 }
 
 /**
- * The versions of a chunk that are marked complete.
- * @param upTo later ones are left out: they say nothing of lives that had left by then
+ * The versions of a chunk that are marked complete, up to the one that is asked about: later ones say nothing of lives that
+ * had left by then.
  */
 export function completeVersions(
   marks: ReadonlySet<CompleteMark>,
-  chunkId: number,
-  upTo: number = Number.POSITIVE_INFINITY,
+  chunk: Pick<DispatcherChunk, "id" | "version">,
 ): number[] {
-  const prefix = `${chunkId}.`;
+  const prefix = `${chunk.id}.`;
   const versions: number[] = [];
   for (const mark of marks) {
     if (!mark.startsWith(prefix)) continue;
     const version = Number(mark.slice(prefix.length));
-    if (version <= upTo) versions.push(version);
+    if (version <= chunk.version) versions.push(version);
   }
   return versions;
 }
@@ -71,13 +70,9 @@ export function requiredLives(chunk: DispatcherChunk, event: BlockEvent): readon
   return touchedIn(chunk, event).required;
 }
 
-/** From which version on a complete mark of its chunk speaks for a life: it stood there then, and was touched then. */
-export function spokenForFrom(life: Life, event: BlockEvent): number {
-  return event.influence.type === "DB" ? Math.max(life.addedAt, life.schemaAt) : life.addedAt;
-}
-
-function spokenFor(life: Life, versions: readonly number[], event: BlockEvent): boolean {
-  const from = spokenForFrom(life, event);
+/** Whether a complete version of its chunk speaks for a life: it stood there then, and was touched then. */
+export function spokenFor(life: Life, versions: readonly number[], event: BlockEvent): boolean {
+  const from = event.influence.type === "DB" ? Math.max(life.addedAt, life.schemaAt) : life.addedAt;
   return versions.some((version) => from <= version);
 }
 

@@ -72,7 +72,7 @@ export function describeOpen(
   for (const chunk of roster.dispatchers) {
     const required = requiredFor(count, chunk, event, writer);
     expected += required.length;
-    const versions = completeVersions(marks, chunk.id, chunk.version);
+    const versions = completeVersions(marks, chunk);
     missing.push(...missingLives(required, event, reported.get(chunk.id) ?? new Set(), versions));
   }
   const coverage = count === "waiting" ? judgeWaiting(roster, event, marks, step.lateTablesHold) : undefined;

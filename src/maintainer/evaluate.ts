@@ -92,7 +92,7 @@ function* markCompleted(
     const reported = tallies.get(chunk.id) ?? new Set<number>();
     return (
       required.length > 0 &&
-      missingLives(required, event, reported, completeVersions(marks, chunk.id, chunk.version)).length === 0
+      missingLives(required, event, reported, completeVersions(marks, chunk)).length === 0
     );
   });
   if (complete.length === 0) return 0;

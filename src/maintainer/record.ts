@@ -153,6 +153,6 @@ function* recordShare(
   const item = yield* ask("readBarrier", session.name(key));
   if (item === undefined) return { mark: undefined, stamp };
   session.learnItem(key, item);
-  const versions = completeVersions(session.barrier(key)[count].marks, chunk.id, chunk.version);
+  const versions = completeVersions(session.barrier(key)[count].marks, chunk);
   return { mark: complete(versions, reported) ? mark : undefined, stamp };
 }

@@ -1,5 +1,5 @@
 /** Dispatchers that were lost with their node are created again elsewhere (protocol.md R9b; ticdc.md TM59, TM65). */
-import { completeVersions, spokenForFrom } from "../barrier/coverage.ts";
+import { completeVersions, spokenFor } from "../barrier/coverage.ts";
 import { RosterDraft } from "../barrier/draft.ts";
 import { eventFromBytes, isPast, TRIGGER_TABLE, touches } from "../barrier/event.ts";
 import { Placement } from "../barrier/placement.ts";
@@ -111,9 +111,9 @@ class Evidence {
       const event = eventFromBytes(item.event);
       if (!event.blocking || !touches(event, was) || isPast(was.since, event.key)) continue;
       const told = function* (this: Evidence, count: Count) {
-        const complete = completeVersions(count === "waiting" ? item.waiting : item.passed, chunk.id);
-        const from = spokenForFrom(was, event);
-        if (complete.some((version) => from <= version && version < endedOn)) return true;
+        const complete = completeVersions(count === "waiting" ? item.waiting : item.passed, chunk);
+        const before = complete.filter((version) => version < endedOn);
+        if (spokenFor(was, before, event)) return true;
         const tally = (yield* this.#talliesOf(key, count)).find((one) => one.chunk === chunk.id);
         return tally?.reported.has(was.slot) === true;
       }.bind(this);

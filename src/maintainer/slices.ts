@@ -59,7 +59,7 @@ function* passSlices(session: Session, key: string, slices: readonly HandedOver[
             requiredFor("passed", chunk, event, writer),
             event,
             tallies.get(chunk.id) ?? new Set(),
-            completeVersions(marks, chunk.id, chunk.version),
+            completeVersions(marks, chunk),
           );
     targets.push(...within(slice, lives));
   }
@@ -94,9 +94,7 @@ function recordedLives(session: Session, key: string, event: BlockEvent, chunk: 
   const required = requiredFor("waiting", chunk, event, undefined);
   if (marks.has(completeMark(chunk))) return [...required];
   const tally = tallies.get(chunk.id);
-  const missing = new Set(
-    missingLives(required, event, tally ?? new Set(), completeVersions(marks, chunk.id, chunk.version)),
-  );
+  const missing = new Set(missingLives(required, event, tally ?? new Set(), completeVersions(marks, chunk)));
   return chunk.lives.filter(
     (life) => tally?.has(life.slot) || (required.includes(life) && !missing.has(life)),
   );

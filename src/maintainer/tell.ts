@@ -86,7 +86,7 @@ function* missingToPass(session: Session, key: string): Program<Life[]> {
       requiredFor("passed", chunk, event, writer),
       event,
       tallies.get(chunk.id) ?? new Set(),
-      completeVersions(marks, chunk.id, chunk.version),
+      completeVersions(marks, chunk),
     ),
   );
 }

@@ -1,6 +1,6 @@
 import { completeVersions } from "../barrier/coverage.ts";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
-import type { Life, Roster } from "../barrier/roster.ts";
+import type { Place, Roster } from "../barrier/roster.ts";
 import { newMemory } from "../maintainer/batch.ts";
 import type { BarrierItem, Count, Port, Root } from "../maintainer/port.ts";
 import { run } from "../maintainer/program.ts";
@@ -153,10 +153,10 @@ export class Durability {
     item: BarrierItem | undefined,
     key: string,
     count: Count,
-    { chunk, life }: { readonly chunk: { readonly id: number }; readonly life: Life },
+    { chunk, life }: Place,
   ): boolean {
     if (item === undefined) return false;
-    const versions = completeVersions(count === "waiting" ? item.waiting : item.passed, chunk.id);
+    const versions = completeVersions(count === "waiting" ? item.waiting : item.passed, chunk);
     if (versions.some((version) => life.addedAt <= version)) return true;
     const path = `${this.#space} ${this.#monitors.root!.epoch} ${key} ${count} ${chunk.id}`;
     return this.#store.tallies.get(path)?.reported.has(life.slot) ?? false;
