@@ -13,7 +13,7 @@ import type { Incarnation } from "./carrier.ts";
 import type { Monitors } from "./monitors.ts";
 import { isBehind, storedName } from "./order.ts";
 import type { Stored } from "./queues.ts";
-import { readMessage } from "./reading.ts";
+import { keyOf, livesOf, readMessage } from "./reading.ts";
 import type { Judge } from "./violation.ts";
 
 interface Effect {
@@ -99,11 +99,8 @@ export class Durability {
 
   #reports(root: Root, roster: Roster, encoding: Encoding, body: string): string | undefined {
     for (const status of readMessage("BlockStatusRequest", encoding, body).blockStatuses) {
-      const named = status.ID ? [{ id: status.ID, life: status.life }] : [];
-      for (const [index, id] of status.dispatcherIDs.entries())
-        named.push({ id, life: status.lives[index]! });
-      for (const { id, life } of named) {
-        const missing = this.#report(root, roster, dispatcherKey(id), life, status.state!);
+      for (const { id, life } of livesOf(status)) {
+        const missing = this.#report(root, roster, id, life, status.state!);
         if (missing !== undefined) return missing;
       }
     }
@@ -122,12 +119,11 @@ export class Durability {
       return kept ? undefined : `the report of ${id}, which nobody knows yet, is not kept`;
     }
     if (place.life.life > life) return undefined;
-    const key = storedName({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
+    const key = storedName(keyOf(state));
     const about = `of ${id} for ${key}`;
     const item = this.#store.barriers.get(`${this.#space} ${root.epoch} ${key}`);
     const phase = item?.tombstone ? "closed" : root.steps.get(key)?.phase;
-    if (isBehind(place.life.since, { commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint }))
-      return undefined;
+    if (isBehind(place.life.since, keyOf(state))) return undefined;
     if (state.stage === BlockStage.DONE) {
       const grants = root.steps.get(key)?.grants ?? [];
       const granted = grants.some((grant) => grant.id === id && grant.life === life);
@@ -149,12 +145,7 @@ export class Durability {
       : undefined;
   }
 
-  #recorded(
-    item: BarrierItem | undefined,
-    key: string,
-    count: Count,
-    { chunk, life }: Place,
-  ): boolean {
+  #recorded(item: BarrierItem | undefined, key: string, count: Count, { chunk, life }: Place): boolean {
     if (item === undefined) return false;
     const versions = completeVersions(count === "waiting" ? item.waiting : item.passed, chunk);
     if (versions.some((version) => life.addedAt <= version)) return true;

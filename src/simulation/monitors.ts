@@ -5,12 +5,12 @@ import { tiles } from "../barrier/tiling.ts";
 import type { ActionMessage, Root } from "../maintainer/port.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
-import { Action, BlockStage, DoneAction, InfluenceType } from "../protocol/messages.ts";
+import { Action, BlockStage, DoneAction, InfluenceType, type State } from "../protocol/messages.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { Incarnation } from "./carrier.ts";
 import { type Downstream, describe } from "./downstream.ts";
 import { isBefore, isBehind, storedName } from "./order.ts";
-import { readMessage } from "./reading.ts";
+import { keyOf, livesOf, readMessage } from "./reading.ts";
 import type { Judge } from "./violation.ts";
 import type { LogEvent, Workload } from "./workload.ts";
 
@@ -87,31 +87,21 @@ export class Monitors {
       for (const span of readMessage("MaintainerBootstrapResponse", encoding, body).spans) {
         const said = this.#of(dispatcherKey(span.ID!), span.life);
         said.since ??= span.checkpointTs;
-        const state = span.blockState;
-        if (state === undefined) continue;
-        const text = storedName({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
-        said.keys.add(text);
-        if (state.stage === BlockStage.WAITING) said.waiting.add(text);
+        if (span.blockState) hears(said, span.blockState);
       }
     if (attributes["type"] !== "BlockStatusRequest") return;
     for (const status of readMessage("BlockStatusRequest", encoding, body).blockStatuses) {
       const state = status.state!;
-      const text = storedName({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
-      const named = status.ID ? [{ id: status.ID, life: status.life }] : [];
-      for (const [index, id] of status.dispatcherIDs.entries())
-        named.push({ id, life: status.lives[index]! });
-      for (const { id, life } of named) {
-        const said = this.#of(dispatcherKey(id), life);
-        said.keys.add(text);
-        if (state.stage === BlockStage.WAITING) said.waiting.add(text);
+      const key = keyOf(state);
+      const text = storedName(key);
+      for (const { id, life } of livesOf(status)) {
+        const said = this.#of(id, life);
+        hears(said, state);
         // NONE: it wrote the event by itself, also one at which those stood who were merged into it.
         if (state.stage !== BlockStage.DONE && state.stage !== BlockStage.NONE) continue;
         said.done.add(text);
-        const incarnation = this.incarnationOf(dispatcherKey(id), life);
-        if (
-          incarnation &&
-          isBefore(incarnation.at, { commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint })
-        )
+        const incarnation = this.incarnationOf(id, life);
+        if (incarnation && isBefore(incarnation.at, key))
           this.#judge.fail("D5", `${incarnation.name} says that it has done ${text} and has not`);
         if (state.stage === BlockStage.DONE && state.doneAction === DoneAction.UNSPECIFIED)
           this.#judge.fail("I3", "a DONE says nothing of its action");
@@ -348,4 +338,11 @@ export class Monitors {
   hasTold({ carrier, life }: Incarnation, key: string): boolean {
     return this.#of(carrier.id, life).done.has(key);
   }
+}
+
+/** What counts of a state whether a report or a registration brings it (protocol.md M14). */
+function hears(said: Said, state: State): void {
+  const text = storedName(keyOf(state));
+  said.keys.add(text);
+  if (state.stage === BlockStage.WAITING) said.waiting.add(text);
 }

@@ -1,4 +1,7 @@
+import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
 import { decode, type Encoding, type MessageOf, type MessageType } from "../protocol/codec.ts";
+import type { EventKey } from "../protocol/eventkey.ts";
+import type { State, TableSpanBlockStatus } from "../protocol/messages.ts";
 
 /** So many messages are on their way at a time, about. */
 const KEPT = 1_000;
@@ -17,4 +20,19 @@ export function readMessage<T extends MessageType>(type: T, encoding: Encoding, 
     read.set(key, message);
   }
   return message;
+}
+
+/** The event that a state is about. */
+export function keyOf(state: State): EventKey {
+  return { commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint };
+}
+
+/** Whose report it is: one dispatcher's, or several in one. */
+export function livesOf(status: TableSpanBlockStatus): { id: DispatcherKey; life: bigint }[] {
+  const one = status.ID ? [{ id: dispatcherKey(status.ID), life: status.life }] : [];
+  const many = status.dispatcherIDs.map((id, index) => ({
+    id: dispatcherKey(id),
+    life: status.lives[index]!,
+  }));
+  return [...one, ...many];
 }
