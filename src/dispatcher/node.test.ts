@@ -70,20 +70,29 @@ const registrations = () =>
   sent("MaintainerBootstrapResponse").filter(
     (message) => decode("MaintainerBootstrapResponse", "json", message.body).spans.length > 0,
   );
+/** The life of the first dispatcher of each registration. */
+const lives = () =>
+  registrations().map(
+    (message) => decode("MaintainerBootstrapResponse", "json", message.body).spans[0]!.life,
+  );
 const statuses = () =>
   sent("BlockStatusRequest").flatMap(
     (message) => decode("BlockStatusRequest", "json", message.body).blockStatuses,
   );
 
-/** Creates a dispatcher and answers its registration. */
-async function dispatcher(low: bigint, tableId = low): Promise<Dispatcher> {
-  const created = node.createDispatcher({
+/** Begins to create a dispatcher: its registration has no answer. */
+const creating = (low: bigint, tableId = low) =>
+  node.createDispatcher({
     id: id(low),
     tableId,
     schemaId: 1n,
     checkpointTs: 1n,
     sink: sink(`d${low}`),
   });
+
+/** Creates a dispatcher and answers its registration. */
+async function dispatcher(low: bigint, tableId = low): Promise<Dispatcher> {
+  const created = creating(low, tableId);
   const registration = await until(() => registrations().at(-1));
   const [span] = decode("MaintainerBootstrapResponse", "json", registration.body).spans;
   await answer(
@@ -176,17 +185,7 @@ describe("a capture node", () => {
   });
 
   it("registers again with a higher life when it is refused (R4)", async () => {
-    const created = node.createDispatcher({
-      id: id(1n),
-      tableId: 1n,
-      schemaId: 1n,
-      checkpointTs: 1n,
-      sink: sink("d1"),
-    });
-    const lives = () =>
-      registrations().map(
-        (message) => decode("MaintainerBootstrapResponse", "json", message.body).spans[0]!.life,
-      );
+    const created = creating(1n);
     const [first] = await until(() => lives().length === 1 && lives());
     const known = first! + 5_000_000n;
     await answer(
@@ -239,13 +238,7 @@ describe("a capture node", () => {
     await node.stop();
     expect([...queues.queues.keys()]).toContain("p-n1");
     await start({ layout: "dispatcher" });
-    const created = node.createDispatcher({
-      id: id(1n),
-      tableId: 1n,
-      schemaId: 1n,
-      checkpointTs: 1n,
-      sink: sink("d1"),
-    });
+    const created = creating(1n);
     created.catch(() => undefined);
     await until(() => sent("MaintainerBootstrapResponse").at(-1));
     expect([...queues.queues.keys()]).toEqual(expect.arrayContaining(["p-n1", `p-${id(1n)}`]));
@@ -254,13 +247,7 @@ describe("a capture node", () => {
   });
 
   it("gives up a dispatcher that is refused for another reason than its life", async () => {
-    const created = node.createDispatcher({
-      id: id(1n),
-      tableId: 1n,
-      schemaId: 1n,
-      checkpointTs: 1n,
-      sink: sink("d1"),
-    });
+    const created = creating(1n);
     const registration = await until(() => registrations().at(-1));
     const [span] = decode("MaintainerBootstrapResponse", "json", registration.body).spans;
     const refused = [
@@ -282,18 +269,8 @@ describe("a capture node", () => {
   });
 
   it("ends the last life that it registered, though a refusal comes while it removes (R5)", async () => {
-    const created = node.createDispatcher({
-      id: id(1n),
-      tableId: 1n,
-      schemaId: 1n,
-      checkpointTs: 1n,
-      sink: sink("d1"),
-    });
+    const created = creating(1n);
     const told = expect(created).rejects.toThrow("removed before it was accepted");
-    const lives = () =>
-      registrations().map(
-        (message) => decode("MaintainerBootstrapResponse", "json", message.body).spans[0]!.life,
-      );
     const [first] = await until(() => lives().length > 0 && lives());
     queues.broken = "status";
     const removed = node.removeDispatcher(id(1n));
@@ -315,6 +292,19 @@ describe("a capture node", () => {
     for (const life of lives()) expect(life).toBeLessThanOrEqual(ended);
   });
 
+  it("registers nobody in a higher epoch whom it is removing", async () => {
+    const one = await dispatcher(1n);
+    queues.broken = "status";
+    const removed = node.removeDispatcher(id(1n));
+    await node.follow(2n);
+    queues.broken = undefined;
+    await removed;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(registrations()).toEqual([]);
+    const ended = decode("HeartBeatRequest", "json", sent("HeartBeatRequest").at(-1)!.body).statuses[0]!.life;
+    expect(ended).toBe(one.life);
+  });
+
   it("removes a dispatcher whose queue is still being created", async () => {
     await node.stop();
     await start({ layout: "dispatcher" });
@@ -324,13 +314,7 @@ describe("a capture node", () => {
       await create.promise;
       return createQueue(name);
     };
-    const created = node.createDispatcher({
-      id: id(1n),
-      tableId: 1n,
-      schemaId: 1n,
-      checkpointTs: 1n,
-      sink: sink("d1"),
-    });
+    const created = creating(1n);
     const told = expect(created).rejects.toThrow("removed before it was accepted");
     await node.removeDispatcher(id(1n));
     create.resolve();
@@ -361,13 +345,7 @@ describe("a capture node", () => {
     await node.stop();
     await start({ layout: "dispatcher" });
     const queue = `p-${id(1n)}`;
-    const created = node.createDispatcher({
-      id: id(1n),
-      tableId: 1n,
-      schemaId: 1n,
-      checkpointTs: 1n,
-      sink: sink("d1"),
-    });
+    const created = creating(1n);
     const registration = await until(() => registrations().at(-1));
     expect(registration.attributes["replyQueue"]).toBe(queue);
     expect(registration.attributes["nodeQueue"]).toBe("p-n1");

@@ -24,7 +24,7 @@ import {
 import { Dispatcher, type DispatcherConfig, isInfluenced } from "./dispatcher.ts";
 import { Mailbox } from "./mailbox.ts";
 import { type Clock, type QueueClient, type ReceivedMessage, systemClock } from "./ports.ts";
-import { Registrations, removedBefore } from "./registrations.ts";
+import { RegistrationRefused, Registrations, removedBefore } from "./registrations.ts";
 import { Reporter } from "./reporter.ts";
 
 export interface CaptureNodeOptions {
@@ -172,11 +172,7 @@ export class CaptureNode {
     // From here on it can be removed, whatever is awaited.
     this.#dispatchers.set(config.id, dispatcher);
     try {
-      const queue = await this.#queueFor(config.id);
-      if (this.#removed.has(dispatcher)) throw removedBefore(config.id);
-      const accepted = this.#registrations.add(queue.name, dispatcher);
-      this.#mailboxes.get(queue.url)?.wake();
-      await accepted;
+      await this.#accepted(dispatcher);
     } catch (error) {
       await this.#giveUp(dispatcher);
       throw error;
@@ -195,18 +191,31 @@ export class CaptureNode {
     this.#epoch = epoch;
     // What it registers says where it stands now: an action of the epoch before must not move it behind that (D11).
     if (epoch > this.#epochSeen) this.#epochSeen = epoch;
-    await Promise.all([...this.#dispatchers.values()].map((dispatcher) => this.#registerAgain(dispatcher)));
+    const staying = [...this.#dispatchers.values()].filter((one) => !this.#removed.has(one));
+    await Promise.all(staying.map((dispatcher) => this.#registerAgain(dispatcher)));
   }
 
   /** Registers a dispatcher that was accepted before, as it stands now. Who is not wanted any more is given up. */
   async #registerAgain(dispatcher: Dispatcher): Promise<void> {
-    const queue = await this.#queueFor(dispatcher.config.id);
-    const accepted = this.#registrations.add(queue.name, dispatcher);
-    this.#mailboxes.get(queue.url)?.wake();
-    await accepted.catch(async (error) => {
+    try {
+      await this.#accepted(dispatcher);
+    } catch (error) {
+      if (!(error instanceof RegistrationRefused)) throw error;
       await this.#giveUp(dispatcher);
       this.options.onError?.(error, dispatcher);
-    });
+    }
+  }
+
+  /**
+   * Registers a dispatcher as it stands. Resolves when the coordinator has accepted it.
+   * @throws RegistrationRefused if it never will be, or it is removed: then nothing of it is registered any more
+   */
+  async #accepted(dispatcher: Dispatcher): Promise<void> {
+    const queue = await this.#queueFor(dispatcher.config.id);
+    if (this.#removed.has(dispatcher)) throw removedBefore(dispatcher.config.id);
+    const accepted = this.#registrations.add(queue.name, dispatcher);
+    this.#mailboxes.get(queue.url)?.wake();
+    await accepted;
   }
 
   /** A dispatcher will not be accepted. */
