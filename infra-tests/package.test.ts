@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { outputOf } from "../src/cli/testing/output.ts";
 import { Project, pack, programIn } from "./packed.ts";
 import { synthesize } from "./template.ts";
 
@@ -39,19 +40,7 @@ function start(project: Project, args: readonly string[], env: Record<string, st
   });
 }
 
-async function run(project: Project, args: readonly string[], env: Record<string, string> = {}) {
-  const child = start(project, args, env);
-  let out = "";
-  let err = "";
-  child.stdout!.on("data", (data: Buffer) => {
-    out += data;
-  });
-  child.stderr!.on("data", (data: Buffer) => {
-    err += data;
-  });
-  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-  return { code, out, err };
-}
+const run = (...what: Parameters<typeof start>) => outputOf(start(...what)).ended;
 const WEIR = join("node_modules", "weir", "bin", "weir.mjs");
 
 it("holds what runs and what is read, and nothing of how it is tested", () => {
@@ -165,18 +154,11 @@ it("runs a coordinator, and the capture node of the documentation against it", a
   const local = start(whole, [WEIR, "local", "--json"]);
   const ended = new Promise((resolve) => local.on("exit", resolve));
   try {
-    let err = "";
-    local.stderr!.on("data", (data: Buffer) => {
-      err += data;
-    });
+    const said = outputOf(local);
     const first = await createInterface(local.stdout!)[Symbol.asyncIterator]().next();
-    expect(first.done, err).not.toBe(true);
+    expect(first.done, said.err()).not.toBe(true);
     const at = JSON.parse(first.value!);
-    const {
-      code,
-      out,
-      err: failed,
-    } = await run(whole, ["node.ts"], {
+    const { code, out, err } = await run(whole, ["node.ts"], {
       AWS_ENDPOINT_URL_SQS: at.endpoint.sqs,
       AWS_REGION: at.region,
       AWS_ACCESS_KEY_ID: at.credentials.accessKeyId,
@@ -184,7 +166,7 @@ it("runs a coordinator, and the capture node of the documentation against it", a
       STATUS_QUEUE_URL: at.statusQueueUrl,
       ACTION_QUEUE_PREFIX: at.actionQueuePrefix,
     });
-    expect({ code, failed }).toEqual({ code: 0, failed: "" });
+    expect({ code, err }).toEqual({ code: 0, err: "" });
     const lines = out.trim().split("\n");
     expect(lines.toSorted()).toEqual([
       "ddls writes CREATE VIEW paid AS ...",

@@ -1,35 +1,21 @@
 /** The command as a person or a script meets it: what it prints, and how it exits. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
+import { outputOf } from "./testing/output.ts";
 
 const WEIR = fileURLToPath(new URL("../../bin/weir.mjs", import.meta.url));
 const EXAMPLE = fileURLToPath(new URL("../../examples/shop.ndjson", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "weir-cli-"));
 
-function weir(...args: string[]): {
-  child: ChildProcess;
-  out: () => string;
-  ended: Promise<{ code: number | null; out: string; err: string }>;
-} {
+function weir(...args: string[]) {
   // A temporary folder of its own: deployments that run on this machine are found there.
   const env = { ...process.env, TMPDIR: folder };
   const child = spawn(process.execPath, [WEIR, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
-  let out = "";
-  let err = "";
-  child.stdout!.on("data", (data: Buffer) => {
-    out += data;
-  });
-  child.stderr!.on("data", (data: Buffer) => {
-    err += data;
-  });
-  const ended = new Promise<{ code: number | null; out: string; err: string }>((resolve) =>
-    child.on("close", (code) => resolve({ code, out, err })),
-  );
-  return { child, out: () => out, ended };
+  return { child, ...outputOf(child) };
 }
 
 async function until(what: () => boolean): Promise<void> {
