@@ -1,15 +1,15 @@
 import { ComponentState } from "../../protocol/messages.ts";
 import type { Scenario } from "../scenario.ts";
-import { A, ALTER, B, COLD, SYNC100, some, T, T10, WARM } from "./cast.ts";
+import { A, ALTER, ALTERED, B, COLD, SYNC100, some, T, T10, WARM } from "./cast.ts";
+
+const REOPENED = { ...ALTERED, changes: [{ does: "reopen" }], environments: COLD } as const;
 
 /** Who registers while reports are on their way, and a changefeed that is opened again. */
 export const BEGINNINGS: readonly Scenario[] = [
   {
     name: "beginning",
     about: "everybody registers while reports are on their way",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     unregistered: true,
     environments: COLD,
     faults: some({ crashes: 1, overlaps: 1 }),
@@ -31,9 +31,7 @@ export const BEGINNINGS: readonly Scenario[] = [
   {
     name: "stages",
     about: "nodes register again what stands at the barrier or is behind it, and one starts again",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     unregistered: true,
     changes: [
       { does: "register", node: "n1" },
@@ -47,11 +45,7 @@ export const BEGINNINGS: readonly Scenario[] = [
   {
     name: "epoch",
     about: "the changefeed is opened again while a barrier is open",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
-    changes: [{ does: "reopen" }],
-    environments: COLD,
+    ...REOPENED,
     faults: some({ changes: 1, overlaps: 1 }),
     quick: {},
     least: 40_000,
@@ -59,11 +53,7 @@ export const BEGINNINGS: readonly Scenario[] = [
   {
     name: "epoch-crash",
     about: "the same, and an invocation dies",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
-    changes: [{ does: "reopen" }],
-    environments: COLD,
+    ...REOPENED,
     faults: some({ changes: 1, crashes: 1, overlaps: 0 }),
     quick: "skip",
     least: 0,
@@ -71,10 +61,7 @@ export const BEGINNINGS: readonly Scenario[] = [
   {
     name: "epoch-warm",
     about: "the same, one environment remembers the former epoch",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
-    changes: [{ does: "reopen" }],
+    ...REOPENED,
     environments: WARM,
     faults: some({ changes: 1, overlaps: 0 }),
     quick: "skip",
@@ -83,12 +70,8 @@ export const BEGINNINGS: readonly Scenario[] = [
   {
     name: "epoch-writing",
     about: "the changefeed is opened again while somebody writes or passes: stages WAITING, WRITING and none",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
-    changes: [{ does: "reopen" }],
+    ...REOPENED,
     slowSinks: true,
-    environments: COLD,
     rests: "a DONE that the former epoch has taken comes again when its action is repeated",
     faults: some({ changes: 1, crashes: 1, overlaps: 0 }),
     quick: { crashes: 0 },
@@ -109,9 +92,7 @@ export const BEGINNINGS: readonly Scenario[] = [
   {
     name: "epoch-restart",
     about: "the changefeed is opened again, and a node starts again",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     changes: [{ does: "reopen" }, { does: "restart", node: "n2", from: "start" }],
     environments: COLD,
     faults: some({ changes: 2, overlaps: 0 }),
@@ -122,12 +103,8 @@ export const BEGINNINGS: readonly Scenario[] = [
     name: "epoch-late",
     about:
       "the changefeed is opened again, and a registration of before comes late: who is behind the event stays so",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
-    changes: [{ does: "reopen" }],
+    ...REOPENED,
     late: [{ registration: "n2" }],
-    environments: COLD,
     faults: some({ changes: 1, overlaps: 0 }),
     quick: {},
     least: 1_000,

@@ -1,7 +1,7 @@
 import type { CaptureEvent } from "../../dispatcher/event.ts";
 import { ddl, everybody, normal, schema, syncpoint } from "../../maintainer/testing/world.ts";
 import { RouteTableAdmissionAction } from "../../protocol/messages.ts";
-import { type CastMember, type Faults, NO_FAULTS } from "../scenario.ts";
+import { type CastMember, type Faults, NO_FAULTS, type Scenario } from "../scenario.ts";
 
 /** The table trigger, a table 10 that is split over both nodes, and a table 20. */
 export const T: CastMember = { name: "T", node: "n1", table: 0n };
@@ -75,3 +75,10 @@ export const DROP_DB: CaptureEvent = {
 export const some = (faults: Partial<Faults>): Faults => ({ ...NO_FAULTS, ...faults });
 export const COLD = ["cold", "cold"] as const;
 export const WARM = ["warm", "cold"] as const;
+
+/** A DDL over a table that is split over both nodes: the world of most scenarios. */
+export const ALTERED = {
+  cast: [T, A, B],
+  tables: [T10],
+  events: [ALTER],
+} as const satisfies Partial<Scenario>;

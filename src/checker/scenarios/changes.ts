@@ -1,13 +1,27 @@
 import type { Scenario } from "../scenario.ts";
-import { A, ALTER, B, BOTH, C, COLD, SYNC110, some, T, T10, T20, TRUNCATE, W, WARM } from "./cast.ts";
+import {
+  A,
+  ALTER,
+  ALTERED,
+  B,
+  BOTH,
+  C,
+  COLD,
+  SYNC110,
+  some,
+  T,
+  T10,
+  T20,
+  TRUNCATE,
+  W,
+  WARM,
+} from "./cast.ts";
 
 const ALONE: readonly Scenario[] = [
   {
     name: "move",
     about: "a dispatcher moves to the other node",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     changes: [
       { does: "move", who: "B", to: "n1", from: "start", tells: true },
       { does: "move", who: "B", to: "n1", from: "finished", tells: false },
@@ -20,9 +34,7 @@ const ALONE: readonly Scenario[] = [
   {
     name: "restart",
     about: "a node starts again, behind or before the barrier",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     changes: [
       { does: "restart", node: "n2", from: "start" },
       { does: "restart", node: "n1", from: "finished" },
@@ -35,9 +47,7 @@ const ALONE: readonly Scenario[] = [
   {
     name: "restart-late",
     about: "a node starts again, and old messages come late",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     changes: [{ does: "restart", node: "n2", from: "start" }],
     late: [{ registration: "n2" }, "opening"],
     environments: COLD,
@@ -124,9 +134,7 @@ const ALONE: readonly Scenario[] = [
   {
     name: "stale-reads",
     about: "others change the roster between an invocation's reading of the root and of its chunks",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     changes: [{ does: "restart", node: "n2", from: "finished" }],
     environments: COLD,
     slowReads: true,

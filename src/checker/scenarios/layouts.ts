@@ -1,5 +1,5 @@
 import type { Scenario } from "../scenario.ts";
-import { A, ALTER, B, C, COLD, SYNC100, some, T, T10, T20, WARM } from "./cast.ts";
+import { A, ALTER, ALTERED, B, C, COLD, SYNC100, some, T, T10, T20, WARM } from "./cast.ts";
 
 const own = { ownQueue: true } as const;
 const redo = { redo: true } as const;
@@ -59,9 +59,7 @@ export const LAYOUTS: readonly Scenario[] = [
   {
     name: "old-node",
     about: "a node that sends neither start nor lives, and a DDL over a table that it has a part of",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     oldNodes: ["n2"],
     environments: WARM,
     faults: some({ crashes: 1, overlaps: 1 }),

@@ -1,14 +1,12 @@
 import type { Scenario } from "../scenario.ts";
-import { A, ALTER, B, COLD, SYNC100, some, T, T10, WARM } from "./cast.ts";
+import { A, ALTERED, B, COLD, SYNC100, some, T, T10, WARM } from "./cast.ts";
 
 /** One barrier, and what goes wrong around it. */
 export const ONE_BARRIER: readonly Scenario[] = [
   {
     name: "alter",
     about: "a DDL over a table that is split over two nodes",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     environments: COLD,
     faults: some({ crashes: 1, duplicates: 1 }),
     quick: { duplicates: 0 },
@@ -17,9 +15,7 @@ export const ONE_BARRIER: readonly Scenario[] = [
   {
     name: "alter-warm",
     about: "the same, one environment remembers",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     environments: WARM,
     faults: some({ crashes: 1, duplicates: 1, overlaps: 2 }),
     quick: { duplicates: 0, overlaps: 1 },
@@ -28,9 +24,7 @@ export const ONE_BARRIER: readonly Scenario[] = [
   {
     name: "alter-three",
     about: "the same, three invocations at a time",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     environments: ["cold", "cold", "cold"],
     faults: some({ duplicates: 1, overlaps: 2 }),
     quick: {},
@@ -39,9 +33,7 @@ export const ONE_BARRIER: readonly Scenario[] = [
   {
     name: "alter-lost",
     about: "the same, the answer of an operation is lost",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     environments: WARM,
     faults: some({ lostAnswers: 1, crashes: 1, overlaps: 1 }),
     quick: { crashes: 0 },
@@ -50,9 +42,7 @@ export const ONE_BARRIER: readonly Scenario[] = [
   {
     name: "alter-sweep",
     about: "the same, with the sweeper",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     environments: COLD,
     faults: some({ sweeps: 1, crashes: 1, overlaps: 2 }),
     quick: { crashes: 0 },
@@ -61,9 +51,7 @@ export const ONE_BARRIER: readonly Scenario[] = [
   {
     name: "alter-slow",
     about: "the same, sinks take time, reports and actions come twice",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     environments: WARM,
     slowSinks: true,
     faults: some({ repeats: 1, repeatedActions: 1, overlaps: 1 }),
@@ -84,9 +72,7 @@ export const ONE_BARRIER: readonly Scenario[] = [
   {
     name: "stray",
     about: "a DONE of Write of a dispatcher that was never asked to write",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     stray: ["T"],
     environments: WARM,
     faults: some({ crashes: 1, overlaps: 1 }),
@@ -96,9 +82,7 @@ export const ONE_BARRIER: readonly Scenario[] = [
   {
     name: "malformed",
     about: "messages that nobody understands among the others of a batch",
-    cast: [T, A, B],
-    tables: [T10],
-    events: [ALTER],
+    ...ALTERED,
     malformed: [{ type: "BlockStatusRequest", from: "n1", body: "{" }],
     environments: COLD,
     batch: 2,
