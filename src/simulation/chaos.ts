@@ -119,7 +119,11 @@ export class Chaos {
     const made: Carrier[] = [];
     await this.#with(old, async () => {
       await Promise.all(old.map((one) => this.#stop(one)));
-      if (old.some((one) => one.over)) return;
+      // Their table was dropped meanwhile. Nobody asks for the end of one that has said that it is gone.
+      if (old.some((one) => one.over)) {
+        for (const one of old) one.over = true;
+        return;
+      }
       await timeline.sleep(dice.between(1, 2_000));
       const start = old.map((one) => one.reported).reduce((a, b) => (a < b ? a : b));
       for (const one of old) this.#nodes.carriers.delete(one.id);
