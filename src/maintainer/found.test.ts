@@ -174,3 +174,30 @@ it("keeps an early report until what follows from it is sent", async () => {
   expect(idsOf(world.told(n2), "pass", key)).toEqual([B]);
   expect([...world.store.kept]).toEqual([]);
 });
+
+it("does not take what it remembers of a former epoch for this one's", async () => {
+  const world = await split();
+  const key = ddl(100n);
+  // This environment has recorded A, in epoch 1.
+  await world.handle(world.waiting(n1, [A], key, ALTER));
+  // Others open the changefeed again, and B has come to the event again; A has not.
+  const epoch = 2n;
+  await world.handleCold(
+    world.opening(n1, T, [{ id: 10n, schema: 1n }], { epoch }),
+    world.registration(
+      n1,
+      [
+        { id: T, table: 0n },
+        { id: A, table: 10n, end: "m" },
+      ],
+      { epoch },
+    ),
+    world.registration(n2, [{ id: B, table: 10n, start: "m" }], { epoch }),
+  );
+  const report = world.waiting(n2, [B], key, ALTER);
+  await world.handleCold(report);
+  // So long after that the remembered root is read again.
+  world.now += world.settings.rootMaxAge + 1;
+  await world.handle(report);
+  expect(await world.phase(key)).toBe("waiting");
+});

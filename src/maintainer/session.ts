@@ -156,16 +156,17 @@ export class Session {
    */
   adopt(root: Root | undefined): void {
     const before = this.#root;
+    // What is remembered may be of an epoch that ended long before this session began.
+    const ended = this.memory.root !== undefined && this.memory.root.epoch !== root?.epoch;
+    if (ended) this.memory.barriers.clear();
     this.#root = root;
     this.#fresh = true;
     this.memory.root = root;
     this.memory.readAt = this.now;
     const open = root?.steps;
     for (const key of this.memory.barriers.keys()) if (!open?.has(key)) this.memory.barriers.delete(key);
-    if (before !== undefined && root !== undefined && before.epoch !== root.epoch) {
-      this.memory.barriers.clear();
+    if (before !== undefined && root !== undefined && before.epoch !== root.epoch)
       throw new EpochChanged(`epoch ${before.epoch} of ${this.space.text} ended`);
-    }
   }
 
   /** Forgets the root: the next one may be of any epoch, for it was this session that started a new one. */
