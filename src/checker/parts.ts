@@ -47,6 +47,7 @@ export function partsOf(scenario: Scenario, faults: Faults): Parts {
     ...DEFAULT_SETTINGS,
     actionQueuePrefix: PREFIX,
     ...(scenario.sendsAtOnce !== undefined && { sendsAtOnce: scenario.sendsAtOnce }),
+    ...(scenario.longAgo && { rootMaxAge: -1 }),
   };
   const late = { ...base, repeatAfter: 0, recreateAfter: 0 };
   return {

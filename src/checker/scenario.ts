@@ -82,6 +82,8 @@ export interface Scenario {
   readonly changes?: readonly Change[];
   /** Environments in which invocations run, at most so many at a time. A warm one remembers. */
   readonly environments: readonly ("warm" | "cold")[];
+  /** An environment remembers, and always from so long ago that it reads the root first. */
+  readonly longAgo?: true;
   /** Nodes that send neither `start` nor lives, as TiCDC's do; nothing changes on them. */
   readonly oldNodes?: readonly string[];
   /** Messages of one batch, at most. Default: 1. */

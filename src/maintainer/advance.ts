@@ -4,7 +4,7 @@ import type { Place, Roster } from "../barrier/roster.ts";
 import { closedStep, grantedStep, type Step, writerOf, writtenStep } from "../barrier/step.ts";
 import { adoptKnownRoutes, holdForConflict, routeConflict, withoutConflict } from "./admission.ts";
 import { applyInTurn } from "./applying.ts";
-import { commit, sameStep } from "./commit.ts";
+import { closing, commit, sameStep } from "./commit.ts";
 import { announceWritten, buryClosed } from "./ending.ts";
 import { ask, type Program } from "./program.ts";
 import { passedBefore } from "./progress.ts";
@@ -184,10 +184,12 @@ function* judgePassed(
 ): Program<boolean> {
   const writer = step.wroteBy >= 0 ? writerOf(step) : undefined;
   if (judgePassing(roster, event, session.barrier(key).passed.marks, writer).length > 0) return true;
+  const root = session.root!;
+  const { conditions, changes } = closing(root, key);
   const closed = yield* commit(
     session,
-    { sameEpoch: session.root!.epoch, sameRoster: roster.version, sameStep: sameStep(key, step) },
-    { step: { key, step: closedStep(step, session.now) }, countClosed: true },
+    { sameEpoch: root.epoch, sameRoster: roster.version, sameStep: sameStep(key, step), ...conditions },
+    { step: { key, step: closedStep(step, session.now) }, ...changes },
   );
   if (!closed) return false;
   session.observer.note({

@@ -4,7 +4,7 @@ import type { ChunkPointer, Roster } from "../barrier/roster.ts";
 import { planRoutes } from "../barrier/routes.ts";
 import { closedStep, passingStep, type Step } from "../barrier/step.ts";
 import { holdForConflict, withoutConflict } from "./admission.ts";
-import { commit, sameStep } from "./commit.ts";
+import { closing, commit, sameStep } from "./commit.ts";
 import { announceWritten, buryClosed } from "./ending.ts";
 import { evaluate } from "./evaluate.ts";
 import type { RootChanges } from "./port.ts";
@@ -61,6 +61,7 @@ function* applyFirst(
   const settled = withoutConflict(step);
   const next = event.blocking ? passingStep(settled, session.now) : closedStep(settled, session.now);
   const { changes, replaced, touched } = yield* putDraft(session, draft);
+  const closes = event.blocking ? undefined : closing(root, key);
   const done = yield* commit(
     session,
     {
@@ -68,12 +69,13 @@ function* applyFirst(
       sameRoster: roster.version,
       sameStep: sameStep(key, present),
       samePending: root.pending,
+      ...closes?.conditions,
     },
     {
       roster: changes,
       step: { key, step: next },
       removePending: key,
-      ...(!event.blocking && { countClosed: true }),
+      ...closes?.changes,
     },
   );
   yield* ask(

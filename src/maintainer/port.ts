@@ -18,11 +18,19 @@ export interface Root {
   readonly pointers: readonly ChunkPointer[];
   /** How many barriers were closed in this epoch: a sleeper that did not see a closing cannot open (I9). */
   readonly closedCount: number;
+  /**
+   * The highest key (`keyText`) that was closed in this epoch; `NOTHING_CLOSED` before the first one. undefined: not known,
+   * the root was begun by a version that did not write it down.
+   */
+  readonly closedUpTo: string | undefined;
   /** Keys of events that still must change the roster, as `keyText` (protocol.md M9, M10). */
   readonly pending: readonly string[];
   /** Open barriers by `keyText`. */
   readonly steps: ReadonlyMap<string, Step>;
 }
+
+/** Below every key. */
+export const NOTHING_CLOSED = "-";
 
 /** The clauses of a conditional write of the root. Each name says what it protects. */
 export interface RootConditions {
@@ -38,6 +46,10 @@ export interface RootConditions {
   readonly notOpenYet?: string;
   /** Nothing was closed since the root was read: what is closed is not opened again (design.md I9). */
   readonly nothingClosedSince?: number;
+  /** The key is above every one that was closed, so it was not closed itself (design.md I9). */
+  readonly aboveClosed?: string;
+  /** The barrier is not open, or is and waits without a grant: Write is granted once (design.md I2). */
+  readonly notGrantedYet?: string;
   /** No event came or went that still must change the roster (protocol.md M9, M10). */
   readonly samePending?: readonly string[];
 }
@@ -56,6 +68,8 @@ export interface RootChanges {
   readonly addPending?: string;
   readonly removePending?: string;
   readonly countClosed?: boolean;
+  /** The key that is closed is the highest one so far. */
+  readonly closedUpTo?: string;
   /** The barrier has its tombstone and leaves the root. */
   readonly remove?: string;
 }
@@ -94,6 +108,8 @@ export interface Tombstone {
 export interface BarrierConditions {
   /** The barrier is not closed: no write brings a closed one back (design.md I9). */
   readonly notClosed?: true;
+  /** The barrier is about this event (`eventBytes`), or is not there yet: marks are made for one event (protocol.md M3). */
+  readonly sameEvent?: Uint8Array;
   /** Nobody repeated the outstanding action since: a repeat has one winner (design.md, section 6). */
   readonly notSentSince?: number;
 }

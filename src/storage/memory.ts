@@ -1,19 +1,20 @@
 import type { Chunk, ChunkPointer } from "../barrier/roster.ts";
 import type { Step } from "../barrier/step.ts";
-import type {
-  BarrierChanges,
-  BarrierConditions,
-  BarrierItem,
-  BarrierName,
-  BarrierResult,
-  Count,
-  Kept,
-  Port,
-  Root,
-  RootChanges,
-  RootConditions,
-  RootResult,
-  Tally,
+import {
+  type BarrierChanges,
+  type BarrierConditions,
+  type BarrierItem,
+  type BarrierName,
+  type BarrierResult,
+  type Count,
+  type Kept,
+  NOTHING_CLOSED,
+  type Port,
+  type Root,
+  type RootChanges,
+  type RootConditions,
+  type RootResult,
+  type Tally,
 } from "../maintainer/port.ts";
 import type { Space } from "../maintainer/space.ts";
 import { parseSpace } from "../maintainer/space.ts";
@@ -121,7 +122,9 @@ export class MemoryStore implements Store {
     const path = barrierPath(name);
     const item = this.barriers.get(path);
     if (conditions.notClosed && item?.tombstone !== undefined) return { done: false, item };
-    const { notSentSince } = conditions;
+    const { notSentSince, sameEvent } = conditions;
+    if (sameEvent !== undefined && item?.event.length && !Buffer.from(sameEvent).equals(item.event))
+      return { done: false, item };
     if (notSentSince !== undefined && item !== undefined && item.sentAt > notSentSince)
       return { done: false, item };
     const next = changeBarrier(item, changes);
@@ -195,6 +198,7 @@ function barrierPath({ space, epoch, key }: BarrierName): string {
 function rootAllows(root: Root | undefined, conditions: RootConditions): boolean {
   const { sameEpoch, epochIsNew, sameRoster, sameStep, notOpenYet, nothingClosedSince, samePending } =
     conditions;
+  const { aboveClosed, notGrantedYet } = conditions;
   if (sameEpoch !== undefined && root?.epoch !== sameEpoch) return false;
   if (epochIsNew !== undefined && root !== undefined && root.epoch >= epochIsNew) return false;
   if (sameRoster !== undefined && root?.rosterVersion !== sameRoster) return false;
@@ -204,6 +208,12 @@ function rootAllows(root: Root | undefined, conditions: RootConditions): boolean
   }
   if (notOpenYet !== undefined && root?.steps.has(notOpenYet)) return false;
   if (nothingClosedSince !== undefined && root?.closedCount !== nothingClosedSince) return false;
+  if (aboveClosed !== undefined && !(root?.closedUpTo !== undefined && root.closedUpTo < aboveClosed))
+    return false;
+  if (notGrantedYet !== undefined) {
+    const step = root?.steps.get(notGrantedYet);
+    if (step !== undefined && (step.phase !== "waiting" || step.grants.length > 0)) return false;
+  }
   if (samePending !== undefined) {
     if (new Set(root?.pending).symmetricDifference(new Set(samePending)).size > 0) return false;
   }
@@ -228,12 +238,19 @@ function changeRoot(root: Root | undefined, changes: RootChanges): Root {
     meta: changes.roster?.meta ?? base.meta,
     pointers: changes.roster?.pointers ?? base.pointers,
     closedCount: base.closedCount + (changes.countClosed ? 1 : 0),
+    closedUpTo: changes.closedUpTo ?? base.closedUpTo,
     pending: [...pending].sort(),
     steps: new Map([...steps].sort(([a], [b]) => (a < b ? -1 : 1))),
   });
 }
 
-const EMPTY_ROOT = { rosterVersion: 0, closedCount: 0, pending: [], steps: new Map<string, Step>() };
+const EMPTY_ROOT = {
+  rosterVersion: 0,
+  closedCount: 0,
+  closedUpTo: NOTHING_CLOSED,
+  pending: [],
+  steps: new Map<string, Step>(),
+};
 
 function changeBarrier(item: BarrierItem | undefined, changes: BarrierChanges): BarrierItem {
   return frozen({

@@ -52,6 +52,10 @@ export function barrierUpdate(conditions: BarrierConditions, changes: BarrierCha
   const update = new Update();
   // A tombstone is final (design.md I9).
   if (conditions.notClosed) update.condition(`attribute_not_exists(${update.name("closedAt")})`);
+  if (conditions.sameEvent !== undefined) {
+    const name = update.name("event");
+    update.condition(`attribute_not_exists(${name}) OR ${name} = ${update.value(B(conditions.sameEvent))}`);
+  }
   // A repeat has one winner: the time of the last sending has not changed since it was due.
   if (conditions.notSentSince !== undefined) {
     const name = update.name("sentAt");

@@ -1,6 +1,6 @@
 import type { RosterMeta } from "../../barrier/roster.ts";
 import type { Phase, Step } from "../../barrier/step.ts";
-import type { Root, RootChanges, RootConditions } from "../../maintainer/port.ts";
+import { NOTHING_CLOSED, type Root, type RootChanges, type RootConditions } from "../../maintainer/port.ts";
 import { B, type Item, integer, long, N, S, SS, strings, text, Update } from "./values.ts";
 
 /**
@@ -19,6 +19,7 @@ export function rootFrom(item: Item | undefined): Root | undefined {
     meta: metaFrom(text(item["meta"])),
     pointers: pointersFrom(text(item["pointers"])),
     closedCount: integer(item["closedCount"]),
+    closedUpTo: item["closedUpTo"]?.S,
     pending: [...strings(item["pending"])].sort(),
     steps,
   };
@@ -43,6 +44,15 @@ const CLAUSES: {
   },
   notOpenYet: (update, key) => `attribute_not_exists(${update.name("steps")}.${update.name(key)})`,
   nothingClosedSince: (update, count) => `${update.name("closedCount")} = ${update.value(N(count))}`,
+  aboveClosed: (update, key) => `${update.name("closedUpTo")} < ${update.value(S(key))}`,
+  notGrantedYet: (update, key) => {
+    const step = `${update.name("steps")}.${update.name(key)}`;
+    return (
+      `attribute_not_exists(${step})` +
+      ` OR (${step}.${update.name("phase")} = ${update.value(S("waiting"))}` +
+      ` AND ${step}.${update.name("grants")} = ${update.value(N(0))})`
+    );
+  },
   samePending: (update, keys) =>
     keys.length === 0
       ? `attribute_not_exists(${update.name("pending")})`
@@ -89,6 +99,7 @@ function startEpoch(update: Update, changes: RootChanges): void {
   if (changes.remove !== undefined) delete steps[changes.remove];
   update.set(update.name("epoch"), update.value(N(changes.startEpoch!)));
   update.set(update.name("closedCount"), update.value(N(changes.countClosed ? 1 : 0)));
+  update.set(update.name("closedUpTo"), update.value(S(changes.closedUpTo ?? NOTHING_CLOSED)));
   update.set(update.name("steps"), update.value({ M: steps }));
   setRoster(update, changes.roster!);
   if (changes.addPending !== undefined && changes.addPending !== changes.removePending)
@@ -108,6 +119,8 @@ function changeRoot(update: Update, changes: RootChanges): void {
   if (changes.addPending !== undefined) update.add("pending", SS([changes.addPending]));
   if (changes.removePending !== undefined) update.delete("pending", SS([changes.removePending]));
   if (changes.countClosed) update.add("closedCount", N(1));
+  if (changes.closedUpTo !== undefined)
+    update.set(update.name("closedUpTo"), update.value(S(changes.closedUpTo)));
 }
 
 function setRoster(update: Update, roster: NonNullable<RootChanges["roster"]>): void {

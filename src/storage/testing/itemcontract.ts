@@ -40,12 +40,21 @@ export function itemContract(make: () => Promise<Store>): void {
       unreachable: new Set(["q"]),
       tombstone: undefined,
     });
+    const foreign = await store.touchBarrier(
+      name(K1),
+      { notClosed: true, sameEvent: other.event },
+      { addWaiting: ["8.1"] },
+    );
+    expect(foreign).toEqual({ done: false, item });
+    const same = { notClosed: true, sameEvent: create.event } as const;
+    expect((await store.touchBarrier(name(K1), same, { addWaiting: ["1.1"] })).done).toBe(true);
+    const first = await store.touchBarrier(name(K2), same, { create });
+    expect([first.done, first.item!.event]).toEqual([true, create.event]);
     const tombstone = { closedAt: 5, grantedAt: 3, writtenAt: 4, writer: "w", lives: 2 };
     await store.touchBarrier(name(K1), {}, { tombstone });
     const late = await store.touchBarrier(name(K1), { notClosed: true }, { addWaiting: ["9.9"] });
     expect(late.done).toBe(false);
     expect(late.item).toEqual({ ...item, tombstone });
-    expect(await store.readBarrier(name(K2))).toBeUndefined();
 
     const tallies = await Promise.all(
       [[1, 2], [2, 3], [400]].map((add) => store.touchTally(name(K1), "waiting", 7, { add })),

@@ -1,6 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 import { grantedStep, type Step } from "../../barrier/step.ts";
-import type { Root, RootConditions } from "../../maintainer/port.ts";
+import { NOTHING_CLOSED, type Root, type RootConditions } from "../../maintainer/port.ts";
 import type { Store } from "../memory.ts";
 import { K1, K2, pointer, roster, space, step } from "./samples.ts";
 
@@ -22,7 +22,7 @@ export function rootContract(make: () => Promise<Store>): void {
     await store.commitRoot(
       space,
       { sameEpoch: 1n },
-      { open: { key: K1, step: step() }, addPending: K1, countClosed: true },
+      { open: { key: K1, step: step() }, addPending: K1, countClosed: true, closedUpTo: K1 },
     );
     const high = 18446744073709551615n;
     const next = await store.commitRoot(space, { epochIsNew: high }, { startEpoch: high, roster: roster(1) });
@@ -32,6 +32,7 @@ export function rootContract(make: () => Promise<Store>): void {
       meta: roster(1).meta,
       pointers: [],
       closedCount: 0,
+      closedUpTo: NOTHING_CLOSED,
       pending: [],
       steps: new Map(),
     } satisfies Root);
@@ -87,6 +88,7 @@ export function rootContract(make: () => Promise<Store>): void {
     ["sameStep of a barrier that is not open", { sameStep: { key: K2, phase: "waiting", grants: 0 } }],
     ["notOpenYet", { notOpenYet: K1 }],
     ["nothingClosedSince", { nothingClosedSince: 1 }],
+    ["aboveClosed", { aboveClosed: NOTHING_CLOSED }],
     ["samePending, empty", { samePending: [] }],
     ["samePending, fewer", { samePending: [K1] }],
     ["samePending, more", { samePending: [K1, K2, "00000000000000000300-0"] }],
@@ -106,6 +108,8 @@ export function rootContract(make: () => Promise<Store>): void {
       sameStep: { key: K1, phase: "waiting", grants: 0 },
       notOpenYet: K2,
       nothingClosedSince: 0,
+      aboveClosed: K1,
+      notGrantedYet: K1,
       samePending: [K2, K1],
     };
     const good = await store.commitRoot(space, holds, { countClosed: true, remove: K1, removePending: K1 });
@@ -131,6 +135,32 @@ export function rootContract(make: () => Promise<Store>): void {
     }
     const sameStep = { key: K1, phase: "writing" as const, grants: 1 };
     expect((await store.commitRoot(space, { sameStep }, next)).root!.steps.get(K1)!.grants).toHaveLength(2);
+  });
+
+  it("knows which keys are above all that were closed", async () => {
+    await start();
+    await store.commitRoot(space, { aboveClosed: K1 }, { countClosed: true, closedUpTo: K1 });
+    expect((await store.readRoot(space))!.closedUpTo).toBe(K1);
+    const above = async (aboveClosed: string) => (await store.commitRoot(space, { aboveClosed }, {})).committed;
+    expect([await above(NOTHING_CLOSED), await above(K1), await above(K2)]).toEqual([false, false, true]);
+    // A closing that is not the highest leaves it.
+    expect((await store.commitRoot(space, {}, { countClosed: true })).root!.closedUpTo).toBe(K1);
+  });
+
+  it("lets a barrier be opened with its grant where it is not open, or waits and has none", async () => {
+    await start();
+    const grant = { id: "a".repeat(32), life: 1n, chunk: 3, slot: 4, node: "n1" };
+    const granted = { step: { key: K1, step: grantedStep(step(), grant, 1, 2, 9) } };
+    const notGrantedYet = { notGrantedYet: K1 };
+    await store.commitRoot(space, {}, { open: { key: K1, step: step() } });
+    expect((await store.commitRoot(space, notGrantedYet, granted)).committed).toBe(true);
+    expect((await store.commitRoot(space, notGrantedYet, granted)).committed).toBe(false);
+    await store.commitRoot(space, {}, { remove: K1 });
+    expect((await store.commitRoot(space, notGrantedYet, granted)).committed).toBe(true);
+    for (const phase of ["writing", "written", "passing", "closed"] as const) {
+      await store.commitRoot(space, {}, { step: { key: K1, step: { ...step(), phase } } });
+      expect((await store.commitRoot(space, notGrantedYet, granted)).committed).toBe(false);
+    }
   });
 
   it("changes no root that is not there", async () => {

@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { grantedStep } from "../../barrier/step.ts";
-import type {
-  BarrierChanges,
-  BarrierConditions,
-  Count,
-  RootChanges,
-  RootConditions,
+import {
+  type BarrierChanges,
+  type BarrierConditions,
+  type Count,
+  NOTHING_CLOSED,
+  type RootChanges,
+  type RootConditions,
 } from "../../maintainer/port.ts";
 import type { Store } from "../memory.ts";
 import { K1, K2, name, pointer, roster, space, step } from "./samples.ts";
@@ -24,6 +25,8 @@ const rootCondition: fc.Arbitrary<RootConditions> = fc.record(
     }),
     notOpenYet: key,
     nothingClosedSince: fc.constantFrom(0, 1),
+    aboveClosed: fc.constantFrom(NOTHING_CLOSED, K1, K2, "00000000000000000300-0"),
+    notGrantedYet: key,
     samePending: fc.uniqueArray(key),
   },
   { requiredKeys: [] },
@@ -40,7 +43,10 @@ const granted = grantedStep(step(), { id: "b".repeat(32), life: 2n, chunk: 1, sl
 const anyStep = fc.constantFrom(step(), step(9), granted);
 const rootChange: fc.Arbitrary<RootChanges> = fc.oneof(
   fc.record({ open: fc.record({ key, step: anyStep }), addPending: key }, { requiredKeys: ["open"] }),
-  fc.record({ step: fc.record({ key, step: anyStep }), countClosed: fc.constant(true) }),
+  fc.record(
+    { step: fc.record({ key, step: anyStep }), countClosed: fc.constant(true), closedUpTo: key },
+    { requiredKeys: ["step", "countClosed"] },
+  ),
   fc.record({ roster: fc.constantFrom(roster(1), roster(2, [pointer(1, 2)])) }),
   fc.record({ remove: key, removePending: key }),
   fc.record(
@@ -51,6 +57,7 @@ const rootChange: fc.Arbitrary<RootChanges> = fc.oneof(
       step: fc.record({ key, step: anyStep }),
       addPending: key,
       countClosed: fc.constant(true),
+      closedUpTo: key,
     },
     { requiredKeys: ["startEpoch", "roster"] },
   ),
@@ -58,14 +65,15 @@ const rootChange: fc.Arbitrary<RootChanges> = fc.oneof(
 
 const small = fc.nat({ max: 3 });
 const mark = fc.constantFrom("1.1", "1.2", "2.1");
+const event = fc.constantFrom(new Uint8Array([7]), new Uint8Array([8]), new Uint8Array([7, 8]));
 const barrierConditions: fc.Arbitrary<BarrierConditions> = fc.record(
-  { notClosed: fc.constant(true as const), notSentSince: small },
+  { notClosed: fc.constant(true as const), notSentSince: small, sameEvent: event },
   { requiredKeys: [] },
 );
 const barrierChanges: fc.Arbitrary<BarrierChanges> = fc.record(
   {
     create: fc.record({
-      event: fc.uint8Array({ minLength: 1, maxLength: 3 }),
+      event,
       openedAt: fc.integer({ min: 1 }),
     }),
     routes: fc.uint8Array({ maxLength: 2 }),
