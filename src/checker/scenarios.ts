@@ -1,4 +1,5 @@
 import type { Scenario } from "./scenario.ts";
+import { AHEAD } from "./scenarios/ahead.ts";
 import { BEGINNINGS } from "./scenarios/beginnings.ts";
 import { CHANGES } from "./scenarios/changes.ts";
 import { IN_ORDER } from "./scenarios/inorder.ts";
@@ -12,4 +13,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...CHANGES,
   ...BEGINNINGS,
   ...LAYOUTS,
+  ...AHEAD,
 ];

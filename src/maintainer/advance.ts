@@ -6,6 +6,7 @@ import { adoptKnownRoutes, holdForConflict, routeConflict, withoutConflict } fro
 import { applyInTurn } from "./applying.ts";
 import { closing, commit, sameStep } from "./commit.ts";
 import { announceWritten, buryClosed } from "./ending.ts";
+import type { RootConditions } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import { passedBefore } from "./progress.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
@@ -102,40 +103,78 @@ function* grant(
   lives: number,
 ): Program<boolean> {
   if (writer === undefined) return true;
-  const root = session.root!;
-  const { id, life, slot, node } = writer.life;
-  const next = grantedStep(
-    withoutConflict(step),
-    { id, life, chunk: writer.chunk.id, slot, node },
-    roster.version,
-    lives,
-    session.now,
-  );
+  const given = giving(session, withoutConflict(step), roster, writer, lives);
   const granted = yield* commit(
     session,
-    {
-      sameEpoch: root.epoch,
-      sameRoster: roster.version,
-      sameStep: sameStep(key, step),
-      samePending: root.pending,
-    },
-    { step: { key, step: next } },
+    { sameEpoch: session.root!.epoch, sameStep: sameStep(key, step), ...given.conditions },
+    { step: { key, step: given.next } },
   );
   if (!granted) return false;
+  yield* afterGrant(session, key, given, event, roster);
+  return true;
+}
+
+/** A grant that is to be committed, and what it was judged on (protocol.md M6a). */
+interface Given {
+  readonly next: Step;
+  readonly writer: Place;
+  readonly conditions: RootConditions;
+}
+
+function giving(session: Session, step: Step, roster: Roster, writer: Place, lives: number): Given {
+  const { id, life, slot, node } = writer.life;
+  const grant = { id, life, chunk: writer.chunk.id, slot, node };
+  return {
+    next: grantedStep(step, grant, roster.version, lives, session.now),
+    writer,
+    conditions: { sameRoster: roster.version, samePending: session.root!.pending },
+  };
+}
+
+/**
+ * The grant of a barrier that is just being opened and is covered already: opening and grant are then one write. Only where
+ * it is the earliest one, and where the strictest rule about unknown tables finds it covered, for whoever opens it at the
+ * same time may be of an old node (protocol.md R8).
+ * @returns undefined: it is to be judged when it is open
+ */
+export function grantOnOpening(
+  session: Session,
+  key: string,
+  step: Step,
+  event: BlockEvent,
+  roster: Roster,
+  preferred: Place | undefined,
+): Given | undefined {
+  if ([...session.root!.steps.keys()].some((other) => other < key)) return undefined;
+  const coverage = judgeWaiting(roster, event, session.barrier(key).waiting.marks, true);
+  if (coverage.verdict !== "covered") return undefined;
+  const writer = chooseWriter(roster, event, preferred);
+  if (writer === undefined) return undefined;
+  const given = giving(session, step, roster, writer, coverage.lives);
+  return { ...given, conditions: { ...given.conditions, notGrantedYet: key } };
+}
+
+/** What follows from a grant that is committed: Write is sent to the writer. */
+export function* afterGrant(
+  session: Session,
+  key: string,
+  { next, writer }: Given,
+  event: BlockEvent,
+  roster: Roster,
+): Program<void> {
   session.outbox.write(key, writer.life);
   session.observer.note({
     what: "write-granted",
     space: session.space.text,
     key,
     node: writer.life.node,
-    count: lives,
-    ms: session.now - step.openedAt,
+    count: next.grantedLives,
+    ms: session.now - next.openedAt,
   });
   // Who waits here is past every earlier event. Its report may have been recorded on a root that did not know that one yet,
   // and what is granted here may take it out of the roster (protocol.md M2, M15).
   if ([...(session.root?.steps.keys() ?? [])].some((other) => other < key))
     yield* passedBefore(session, key, requiredPlaces(roster, event));
-  return true;
 }
 
 function requiredPlaces(roster: Roster, event: BlockEvent): Place[] {

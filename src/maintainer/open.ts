@@ -1,9 +1,11 @@
+import type { CompleteMark } from "../barrier/coverage.ts";
 import { type BlockEvent, changesRoster, involvesTrigger } from "../barrier/event.ts";
 import type { Place } from "../barrier/roster.ts";
 import { openedStep, type Step } from "../barrier/step.ts";
+import { afterGrant, grantOnOpening } from "./advance.ts";
 import { commit } from "./commit.ts";
 import { digestOf } from "./intake.ts";
-import type { BarrierItem } from "./port.ts";
+import type { BarrierItem, BarrierName, BarrierResult, RootConditions } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import { completedBy } from "./record.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
@@ -21,6 +23,15 @@ export interface Opener {
   readonly lateTablesHold: boolean;
   /** The lives that report with it: chunks that they complete are marked in the same write. */
   readonly places: readonly Place[];
+  /** Whether Write may be granted in the write that opens it. */
+  readonly grants?: true;
+}
+
+/** An open barrier. */
+export interface Opened {
+  readonly step: Step;
+  /** How many grants it had before this invocation came to it. */
+  readonly grantsBefore: number;
 }
 
 /**
@@ -32,34 +43,22 @@ export function* openBarrier(
   session: Session,
   key: string,
   opener: Opener,
-): Program<{ step: Step } | { closed: BarrierItem }> {
+): Program<Opened | { closed: BarrierItem }> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     if (!session.fresh) yield* session.refresh();
     const open = session.step(key);
-    if (open !== undefined) return { step: open };
+    if (open !== undefined) return { step: open, grantsBefore: open.grants.length };
     const root = session.root!;
     const roster = yield* session.roster();
-    const { event } = opener;
-    const places = yield* session.placesNow(opener.places);
-    const complete = event.blocking ? completedBy(places, event, "waiting", undefined) : [];
-    const touched = yield* ask(
-      "touchBarrier",
-      session.name(key),
-      { notClosed: true },
-      {
-        create: { event: opener.bytes, openedAt: session.now },
-        ...(opener.routes.length > 0 && { routes: opener.routes }),
-        ...(complete.length > 0 && { addWaiting: complete }),
-      },
-    );
-    if (!touched.done) return { closed: touched.item! };
+    const { item, fence } = yield* standing(session, key, opener);
+    if (item.tombstone !== undefined) return { closed: item };
 
-    session.learnItem(key, touched.item);
+    session.learnItem(key, item);
     // Another report may have come first: what it said stands (protocol.md M3).
-    const bytes = touched.item.event;
-    const standing = session.barrier(key).event!;
-    const routes = touched.item.routes.length > 0;
-    const changes = changesRoster(standing) || routes;
+    const bytes = item.event;
+    const event = session.barrier(key).event!;
+    const routes = item.routes.length > 0;
+    const changes = changesRoster(event) || routes;
     const opened = openedStep(
       {
         event: bytes.length <= INLINE_EVENT ? bytes : undefined,
@@ -68,33 +67,83 @@ export function* openBarrier(
         routes,
         // The table trigger's report comes behind the ACKs of what it created (D3), and says that a table which is unknown
         // then was filtered. Without it the table may only be late (decisions/0017).
-        lateTablesHold: opener.lateTablesHold || !involvesTrigger(standing.influence),
+        lateTablesHold: opener.lateTablesHold || !involvesTrigger(event.influence),
         openedOn: roster.version,
       },
-      session.now,
+      item.openedAt,
     );
     // What is not blocking is written already (protocol.md M11).
-    const step = standing.blocking
-      ? opened
-      : { ...opened, phase: "written" as const, writtenAt: session.now };
+    const step = event.blocking ? opened : { ...opened, phase: "written" as const, writtenAt: session.now };
+    const given =
+      opener.grants && event.blocking && !routes
+        ? grantOnOpening(session, key, step, event, roster, opener.places.at(-1))
+        : undefined;
     const committed = yield* commit(
       session,
+      { sameEpoch: root.epoch, ...fence, ...(changes && { notOpenYet: key }), ...given?.conditions },
       {
-        sameEpoch: root.epoch,
-        nothingClosedSince: root.closedCount,
-        ...(changes && { notOpenYet: key }),
+        ...(given ? { step: { key, step: given.next } } : { open: { key, step } }),
+        ...(changes && { addPending: key }),
       },
-      { open: { key, step }, ...(changes && { addPending: key }) },
     );
-    if (committed) {
-      session.learnItem(key, touched.item);
-      // Of two who open it at a time, the first one's step stands.
-      if (session.step(key)?.openedAt === step.openedAt)
-        session.observer.note({ what: "barrier-opened", space: session.space.text, key });
-    }
     const now = session.step(key);
-    if (now !== undefined) return { step: now };
+    if (committed) {
+      session.learnItem(key, item);
+      // Of those who open it at a time, the one that wrote its item says so.
+      if (item.openedAt === session.now)
+        session.observer.note({ what: "barrier-opened", space: session.space.text, key });
+      if (given) yield* afterGrant(session, key, given, event, roster);
+      return { step: now!, grantsBefore: given ? 0 : now!.grants.length };
+    }
+    if (now !== undefined) return { step: now, grantsBefore: now.grants.length };
     yield* ask("pause", attempt);
   }
   throw new Error(`barrier ${key} of ${session.space.text}: could not be opened in ${MAX_ATTEMPTS} attempts`);
+}
+
+/**
+ * The item of a barrier that the root does not name, written if it was not there, and what shows in the write of the root
+ * that it has no tombstone still: its key is above all that were closed, or nothing was closed since a root that was read
+ * before the item.
+ */
+function* standing(
+  session: Session,
+  key: string,
+  opener: Opener,
+): Program<{ item: BarrierItem; fence: RootConditions }> {
+  const root = session.root!;
+  const met = session.met.get(key);
+  session.met.delete(key);
+  const above = root.closedUpTo !== undefined && root.closedUpTo < key;
+  const nothingClosedSince = { nothingClosedSince: root.closedCount };
+  const fence = above ? { aboveClosed: key } : nothingClosedSince;
+  if (met?.touched.item !== undefined && (above || met.closedCount === root.closedCount))
+    return { item: met.touched.item, fence };
+  const { event } = opener;
+  const places = yield* session.placesNow(opener.places);
+  const complete = event.blocking ? completedBy(places, event, "waiting", undefined) : [];
+  const touched = yield* touchOpening(session, session.name(key), opener, complete);
+  return { item: touched.item!, fence };
+}
+
+/**
+ * Writes a barrier's item if it is not there, with chunks that are complete for its event. Nothing is written to one that is
+ * closed, or about another event.
+ */
+export function* touchOpening(
+  session: Session,
+  name: BarrierName,
+  { bytes, routes }: Pick<Opener, "bytes" | "routes">,
+  complete: readonly CompleteMark[],
+): Program<BarrierResult> {
+  return yield* ask(
+    "touchBarrier",
+    name,
+    { notClosed: true, sameEvent: bytes },
+    {
+      create: { event: bytes, openedAt: session.now },
+      ...(routes.length > 0 && { routes }),
+      ...(complete.length > 0 && { addWaiting: complete }),
+    },
+  );
 }

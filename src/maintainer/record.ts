@@ -29,12 +29,13 @@ export function writerFor(session: Session, key: string, count: Count): Grant | 
   return count === "passed" && step !== undefined && step.wroteBy >= 0 ? writerOf(step) : undefined;
 }
 
-interface Share {
+export interface Share {
   readonly chunk: DispatcherChunk;
   readonly slots: Set<number>;
 }
 
-function sharesOf(places: readonly Place[]): Share[] {
+/** Reports by the chunk that they are counted in. */
+export function sharesOf(places: readonly Place[]): Share[] {
   const shares = new Map<number, Share>();
   let share: Share | undefined;
   for (const { chunk, life } of places) {

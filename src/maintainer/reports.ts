@@ -3,6 +3,7 @@ import { type Refused, senderMismatch } from "../barrier/membership.ts";
 import { isReplicating, type NodeEntry, type Place, type Roster } from "../barrier/roster.ts";
 import { type Grant, grantIndex, saysWritten } from "../barrier/step.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
+import { readRootBeside } from "./ahead.ts";
 import { doneReports } from "./done.ts";
 import type { Report } from "./intake.ts";
 import { keepEarly } from "./kept.ts";
@@ -37,7 +38,7 @@ export function* handleReports(
   rejected: (report: Report, reason: string) => void,
 ): Program<void> {
   if (reports.length === 0) return;
-  yield* session.recentRoot();
+  yield* findRoot(session, reports);
   let sorted = yield* sort(session, reports);
   // A root from memory may be behind: what it does not know, or knows otherwise, is looked up before it is judged.
   const doubtful = sorted.early.length + sorted.notReplicating.length + sorted.mismatched.length;
@@ -104,6 +105,19 @@ export function* handleReports(
       sorted.granted.filter((report) => report.key === key),
     );
   }
+}
+
+/**
+ * Sees to it that the session has a root: one from a moment ago where it knows all barriers that are reported, otherwise as
+ * it is. Then barriers are told of the reports at the same time.
+ */
+function* findRoot(session: Session, reports: readonly Report[]): Program<void> {
+  if (session.fresh) return;
+  const waiting = reports.filter((one) => one.stage === "waiting" && one.event!.blocking);
+  const root = session.rememberedRoot();
+  if (root !== undefined && waiting.every(({ key }) => root.steps.has(key))) return;
+  if (waiting.length === 0 || !session.recall()) yield* session.refresh();
+  else yield* readRootBeside(session, (yield* sort(session, waiting)).placed);
 }
 
 /** Sorts lives by what the roster knows of them (protocol.md R6, R7, M1). */

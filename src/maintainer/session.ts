@@ -6,7 +6,7 @@ import { type RouteChange, routesFromBytes } from "../barrier/routes.ts";
 import type { Step } from "../barrier/step.ts";
 import type { Observer } from "./observe.ts";
 import type { Outbox } from "./outbox.ts";
-import type { BarrierItem, BarrierName, Count, Root, Tally } from "./port.ts";
+import type { BarrierItem, BarrierName, BarrierResult, Count, Root, Tally } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import type { Space } from "./space.ts";
 
@@ -48,6 +48,13 @@ export interface BarrierMemory {
 export interface Recorded {
   marks: Set<CompleteMark>;
   readonly tallies: Map<number, Set<number>>;
+}
+
+/** What a barrier answered before the root was read. */
+export interface Met {
+  readonly touched: BarrierResult;
+  /** How many barriers were closed when the root was read that was remembered then. */
+  readonly closedCount: number;
 }
 
 /** What an execution environment remembers of a space from one invocation to the next. */
@@ -97,6 +104,10 @@ export class Session {
   readonly observer: Observer;
   /** Ids of what was kept and is dealt with, but for what it has to tell. */
   readonly settledKept = new Set<string>();
+  /** Keys of the barriers that were told of WAITING reports before the root was read. */
+  readonly toldAhead = new Set<string>();
+  /** What barriers answered that were told of reports before the root was read. */
+  readonly met = new Map<string, Met>();
   #root: Root | undefined;
   #fresh = false;
 
@@ -134,13 +145,25 @@ export class Session {
 
   /** The root as last seen by this environment if that was a moment ago, else as it is. */
   *recentRoot(): Program<Root | undefined> {
+    return this.rememberedRoot() ?? (yield* this.refresh());
+  }
+
+  /** The root as last seen by this environment, if that was a moment ago. */
+  rememberedRoot(): Root | undefined {
     const { root, readAt } = this.memory;
     const age = this.now - readAt;
-    if (root !== undefined && age >= 0 && age <= this.settings.rootMaxAge) {
-      this.#root = root;
-      return root;
-    }
-    return yield* this.refresh();
+    if (root === undefined || age < 0 || age > this.settings.rootMaxAge) return undefined;
+    this.#root = root;
+    return root;
+  }
+
+  /** Takes up the root as last seen by this environment, however long ago, if its roster is in memory too. */
+  recall(): boolean {
+    const { root, roster, rosterEpoch } = this.memory;
+    if (root === undefined || roster?.version !== root.rosterVersion || rosterEpoch !== root.epoch)
+      return false;
+    this.#root = root;
+    return true;
   }
 
   /** The root as it is now. */

@@ -30,11 +30,11 @@ export function* waitingReports(
   const places = placed.flatMap((one) => one.places);
   const lives = places.map((place) => place.life);
 
-  noteDuplicates(session, key, "waiting", places);
-  const found = yield* findOrOpen(session, key, placed, places);
+  if (!session.toldAhead.has(key)) noteDuplicates(session, key, "waiting", places);
+  const found = yield* findOrOpen(session, key, placed, places, true);
   if ("closed" in found) return late(session, key, placed);
   yield* adoptRoutes(session, key, routesOf(placed));
-  let step = session.step(key) ?? found.step;
+  const step = session.step(key) ?? found.step;
   rejectConflicting(session, key, step, placed, rejected);
 
   if (step.phase === "waiting" || step.phase === "writing" || step.phase === "written")
@@ -42,8 +42,6 @@ export function* waitingReports(
   yield* passedBefore(session, key, places);
   session.outbox.ack(key, lives);
 
-  const before = step;
-  step = session.step(key) ?? step;
   const redelivered = placed.some((one) => one.report.redelivered);
   yield* judge(session, key, places.at(-1));
   const after = session.step(key);
@@ -52,23 +50,27 @@ export function* waitingReports(
     return;
   }
   const sentAt = latest(placed.map((one) => one.report));
-  yield* answer(session, key, before, after, places, { redelivered, sentAt });
+  const granted = after.grants.length > found.grantsBefore;
+  yield* answer(session, key, after, places, { granted, redelivered, sentAt });
 }
 
 /** What a WAITING is told in the phase that it meets: its action again, if that is out already. */
 function* answer(
   session: Session,
   key: string,
-  before: Step,
   after: Step,
   places: readonly Place[],
-  { redelivered, sentAt }: { readonly redelivered: boolean; readonly sentAt: number },
+  {
+    granted,
+    redelivered,
+    sentAt,
+  }: { readonly granted: boolean; readonly redelivered: boolean; readonly sentAt: number },
 ): Program<void> {
   if (after.phase === "writing") {
     const writer = writerOf(after)!;
     const asks = places.some(({ life }) => life.id === writer.id && life.life === writer.life);
     // The grant that was just given has sent its Write already, unless it was given by an earlier delivery that died.
-    if (after.grants.length > before.grants.length && !redelivered) return;
+    if (granted && !redelivered) return;
     yield* repeatOutstanding(session, key, asks || redelivered, sentAt);
   } else if (after.phase === "passing") {
     const event = yield* session.event(key);
@@ -103,23 +105,28 @@ export function rejectConflicting(
     }
 }
 
-/** The open barrier of a report's key, opened by it if need be, or the tombstone that stands in its place. */
+/**
+ * The open barrier of a report's key, opened by it if need be, or the tombstone that stands in its place.
+ * @param grants whether Write may be granted with the opening
+ */
 export function* findOrOpen(
   session: Session,
   key: string,
   placed: readonly Placed[],
   places: readonly Place[],
+  grants = false,
 ) {
   const { report } = placed[0]!;
   const step = session.step(key);
   if (step?.phase === "closed") return { closed: true as const };
-  if (step !== undefined) return { step };
+  if (step !== undefined) return { step, grantsBefore: step.grants.length };
   return yield* openBarrier(session, key, {
     event: report.event!,
     bytes: report.bytes,
     routes: routesOf(placed),
     lateTablesHold: report.sender.start === 0n,
     places,
+    ...(grants && { grants }),
   });
 }
 

@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Mutant } from "./table.ts";
+import type { Mutant } from "./mutant.ts";
 
 export const ROOT = new URL("../..", import.meta.url).pathname;
 

@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { copyWith } from "./apply.ts";
+import type { Mutant } from "./mutant.ts";
 import type { Kill } from "./seek.ts";
-import type { Mutant } from "./table.ts";
 
 /** What became of a mutant. */
 export interface Hunted {

@@ -1,20 +1,5 @@
-/** Deliberate faults in the rules. Each says which rule it breaks; something must notice (docs/proof.md). */
-export interface Mutant {
-  readonly id: string;
-  /** The rule, and where it stands. */
-  readonly rule: string;
-  /** The file that it is in, from the root of the repository. */
-  readonly file: string;
-  /** Occurs exactly once in the file. */
-  readonly from: string;
-  readonly to: string;
-}
-
-const grantConditions = `      sameEpoch: root.epoch,
-      sameRoster: roster.version,
-      sameStep: sameStep(key, step),
-      samePending: root.pending,
-`;
+import type { Mutant } from "./mutant.ts";
+import { OPENING } from "./opening.ts";
 
 const BARRIER: readonly Mutant[] = [
   {
@@ -136,15 +121,15 @@ const MAINTAINER: readonly Mutant[] = [
     id: "grant-on-any-roster",
     rule: "Write is granted on the roster that was judged (design.md I1; protocol.md M6a)",
     file: "src/maintainer/advance.ts",
-    from: grantConditions,
-    to: grantConditions.replace("      sameRoster: roster.version,\n", ""),
+    from: "conditions: { sameRoster: roster.version, samePending: session.root!.pending },",
+    to: "conditions: { samePending: session.root!.pending },",
   },
   {
     id: "grant-in-any-phase",
     rule: "a step has one winner (design.md I2)",
     file: "src/maintainer/advance.ts",
-    from: grantConditions,
-    to: grantConditions.replace("      sameStep: sameStep(key, step),\n", ""),
+    from: "{ sameEpoch: session.root!.epoch, sameStep: sameStep(key, step), ...given.conditions },",
+    to: "{ sameEpoch: session.root!.epoch, ...given.conditions },",
   },
   {
     id: "grant-before-earlier-change",
@@ -164,8 +149,8 @@ const MAINTAINER: readonly Mutant[] = [
     id: "pass-with-the-grant",
     rule: "nobody receives Pass before the DONE of Write (design.md I3)",
     file: "src/maintainer/advance.ts",
-    from: "  if (!granted) return false;\n  session.outbox.write(key, writer.life);",
-    to: "  if (!granted) return false;\n  session.outbox.write(key, writer.life);\n  yield* passToAll(session, key);",
+    from: "): Program<void> {\n  session.outbox.write(key, writer.life);",
+    to: "): Program<void> {\n  session.outbox.write(key, writer.life);\n  yield* passToAll(session, key);",
   },
   {
     id: "close-without-passes",
@@ -178,8 +163,8 @@ const MAINTAINER: readonly Mutant[] = [
     id: "close-on-any-roster",
     rule: "closing is judged on the present roster (design.md I5, order of writes)",
     file: "src/maintainer/advance.ts",
-    from: "{ sameEpoch: session.root!.epoch, sameRoster: roster.version, sameStep: sameStep(key, step) },",
-    to: "{ sameEpoch: session.root!.epoch, sameStep: sameStep(key, step) },",
+    from: "{ sameEpoch: root.epoch, sameRoster: roster.version, sameStep: sameStep(key, step), ...conditions },",
+    to: "{ sameEpoch: root.epoch, sameStep: sameStep(key, step), ...conditions },",
   },
   {
     id: "no-tombstone",
@@ -220,8 +205,8 @@ const MAINTAINER: readonly Mutant[] = [
     id: "apply-at-selection",
     rule: "the roster changes after the DONE of Write, never when the writer was chosen (protocol.md M10)",
     file: "src/maintainer/advance.ts",
-    from: "  if (!granted) return false;\n  session.outbox.write(key, writer.life);",
-    to: '  if (!granted) return false;\n  session.outbox.write(key, writer.life);\n  if (next.changesRoster) yield* applyInTurn(session, key, writtenStep(next, "written", 0, session.now));',
+    from: "): Program<void> {\n  session.outbox.write(key, writer.life);",
+    to: '): Program<void> {\n  session.outbox.write(key, writer.life);\n  if (next.changesRoster) yield* applyInTurn(session, key, writtenStep(next, "written", 0, session.now));',
   },
   {
     id: "apply-out-of-order",
@@ -235,20 +220,6 @@ const MAINTAINER: readonly Mutant[] = [
     rule: "an event changes the roster once (protocol.md M10)",
     file: "src/maintainer/applying.ts",
     from: "      removePending: key,\n",
-    to: "",
-  },
-  {
-    id: "sleeper-opens",
-    rule: "what was closed is not opened again by who slept (design.md I9)",
-    file: "src/maintainer/open.ts",
-    from: "        nothingClosedSince: root.closedCount,\n",
-    to: "",
-  },
-  {
-    id: "closed-item-is-open",
-    rule: "no write brings a closed barrier back (design.md I9)",
-    file: "src/maintainer/open.ts",
-    from: "if (!touched.done) return { closed: touched.item! };",
     to: "",
   },
   {
@@ -505,4 +476,4 @@ const RECOVERY: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...BARRIER, ...MAINTAINER, ...RECOVERY, ...DISPATCHER];
+export const MUTANTS: readonly Mutant[] = [...BARRIER, ...MAINTAINER, ...OPENING, ...RECOVERY, ...DISPATCHER];

@@ -141,7 +141,8 @@ export function rootContract(make: () => Promise<Store>): void {
     await start();
     await store.commitRoot(space, { aboveClosed: K1 }, { countClosed: true, closedUpTo: K1 });
     expect((await store.readRoot(space))!.closedUpTo).toBe(K1);
-    const above = async (aboveClosed: string) => (await store.commitRoot(space, { aboveClosed }, {})).committed;
+    const above = async (aboveClosed: string) =>
+      (await store.commitRoot(space, { aboveClosed }, {})).committed;
     expect([await above(NOTHING_CLOSED), await above(K1), await above(K2)]).toEqual([false, false, true]);
     // A closing that is not the highest leaves it.
     expect((await store.commitRoot(space, {}, { countClosed: true })).root!.closedUpTo).toBe(K1);
