@@ -210,6 +210,16 @@ export class RosterDraft {
       }));
   }
 
+  /** Lives that were registered before their table was named are in the schema that it has. */
+  placeInSchemas(tables: Iterable<{ readonly tableId: bigint; readonly schemaId: bigint }>): void {
+    const schemas = new Map([...tables].map(({ tableId, schemaId }) => [tableId, schemaId]));
+    for (const { id, tableId, schemaId } of [...this.lives()]) {
+      const named = schemas.get(tableId);
+      if (named !== undefined && named !== schemaId)
+        this.#replaceLife(id, (life) => ({ ...life, schemaId: named, schemaAt: this.version }));
+    }
+  }
+
   /** Puts routes and takes routes out, by their sources; the caller has seen that no two have one target. */
   changeRoutes(put: readonly Route[], removed: readonly Route[]): void {
     const gone = new Set([...put, ...removed].map(sourceName));

@@ -133,6 +133,7 @@ function applyOpening(draft: RosterDraft, change: Opening, outcome: Outcome): vo
   if (!meta.parts.includes(change.part)) {
     for (const table of change.tables)
       if (!draft.table(table.tableId)) draft.putTable({ ...table, since: 0n, schemaSince: 0n });
+    draft.placeInSchemas(change.tables.map(({ tableId }) => draft.table(tableId)!));
     draft.setMeta({
       parts: [...meta.parts, change.part].sort((a, b) => a - b),
       partsExpected: change.parts,

@@ -82,6 +82,11 @@ export class Dispatcher {
     return !this.#closed && this.#machine.outstanding;
   }
 
+  /** Whether an event that it wrote by itself, or writes, has no ACK yet (protocol.md D3). */
+  get unacknowledged(): boolean {
+    return !this.#closed && this.#machine.unacknowledged;
+  }
+
   /** The event at which its stream stands, for people. */
   get blockedAt() {
     return this.#machine.blockedAt;

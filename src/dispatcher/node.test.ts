@@ -111,7 +111,13 @@ const answer = (type: string, body: string, queue = "p-n1") =>
   queues.send(queue, { body, attributes: { type, encoding: "json" } });
 
 function respond(
-  about: { action?: Action; ack?: true; to: readonly Dispatcher[]; epoch?: bigint; lives?: bigint[] },
+  about: {
+    action?: Action;
+    ack?: true | typeof key;
+    to: readonly Dispatcher[];
+    epoch?: bigint;
+    lives?: bigint[];
+  },
   queue?: string,
 ) {
   const response = create(HeartBeatResponseSchema, {
@@ -124,7 +130,12 @@ function respond(
           DispatcherIDs: about.to.map((one) => dispatcherId(one.config.id)),
         },
         lives: about.lives ?? about.to.map((one) => one.life),
-        ...(about.ack && { ack: { CommitTs: key.commitTs, IsSyncPoint: true } }),
+        ...(about.ack && {
+          ack:
+            about.ack === true
+              ? { CommitTs: key.commitTs, IsSyncPoint: true }
+              : { CommitTs: about.ack.commitTs, IsSyncPoint: about.ack.isSyncPoint },
+        }),
         ...(about.action !== undefined && {
           action: { action: about.action, CommitTs: key.commitTs, IsSyncPoint: true },
         }),
@@ -303,6 +314,45 @@ describe("a capture node", () => {
     expect(registrations()).toEqual([]);
     const ended = decode("HeartBeatRequest", "json", sent("HeartBeatRequest").at(-1)!.body).statuses[0]!.life;
     expect(ended).toBe(one.life);
+  });
+
+  it("registers one in a higher epoch that cannot be removed before its ACK comes", async () => {
+    const needAddedTables = [{ TableID: 9n, SchemaID: 1n }];
+    const create = { key: { commitTs: 50n, isSyncPoint: false }, needAddedTables, payload: undefined };
+    const blockTables = { InfluenceType: InfluenceType.Normal, TableIDs: [0n] };
+    const trigger = await dispatcher(1n, 0n);
+    write.resolve();
+    await trigger.handle({ ...create, blockTables });
+    await until(() => statuses().length > 0);
+    const removed = node.removeDispatcher(id(1n));
+    const followed = node.follow(2n);
+    await until(() => registrations().length > 0);
+    await answer(
+      "RegistrationResult",
+      JSON.stringify({
+        accepted: [{ id: wire(1n), life: String(trigger.life) }],
+        refused: [],
+        maintainerEpoch: "2",
+      }),
+    );
+    await followed;
+    await respond({ ack: create.key, to: [trigger], epoch: 2n });
+    await removed;
+    expect(sent("HeartBeatRequest")).toHaveLength(1);
+  });
+
+  it("leaves one to who creates it, in a higher epoch, as long as it has no queue", async () => {
+    await node.stop();
+    await start({ layout: "dispatcher" });
+    const creating = Promise.withResolvers<string>();
+    queues.createQueue = () => creating.promise;
+    const config = { id: id(1n), tableId: 1n, schemaId: 1n, checkpointTs: 1n, sink: sink("d1") };
+    const created = node.createDispatcher(config);
+    await node.follow(2n);
+    creating.reject(new Error("no answer"));
+    await expect(created).rejects.toThrow("no answer");
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(registrations()).toEqual([]);
   });
 
   it("removes a dispatcher whose queue is still being created", async () => {

@@ -191,7 +191,10 @@ export class CaptureNode {
     this.#epoch = epoch;
     // What it registers says where it stands now: an action of the epoch before must not move it behind that (D11).
     if (epoch > this.#epochSeen) this.#epochSeen = epoch;
-    const staying = [...this.#dispatchers.values()].filter((one) => !this.#removed.has(one));
+    // Who has no queue yet is still being created: it registers with this epoch when it has one, or fails and never does.
+    const staying = [...this.#dispatchers.values()].filter(
+      (one) => (!this.#removed.has(one) || one.unacknowledged) && this.#urlFor(one.config.id) !== "",
+    );
     await Promise.all(staying.map((dispatcher) => this.#registerAgain(dispatcher)));
   }
 
@@ -212,7 +215,8 @@ export class CaptureNode {
    */
   async #accepted(dispatcher: Dispatcher): Promise<void> {
     const queue = await this.#queueFor(dispatcher.config.id);
-    if (this.#removed.has(dispatcher)) throw removedBefore(dispatcher.config.id);
+    if (this.#removed.has(dispatcher) && !dispatcher.unacknowledged)
+      throw removedBefore(dispatcher.config.id);
     const accepted = this.#registrations.add(queue.name, dispatcher);
     this.#mailboxes.get(queue.url)?.wake();
     await accepted;
@@ -242,8 +246,10 @@ export class CaptureNode {
     if (!dispatcher) return;
     // From here on it gets no higher life: the one that ends is the last that was registered.
     this.#removed.add(dispatcher);
-    this.#registrations.forget(id);
+    // Only who is registered in the present epoch gets the ACK that it may wait for.
+    if (!dispatcher.unacknowledged) this.#registrations.forget(id);
     await dispatcher.close();
+    this.#registrations.forget(id);
     await this.setState(dispatcher, ComponentState.Removed);
     await this.#forget(dispatcher);
   }

@@ -20,6 +20,8 @@ interface Sorted {
   /** DONE of a life that was granted Write and may have ended since (protocol.md M8). */
   readonly granted: Report[];
   readonly orphans: Orphan[];
+  /** What lives wrote by themselves and have said to be behind them since, as they registered with this epoch. */
+  readonly behind: Placed[];
   readonly early: Report[];
   /** Reports by who does not host the dispatcher (protocol.md R7). */
   readonly mismatched: { readonly report: Report; readonly reason: string }[];
@@ -70,6 +72,13 @@ export function* handleReports(
       node: report.sender.node,
       count,
     });
+
+  // The tables that it adds are those of the opening (protocol.md R1); who waits for the ACK stands still until it comes.
+  for (const { report, places } of sorted.behind)
+    session.outbox.ackNow(
+      report.key,
+      places.map((place) => place.life),
+    );
 
   const superseded = Map.groupBy(sorted.superseded, ({ node }) => node.nodeQueue);
   for (const [queue, of] of superseded)
@@ -127,6 +136,7 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
     notReplicating: [],
     granted: [],
     orphans: [],
+    behind: [],
     early: [],
     mismatched: [],
     stale: [],
@@ -136,6 +146,7 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
   for (const report of reports) {
     const places: Place[] = [];
     const notReplicating: Place[] = [];
+    const behind: Place[] = [];
     const early: Report["lives"][number][] = [];
     let stale = 0;
     const key = parseKeyText(report.key);
@@ -158,11 +169,13 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
         sorted.mismatched.push({ report, reason: mismatch(roster!, report, one.id) });
       else if ("orphan" in known) sorted.orphans.push({ report, target: known.orphan });
       else if (report.stage === "waiting" && !isReplicating(known.life)) notReplicating.push(known);
+      else if (report.stage === "none" && isPast(known.life.since, key)) behind.push(known);
       else if (report.stage !== "done" && isPast(known.life.since, key)) stale++;
       else places.push(known);
     }
     if (places.length > 0) sorted.placed.push({ report, places });
     if (notReplicating.length > 0) sorted.notReplicating.push({ report, places: notReplicating });
+    if (behind.length > 0) sorted.behind.push({ report, places: behind });
     if (early.length > 0) sorted.early.push({ ...report, lives: early });
     if (stale > 0) sorted.stale.push({ report, count: stale });
   }

@@ -88,6 +88,40 @@ describe("R1: the opening", () => {
     expect(await world.phase(K)).toBeUndefined();
   });
 
+  it("acknowledges a CREATE that its table trigger has registered behind it in a higher epoch", async () => {
+    const add = { NeedAddedTables: [{ TableID: 40n, SchemaID: 1n }] };
+    const create = () => world.none(n1, { id: T, life: 5n }, K, add);
+    await world.handle(
+      world.registration(n1, [{ id: T, table: 0n, life: 5n, checkpoint: 100n }], { epoch: 2n }),
+    );
+    const before = world.store.clone();
+    // The ACK of the former epoch was dropped: it stands still, and its node may not even close it (D3, D10a).
+    await world.handle(create());
+    expect(idsOf(world.told(n1), "ack", K)).toEqual([T]);
+    await world.handle(world.opening(n1, T, [{ id: 40n, schema: 1n }], { epoch: 2n }));
+    await world.handle(create());
+    expect(idsOf(world.told(n1), "ack", K)).toEqual([T]);
+    // It opens nothing: its tables are those of the opening, and may have been dropped when a late one comes.
+    expect(world.store.barriers).toEqual(before.barriers);
+  });
+
+  it("has who registered before the opening in the schema that the opening names", async () => {
+    const drop = { BlockTables: schema(2n), NeedDroppedTables: schema(2n) };
+    const later = ddl(300n);
+    // It starts from before the rename of 10 to schema 2, which the table trigger has behind it.
+    await world.handle(
+      world.registration(n1, [{ id: d(10), table: 10n, schema: 1n, life: 5n, checkpoint: 100n }], {
+        epoch: 2n,
+      }),
+      world.registration(n1, [{ id: T, table: 0n, life: 5n, checkpoint: 200n }], { epoch: 2n }),
+      world.opening(n1, T, [{ id: 10n, schema: 2n }], { epoch: 2n }),
+    );
+    await world.handle(world.waiting(n1, [{ id: T, life: 5n }], later, drop));
+    expect(idsOf(world.told(n1), "write", later)).toEqual([]);
+    await world.handle(world.waiting(n1, [{ id: d(10), life: 5n }], later, drop));
+    expect(idsOf(world.told(n1), "write", later)).toEqual([T]);
+  });
+
   it("lets a node that restarted name another table trigger, and nobody else", async () => {
     const rename = (from: typeof n1, trigger: string) => world.handle(world.opening(from, trigger, []));
     const trigger = () => [...world.store.roots.values()][0]!.meta.trigger;

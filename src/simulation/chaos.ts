@@ -1,9 +1,12 @@
 import type { Carrier } from "./carrier.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Ground } from "./process.ts";
+import type { Reopening } from "./reopening.ts";
 
 /** Most dispatchers that splits may lead to, for each one at the beginning. */
 const GROWTH = 1.5;
+/** How often a changefeed may be opened again. */
+const REOPENINGS = 2;
 
 /** Restarts nodes, moves, splits and merges dispatchers, now and then, until faults are over. */
 export class Chaos {
@@ -48,11 +51,21 @@ export class Chaos {
     }
   }
 
+  /** Opens the changefeed again with a higher epoch, once, twice or never. */
+  async reopen(reopening: Reopening): Promise<void> {
+    const { timeline, dice, faults } = this.#ground;
+    for (let count = 0; count < REOPENINGS && faults.possible("reopen"); count++) {
+      await timeline.sleep(dice.between(1_000, 30_000));
+      if (faults.happens("reopen", 0.5)) reopening.begin();
+    }
+  }
+
   async #restart(): Promise<void> {
     const { timeline, dice, faults } = this.#ground;
     const { up } = this.#nodes;
     if (up.length === 0) return;
     const machine = dice.pick(up);
+    const { epoch } = this.#nodes;
     // The coordinator knows only whom it has accepted, and misses nobody who was removed.
     const ran = [...this.#nodes.carriers.values()].filter(
       ({ node, running }) => node === machine.name && running?.lives && running.dispatcher !== undefined,
@@ -63,7 +76,8 @@ export class Chaos {
     const its = [...this.#nodes.carriers.values()].filter(
       (one) => one.node === machine.name && !this.#nodes.busy.has(one.id),
     );
-    if (faults.happens("lose", 0.3))
+    const known = machine.settled === epoch && this.#nodes.epoch === epoch;
+    if (faults.happens("lose", 0.3) && known)
       for (const carrier of ran)
         if (its.includes(carrier) && carrier.tableId !== 0n && !carrier.over && dice.chance(0.4))
           carrier.lost = true;

@@ -18,6 +18,7 @@ import type { Judge } from "./violation.ts";
 
 interface Effect {
   readonly incarnation: Incarnation;
+  readonly epoch: bigint;
   readonly key: string;
 }
 
@@ -68,10 +69,14 @@ export class Durability {
     await run(sweep({ now, nonce: "quiet", settings, memory: newMemory() }), port as Port);
   }
 
-  /** The event source has deleted a status message. */
-  handled({ id, body, attributes }: Stored, told: boolean): void {
+  /**
+   * The event source has deleted a status message.
+   * @param knownSince virtual time of the oldest root that its invocation may stand on
+   */
+  handled({ id, body, attributes, sentAt }: Stored, told: boolean, knownSince: number): void {
     const { root } = this.#monitors;
-    if (!told)
+    // What was to be told in a former epoch is nothing to anybody in this one.
+    if (!told && knownSince >= this.#monitors.epochSince)
       this.#judge.fail("I7", `${id} is gone and its invocation could not send all that it had to tell`);
     if (root === undefined) return;
     const roster = this.#monitors.rosterOf(root);
@@ -80,15 +85,21 @@ export class Durability {
     const encoding = attributes["encoding"] as Encoding;
     const missing =
       attributes["type"] === "BlockStatusRequest"
-        ? this.#reports(root, roster, encoding, body)
+        ? // Of what was handled in the former epoch nothing is in this one: who reported says it again as it registers.
+          knownSince < this.#monitors.epochSince
+          ? undefined
+          : this.#reports(root, roster, encoding, body, sentAt < this.#monitors.epochSince)
         : attributes["type"] === "MaintainerBootstrapResponse"
-          ? this.#registrations(roster, encoding, body)
+          ? this.#registrations(root, roster, encoding, body)
           : undefined;
     if (missing !== undefined) this.#judge.fail("I7", `${id} is gone and ${missing}`);
   }
 
-  #registrations(roster: Roster, encoding: Encoding, body: string): string | undefined {
-    for (const span of readMessage("MaintainerBootstrapResponse", encoding, body).spans) {
+  #registrations(root: Root, roster: Roster, encoding: Encoding, body: string): string | undefined {
+    const { spans, maintainerEpoch } = readMessage("MaintainerBootstrapResponse", encoding, body);
+    if (maintainerEpoch < root.epoch) return undefined;
+    if (maintainerEpoch > root.epoch && spans.length > 0) return `epoch ${maintainerEpoch} has not begun`;
+    for (const span of spans) {
       const key = dispatcherKey(span.ID!);
       const known = roster.find(key)?.life.life ?? roster.ended(key)?.life ?? 0n;
       if (known < span.life && !roster.dropped.has(span.span?.TableID ?? 0n))
@@ -97,8 +108,17 @@ export class Durability {
     return undefined;
   }
 
-  #reports(root: Root, roster: Roster, encoding: Encoding, body: string): string | undefined {
+  /** @param former whether it was sent in a former epoch */
+  #reports(
+    root: Root,
+    roster: Roster,
+    encoding: Encoding,
+    body: string,
+    former: boolean,
+  ): string | undefined {
     for (const status of readMessage("BlockStatusRequest", encoding, body).blockStatuses) {
+      // What was passed then need not be told now: it is said again when this epoch asks for it.
+      if (former && status.state?.doneAction === DoneAction.PASS_DONE) continue;
       for (const { id, life } of livesOf(status)) {
         const missing = this.#report(root, roster, id, life, status.state!);
         if (missing !== undefined) return missing;
@@ -111,12 +131,7 @@ export class Durability {
     const place = roster.find(id);
     if (place === undefined || place.life.life < life) {
       if ((roster.ended(id)?.life ?? 0n) >= life) return undefined;
-      const kept = [...this.#store.kept.values()].some((one) =>
-        readMessage("BlockStatusRequest", "protobuf", one.body).blockStatuses.some((status) =>
-          status.dispatcherIDs.some((other) => dispatcherKey(other) === id),
-        ),
-      );
-      return kept ? undefined : `the report of ${id}, which nobody knows yet, is not kept`;
+      return this.#isKept(id) ? undefined : `the report of ${id}, which nobody knows yet, is not kept`;
     }
     if (place.life.life > life) return undefined;
     const key = storedName(keyOf(state));
@@ -140,9 +155,19 @@ export class Durability {
     )
       return `the report ${about} has opened nothing`;
     const needed = phase === "waiting" || phase === "writing" || phase === "written";
-    return needed && state.IsBlocked && !this.#recorded(item, key, "waiting", place)
-      ? `the WAITING ${about} is nowhere`
-      : undefined;
+    // Who is being registered just now is looked for in what is kept afterwards.
+    const known = () => this.#recorded(item, key, "waiting", place) || this.#isKept(id);
+    return needed && state.IsBlocked && !known() ? `the WAITING ${about} is nowhere` : undefined;
+  }
+
+  #isKept(id: string): boolean {
+    return [...this.#store.kept.values()].some(
+      ({ type, body }) =>
+        type === "BlockStatusRequest" &&
+        readMessage(type, "protobuf", body).blockStatuses.some((status) =>
+          status.dispatcherIDs.some((other) => dispatcherKey(other) === id),
+        ),
+    );
   }
 
   #recorded(item: BarrierItem | undefined, key: string, count: Count, { chunk, life }: Place): boolean {
@@ -158,7 +183,9 @@ export class Durability {
     if (attributes["type"] !== "HeartBeatResponse") return;
     const effects: Effect[] = [];
     const encoding = attributes["encoding"] as Encoding;
-    for (const status of readMessage("HeartBeatResponse", encoding, body).dispatcherStatuses) {
+    const response = readMessage("HeartBeatResponse", encoding, body);
+    const epoch = response.maintainerEpoch;
+    for (const status of response.dispatcherStatuses) {
       if (status.action === undefined) continue;
       const { CommitTs, IsSyncPoint } = status.action;
       const key = storedName({ commitTs: CommitTs, isSyncPoint: IsSyncPoint });
@@ -169,7 +196,7 @@ export class Durability {
         const isAtIt = stands?.stage === "waiting" && storedName(stands.event.key) === key;
         // For who has not come to it yet it has no effect: its WAITING brings it again (protocol.md D6).
         if (isAtIt || incarnation.executing === key || incarnation.executed.has(key))
-          effects.push({ incarnation, key });
+          effects.push({ incarnation, key, epoch });
       }
     }
     if (effects.length > 0) this.#effects.set(receipt, effects);
@@ -177,8 +204,10 @@ export class Durability {
 
   /** A node has deleted a message of its queue: what it did for it is done, and told. */
   obeyed({ receipt }: Stored): void {
-    for (const { incarnation, key } of this.#effects.get(receipt) ?? []) {
-      const { lives, executing, executed, name } = incarnation;
+    for (const { incarnation, key, epoch } of this.#effects.get(receipt) ?? []) {
+      const { lives, executing, executed, name, carrier } = incarnation;
+      // Its node has come to a higher epoch: dropped (protocol.md D11).
+      if (epoch < this.#monitors.followedOn(carrier.node)) continue;
       if (!lives || (executed.has(key) && this.#monitors.hasTold(incarnation, key))) continue;
       const state = executing === key ? "is still at it" : executed.has(key) ? "has not told its DONE" : "";
       if (state) this.#judge.fail("I7", `an action for ${key} is gone and ${name} ${state}`);

@@ -28,7 +28,7 @@ export interface FunctionWatcher {
   threw(invocation: string, error: Error): void;
   sent(invocation: string, message: ActionMessage): void;
   /** A status message is gone for good. `told`: all that the invocation had to tell is in its queues. */
-  handled(message: Stored, told: boolean): void;
+  handled(invocation: string, message: Stored, told: boolean): void;
   /** Nothing is under way, and no message waits to come again. */
   quiet(): void;
   deadLetter(reason: string, body: string): void;
@@ -148,7 +148,7 @@ export class Functions {
         for (const message of messages)
           if (!failed.has(message.id)) {
             const gone = this.#queues.delete(STATUS_QUEUE, message.receipt);
-            if (gone) this.#watcher.handled(gone, !process.untold);
+            if (gone) this.#watcher.handled(name, gone, !process.untold);
           }
         outcome.resolve(true);
       },

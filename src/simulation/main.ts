@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
-import { commandFor, DEFAULTS, FAULT_KINDS, type FaultKind, optionsFor } from "./options.ts";
+import { commandFor, DEFAULTS, FAULT_KINDS, type FaultKind, optionsFor, USUAL_FAULTS } from "./options.ts";
 import { type Summary, seedsFrom, simulateSeeds } from "./seeds.ts";
 import { shrink } from "./shrink.ts";
 import { simulate } from "./simulate.ts";
@@ -16,11 +16,12 @@ function whole(text: string): number {
 
 function kinds(text: string): ReadonlySet<FaultKind> {
   if (text === "none") return new Set();
+  if (text === "all") return new Set(FAULT_KINDS);
   return new Set(
     text.split(",").map((kind) => {
       if (!(FAULT_KINDS as readonly string[]).includes(kind))
         throw new InvalidArgumentError(
-          `"${kind}" is no fault: use none, or some of ${FAULT_KINDS.join(",")}`,
+          `"${kind}" is no fault: use none, all, or some of ${FAULT_KINDS.join(",")}`,
         );
       return kind as FaultKind;
     }),
@@ -37,7 +38,7 @@ const options = new Command("simulate")
   .option("--dispatchers <n>", "dispatchers at the beginning", whole, DEFAULTS.dispatchers)
   .option("--barriers <n>", "DDLs and syncpoints in the log", whole, DEFAULTS.barriers)
   .option("--max-faults <n>", "no more faults than this", whole, DEFAULTS.maxFaults)
-  .option("--faults <kinds>", "kinds of faults, with commas; none", kinds, new Set(FAULT_KINDS))
+  .option("--faults <kinds>", "kinds of faults, with commas; none; all", kinds, new Set(USUAL_FAULTS))
   .option("--trace <n>", "lines of the trace of a seed that fails", whole, 60)
   .option("--keep-going", "run the other seeds too when one fails", false)
   .option("--no-shrink", "show a seed that fails as it is")

@@ -16,8 +16,8 @@ import type { LogEvent, Workload } from "./workload.ts";
 
 /** What a life has said of itself, as the status queue has it. */
 interface Said {
-  /** commitTs that it registered with; undefined: not yet. */
-  since: bigint | undefined;
+  /** commitTs that it has registered with, by epoch. */
+  readonly since: Map<bigint, Set<bigint>>;
   /** Whatever it said of them: what is before one of them is behind it. */
   readonly keys: Set<string>;
   readonly waiting: Set<string>;
@@ -39,14 +39,23 @@ export class Monitors {
   readonly #judge: Judge;
   readonly #events = new Map<string, LogEvent>();
   readonly #said = new Map<string, Said>();
+  /** The epoch that a node follows. */
+  followedOn: (node: string) => bigint = () => 0n;
+  /** Virtual time at which the present epoch began. */
+  epochSince = Number.NEGATIVE_INFINITY;
+  /** Behind which commitTs each epoch was opened: what is before that is in its tables already. */
+  readonly #openedAt = new Map<bigint, bigint>();
+  /** Of the present epoch. */
   readonly #applied = new Set<string>();
   readonly #closed = new Set<string>();
-  readonly #granted = new Set<string>();
-  readonly #passes = new Set<string>();
+  /** What was granted and passed to each life, and in which epoch last. */
+  readonly #granted = new Map<string, bigint>();
+  readonly #passes = new Map<string, bigint>();
   /** Barriers that were closed, by what kind of event they were of. */
   readonly closedByKind: Record<string, number> = {};
   #root: Root | undefined;
   #roster: Roster | undefined;
+  #rosterEpoch = 0n;
   /** The lives that each grant was given on, and when they ceased to be those of the roster. */
   readonly #grantedLives = new Map<string, string>();
   readonly #changedAt = new Map<string, number>();
@@ -83,12 +92,26 @@ export class Monitors {
   /** The status queue has a message. */
   reported(body: string, attributes: Readonly<Record<string, string>>): void {
     const encoding = attributes["encoding"] as Encoding;
-    if (attributes["type"] === "MaintainerBootstrapResponse")
-      for (const span of readMessage("MaintainerBootstrapResponse", encoding, body).spans) {
+    if (attributes["type"] === "MaintainerBootstrapResponse") {
+      const { spans, maintainerEpoch } = readMessage("MaintainerBootstrapResponse", encoding, body);
+      for (const span of spans) {
         const said = this.#of(dispatcherKey(span.ID!), span.life);
-        said.since ??= span.checkpointTs;
-        if (span.blockState) hears(said, span.blockState);
+        const since = said.since.get(maintainerEpoch) ?? new Set();
+        said.since.set(maintainerEpoch, since.add(span.checkpointTs));
+        if (span.blockState === undefined) continue;
+        hears(said, span.blockState);
+        const { stage } = span.blockState;
+        // It stood there, or is behind it.
+        if (stage === BlockStage.WRITING) said.waiting.add(storedName(keyOf(span.blockState)));
+        if (stage === BlockStage.DONE) said.done.add(storedName(keyOf(span.blockState)));
       }
+    }
+    if (attributes["type"] === "HeartBeatRequest")
+      for (const { ID, life, checkpointTs } of readMessage("HeartBeatRequest", encoding, body).statuses)
+        if (checkpointTs > 0n)
+          this.#of(dispatcherKey(ID!), life).keys.add(
+            storedName({ commitTs: checkpointTs, isSyncPoint: false }),
+          );
     if (attributes["type"] !== "BlockStatusRequest") return;
     for (const status of readMessage("BlockStatusRequest", encoding, body).blockStatuses) {
       const state = status.state!;
@@ -113,7 +136,7 @@ export class Monitors {
     const name = `${id}@${life}`;
     let said = this.#said.get(name);
     if (said === undefined) {
-      said = { since: undefined, keys: new Set(), waiting: new Set(), done: new Set() };
+      said = { since: new Map(), keys: new Set(), waiting: new Set(), done: new Set() };
       this.#said.set(name, said);
     }
     return said;
@@ -121,8 +144,9 @@ export class Monitors {
 
   /** The root after a write of it. */
   committed(root: Root): void {
+    if (root === this.#root) return;
+    if (this.#root !== undefined && root.epoch !== this.#root.epoch) this.#starts(root, this.#root.epoch);
     const before = this.#root;
-    if (root === before) return;
     this.#root = root;
     for (const key of before?.pending ?? [])
       if (!root.pending.includes(key)) this.#applies(key, before!.pending);
@@ -151,8 +175,22 @@ export class Monitors {
         this.#judge.fail("I5", `${key} leaves the root and was not closed`);
   }
 
+  /** An epoch is to be opened with the tables at a commitTs. */
+  opens(epoch: bigint, at: bigint): void {
+    if (at > (this.#openedAt.get(epoch) ?? -1n)) this.#openedAt.set(epoch, at);
+  }
+
+  /** A higher epoch knows nothing of the one before (protocol.md R1). */
+  #starts(root: Root, before: bigint): void {
+    if (root.epoch < before) this.#judge.fail("R1", `epoch ${root.epoch} begins after ${before}`);
+    this.epochSince = this.#now();
+    this.#root = undefined;
+    for (const known of [this.#applied, this.#closed, this.#grantedLives, this.#changedAt]) known.clear();
+  }
+
   rosterOf(root: Root): Roster {
-    if (this.#roster?.version === root.rosterVersion) return this.#roster;
+    if (this.#roster?.version === root.rosterVersion && this.#rosterEpoch === root.epoch) return this.#roster;
+    this.#rosterEpoch = root.epoch;
     const chunks = root.pointers.map(({ name }) => this.#store.chunks.get(`${this.#space} ${name}`)!);
     this.#roster = new Roster(root.rosterVersion, root.meta, chunks);
     return this.#roster;
@@ -165,7 +203,10 @@ export class Monitors {
       for (const life of chunk.lives) {
         const touched = life.tableId === 0n ? event.trigger : event.tables.has(life.tableId);
         const said = this.#of(life.id, life.life);
-        if (touched && !isBehind(said.since ?? 0n, event.capture.key)) found.push({ chunk, life, said });
+        const sinces = said.since.get(root.epoch) ?? new Set([0n]);
+        // It may have gone on between two registrations: either may have come first.
+        const since = sinces.has(life.since) ? life.since : [...sinces].reduce((a, b) => (a < b ? a : b));
+        if (touched && !isBehind(since, event.capture.key)) found.push({ chunk, life, said });
       }
     return found;
   }
@@ -195,10 +236,12 @@ export class Monitors {
     const name = describe(event);
     const step = root.steps.get(key)!;
     const grant = step.grants.at(-1)!;
-    this.#granted.add(`${key} ${grant.id}@${grant.life}`);
+    this.#granted.set(`${key} ${grant.id}@${grant.life}`, root.epoch);
     if (step.phase !== "writing") this.#judge.fail("I2", `${name} is granted in phase ${step.phase}`);
     this.#grantedLives.set(key, this.#livesOf(root, event));
     this.#changedAt.delete(key);
+    // It was at it when it registered: told so in a former epoch, and nothing is sent to it (protocol.md M14).
+    if (grant.registered) return;
     const touched = this.#touched(root, event);
     for (const { life, said } of touched)
       if (!said.waiting.has(key))
@@ -225,6 +268,7 @@ export class Monitors {
         other.changesRoster &&
         isBefore(other.capture.key, event.capture.key) &&
         !this.#applied.has(storedName(other.capture.key)) &&
+        !isBehind(this.#openedAt.get(this.#root?.epoch ?? 0n) ?? 0n, other.capture.key) &&
         (event.trigger ||
           !other.tables.isDisjointFrom(event.tables) ||
           other.capture.needAddedTables?.some((table) => event.tables.has(table.TableID ?? 0n))),
@@ -288,8 +332,10 @@ export class Monitors {
    */
   sent(message: ActionMessage, knownSince: number): void {
     if (message.type !== "HeartBeatResponse") return;
-    for (const status of readMessage("HeartBeatResponse", message.encoding, message.body)
-      .dispatcherStatuses) {
+    const response = readMessage("HeartBeatResponse", message.encoding, message.body);
+    const epoch = response.maintainerEpoch;
+    const present = epoch === this.#root?.epoch;
+    for (const status of response.dispatcherStatuses) {
       const { action } = status;
       if (action === undefined) continue;
       const key = { commitTs: action.CommitTs, isSyncPoint: action.IsSyncPoint };
@@ -300,15 +346,18 @@ export class Monitors {
         if (!this.#downstream.isWritten(event))
           this.#judge.fail("I3", `Pass of ${describe(event)} is sent before it is written`);
         for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
-          this.#passes.add(`${storedName(key)} ${dispatcherKey(id)}@${status.lives[index]}`);
-      } else if ((this.#changedAt.get(storedName(key)) ?? Number.POSITIVE_INFINITY) < knownSince)
+          newest(this.#passes, `${storedName(key)} ${dispatcherKey(id)}@${status.lives[index]}`, epoch);
+      } else if (present && (this.#changedAt.get(storedName(key)) ?? Number.POSITIVE_INFINITY) < knownSince)
         this.#judge.fail(
           "I1",
           `Write of ${describe(event)} is sent under a grant of lives that have changed`,
         );
       else
         for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
-          if (!this.#granted.has(`${storedName(key)} ${dispatcherKey(id)}@${status.lives[index]}`))
+          if (
+            (this.#granted.get(`${storedName(key)} ${dispatcherKey(id)}@${status.lives[index]}`) ?? 0n) <
+            epoch
+          )
             this.#judge.fail("I2", `Write of ${describe(event)} is sent to a life that was not granted it`);
     }
   }
@@ -321,8 +370,11 @@ export class Monitors {
     // What nobody was asked about is written at once.
     if (!said.waiting.has(key)) return;
     const told = action === "write" ? this.#granted : this.#passes;
-    if (!told.has(`${key} ${carrier.id}@${life}`))
+    const epoch = told.get(`${key} ${carrier.id}@${life}`);
+    if (epoch === undefined)
       this.#judge.fail("I2", `${name} ${action}s ${describe(event)} and was not told so in this life`);
+    else if (epoch < this.followedOn(carrier.node))
+      this.#judge.fail("D11", `${name} ${action}s ${describe(event)}, as epoch ${epoch} has told it`);
   }
 
   /** D10a: who is closed has told what it did. */
@@ -345,4 +397,8 @@ function hears(said: Said, state: State): void {
   const text = storedName(keyOf(state));
   said.keys.add(text);
   if (state.stage === BlockStage.WAITING) said.waiting.add(text);
+}
+
+function newest(epochs: Map<string, bigint>, name: string, epoch: bigint): void {
+  if (epoch > (epochs.get(name) ?? -1n)) epochs.set(name, epoch);
 }

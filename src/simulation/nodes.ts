@@ -20,13 +20,16 @@ import { runStream } from "./stream.ts";
 import { KEYS, schemaAt, type Workload } from "./workload.ts";
 
 /** One machine: what stays the same from one start of its process to the next. */
-interface Machine {
+export interface Machine {
   readonly name: string;
   readonly wrong: Wrongness;
   readonly encoding: "json" | "protobuf";
   readonly layout: "node" | "dispatcher";
   process: Process | undefined;
   capture: CaptureNode | undefined;
+  /** The epoch that it follows, and in which all of its dispatchers were accepted that were there when it came to it. */
+  epoch: bigint;
+  settled: bigint;
 }
 
 export const TRIGGER_ID = dispatcherKey({ high: 0n, low: 1n });
@@ -51,6 +54,13 @@ export class Nodes {
   #lastId = 1n;
   /** Dispatchers that are being moved, split or merged. */
   readonly busy = new Set<string>();
+  /** The present epoch: who starts now starts in it. */
+  epoch = 1n;
+  /** The epoch whose opening is sent, with all nodes in it; and the commitTs of the last opening that was begun. */
+  opened = 1n;
+  openedAt: bigint | undefined;
+  /** The process that has opened the present epoch: when it has ended, its opening may be taken for an old one's. */
+  opener: Process | undefined;
 
   constructor(
     ground: Ground,
@@ -60,7 +70,7 @@ export class Nodes {
       queues: Queues;
       world: SinkWorld;
       watcher: QueueWatcher;
-      machines: readonly Omit<Machine, "process" | "capture">[];
+      machines: readonly Omit<Machine, "process" | "capture" | "epoch" | "settled">[];
     },
   ) {
     this.#ground = ground;
@@ -70,7 +80,13 @@ export class Nodes {
     this.#world = parts.world;
     this.#watcher = parts.watcher;
     for (const machine of parts.machines)
-      this.machines.set(machine.name, { ...machine, process: undefined, capture: undefined });
+      this.machines.set(machine.name, {
+        ...machine,
+        process: undefined,
+        capture: undefined,
+        epoch: 1n,
+        settled: 1n,
+      });
     this.addCarrier({
       id: TRIGGER_ID,
       tableId: 0n,
@@ -122,9 +138,15 @@ export class Nodes {
     return [...this.machines.values()].filter((machine) => machine.process?.alive);
   }
 
+  /** Whether all nodes have come to the present epoch. */
+  get settled(): boolean {
+    return [...this.machines.values()].every((one) => one.process?.alive && one.settled === this.epoch);
+  }
+
   /** Who is not at the end of its stream, and why; empty: all are. */
   unfinished(): string[] {
     const left: string[] = [...this.busy].map((id) => `${id.slice(-4)} is being moved`);
+    if (this.opened !== this.epoch) left.push(`epoch ${this.epoch} is not opened`);
     for (const carrier of this.carriers.values()) {
       const { running } = carrier;
       const drop = this.#workload.tables.get(carrier.tableId)?.droppedBy;
@@ -149,8 +171,11 @@ export class Nodes {
   /** Starts a machine's process, which creates again what is to run there. */
   async start(machine: Machine): Promise<void> {
     const process = new Process(this.#ground, machine.wrong);
+    machine.epoch = this.epoch;
+    machine.settled = this.epoch;
     const capture = new CaptureNode({
       id: machine.name,
+      epoch: this.epoch,
       changefeed: this.changefeed,
       statusQueueUrl: STATUS_QUEUE,
       actionQueuePrefix: ACTION_PREFIX,
@@ -159,7 +184,10 @@ export class Nodes {
       layout: machine.layout,
       encoding: machine.encoding,
       onSchedule: async (request) => this.#schedule(machine, request),
-      onError: (error) => this.#world.note(machine.name, `error ${(error as Error).message}`),
+      onError: (error, dispatcher) => {
+        this.#world.note(machine.name, `error ${(error as Error).message}`);
+        if (dispatcher && error instanceof RegistrationRefused) this.#refused(machine, dispatcher.config.id);
+      },
     });
     machine.process = process;
     this.#world.note(machine.name, "starts");
@@ -174,7 +202,8 @@ export class Nodes {
     machine.capture = capture;
     for (const carrier of this.carriers.values())
       if (carrier.node === machine.name && !carrier.over && !this.busy.has(carrier.id)) this.launch(carrier);
-    if (machine === this.machines.values().next().value)
+    // Of a higher epoch it is the table trigger's node that does it.
+    if (machine === this.machines.values().next().value && machine.epoch === 1n)
       await capture.open(TRIGGER_ID, this.#workload.opening);
   }
 
@@ -266,6 +295,15 @@ export class Nodes {
     );
   }
 
+  /** A dispatcher that ran has no place in a higher epoch: its table was dropped. */
+  #refused(machine: Machine, id: string): void {
+    const carrier = this.carriers.get(id);
+    if (carrier?.node !== machine.name || !carrier.running?.lives || this.busy.has(id)) return;
+    carrier.over = true;
+    carrier.running.fed = false;
+    carrier.running.open = false;
+  }
+
   #closed(incarnation: Incarnation): void {
     this.#world.closed(incarnation);
     incarnation.open = false;
@@ -278,7 +316,8 @@ export class Nodes {
     const id = config?.dispatcherID ? dispatcherKey(config.dispatcherID) : "";
     if (scheduleAction === ScheduleAction.Remove) {
       const carrier = this.carriers.get(id);
-      if (carrier) this.#over(machine, carrier);
+      // One that has gone to another node hears of it there.
+      if (carrier?.node === machine.name) this.#over(machine, carrier);
       return;
     }
     const lost = this.carriers.get(id);
@@ -289,7 +328,11 @@ export class Nodes {
       lost.skipsNext = config!.skipDMLAsStartTs;
       this.launch(lost);
     }
-    if (this.#created.has(tableId) || !this.#workload.tables.has(tableId)) return;
+    if (!this.#workload.tables.has(tableId)) return;
+    const had = this.#created.has(tableId);
+    const there = [...this.carriers.values()].some((one) => one.tableId === tableId && !one.over);
+    // In a higher epoch one may be wanted again that was dropped in the former: it comes to its drop again.
+    if (had && (this.epoch === 1n || there || this.carriers.has(id))) return;
     this.launch(
       this.addCarrier({ id, tableId, from: 0, to: KEYS, node: machine.name, start: config!.startTs }),
     );

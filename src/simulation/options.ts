@@ -38,16 +38,21 @@ export const FAULT_KINDS = [
   "split",
   /** Two dispatchers of a table become one. */
   "merge",
+  /** The changefeed is opened again with a higher epoch, while barriers are open. */
+  "reopen",
   /** Clocks of nodes and functions are wrong, and run fast or slow. */
   "clock",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
+/** What goes wrong unless something else is asked for: a higher epoch has to be named (docs/proof.md). */
+export const USUAL_FAULTS: readonly FaultKind[] = FAULT_KINDS.filter((kind) => kind !== "reopen");
+
 export const DEFAULTS = { nodes: 4, dispatchers: 20, barriers: 20, maxFaults: 1_000_000 } as const;
 
 export function optionsFor(seed: number, other: Partial<SimulationOptions> = {}): SimulationOptions {
-  return { ...DEFAULTS, faults: new Set(FAULT_KINDS), ...other, seed };
+  return { ...DEFAULTS, faults: new Set(USUAL_FAULTS), ...other, seed };
 }
 
 /** The options of a run as arguments of `npm run simulate`; what is as always is left out. */
@@ -56,7 +61,9 @@ export function commandFor(options: SimulationOptions): string {
   for (const name of ["nodes", "dispatchers", "barriers"] as const)
     if (options[name] !== DEFAULTS[name]) parts.push(`--${name} ${options[name]}`);
   if (options.maxFaults !== DEFAULTS.maxFaults) parts.push(`--max-faults ${options.maxFaults}`);
-  if (options.faults.size < FAULT_KINDS.length)
-    parts.push(`--faults ${options.faults.size === 0 ? "none" : [...options.faults].join(",")}`);
+  const { faults } = options;
+  if (faults.size === FAULT_KINDS.length) parts.push("--faults all");
+  else if (faults.symmetricDifference(new Set(USUAL_FAULTS)).size > 0)
+    parts.push(`--faults ${faults.size === 0 ? "none" : [...faults].join(",")}`);
   return parts.join(" ");
 }

@@ -14,6 +14,7 @@ import { Nodes } from "./nodes.ts";
 import type { FaultKind, SimulationOptions } from "./options.ts";
 import { EPOCH, type Ground, type Wrongness } from "./process.ts";
 import { Queues } from "./queues.ts";
+import { Reopening } from "./reopening.ts";
 import { Timeline } from "./timeline.ts";
 import { Trace } from "./trace.ts";
 import { Judge, type Violation } from "./violation.ts";
@@ -100,7 +101,8 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
         note(invocation, `to ${message.queue.slice(ACTION_PREFIX.length)} ${message.type}`);
         monitors.sent(message, startedAt.get(invocation)! - ROOT_AGE);
       },
-      handled: (message, told) => durability.handled(message, told),
+      handled: (invocation, message, told) =>
+        durability.handled(message, told, startedAt.get(invocation)! - ROOT_AGE),
       quiet: () => void durability.quiet(functions.settings, Math.floor(EPOCH + timeline.now)),
       deadLetter: (reason) => judge.fail("dead letter", reason),
     },
@@ -142,7 +144,12 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     nodes.addCarrier({ id: nodes.newId(), tableId, from, to, node: setup.pick(names), start: 1n });
   for (const machine of nodes.machines.values())
     timeline.after(setup.between(0, 300), () => void nodes.start(machine));
-  void new Chaos(ground, nodes, options.dispatchers, (what) => note("scheduler", what)).run(CHAOS_EVERY);
+  monitors.followedOn = (node) => nodes.machines.get(node)!.epoch;
+  const scheduler = (what: string) => note("scheduler", what);
+  const chaos = new Chaos(ground, nodes, options.dispatchers, scheduler);
+  void chaos.run(CHAOS_EVERY);
+  const opens = (epoch: bigint, at: bigint) => monitors.opens(epoch, at);
+  void chaos.reopen(new Reopening(ground, nodes, workload, scheduler, opens));
   timeline.after(workload.duration * 2 + 20_000, () => {
     faults.over = true;
     note("world", "no faults any more");
@@ -159,6 +166,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     if (judge.violation !== undefined) return true;
     const root = monitors.root;
     if (root === undefined || root.steps.size > 0 || root.pending.length > 0) return false;
+    if (root.epoch !== nodes.epoch || root.meta.partsExpected === 0) return false;
     return nodes.unfinished().length === 0;
   });
   if (judge.violation === undefined) {

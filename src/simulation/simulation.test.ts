@@ -1,11 +1,12 @@
 /** Seeded simulations: the same run for the same seed, and nothing that must not happen in 500 of them. */
 import { expect, it } from "vitest";
-import { commandFor, FAULT_KINDS, optionsFor } from "./options.ts";
+import { commandFor, FAULT_KINDS, optionsFor, USUAL_FAULTS } from "./options.ts";
 import { seedsFrom, simulateSeeds } from "./seeds.ts";
 import { simulate } from "./simulate.ts";
 
 /** As many as keep `npm test` to some minutes; `npm run simulate` runs more. */
 const SEEDS = 500;
+const SEEDS_OF_EPOCHS = 100;
 const THREADS = 2;
 
 it("runs the same way for the same seed", async () => {
@@ -46,6 +47,21 @@ it(`finds nothing that must not happen in ${SEEDS} seeds`, { timeout: 600_000 },
     "truncate",
     "view",
   ]);
-  const counted = FAULT_KINDS.filter((kind) => kind !== "clock");
+  const counted = USUAL_FAULTS.filter((kind) => kind !== "clock");
   expect(Object.keys(summary.faults).sort()).toEqual([...counted].sort());
+});
+
+it("opens the changefeed again with a higher epoch, and nothing happens that must not", {
+  timeout: 600_000,
+}, async () => {
+  const faults = new Set(FAULT_KINDS);
+  const summary = await simulateSeeds(seedsFrom(1, SEEDS_OF_EPOCHS), THREADS, (seed) =>
+    optionsFor(seed, { faults }),
+  );
+  const said = summary.failed.map(
+    ({ seed, violation }) =>
+      `${violation!.rule}: ${violation!.what}\n  again: ${commandFor(optionsFor(seed, { faults }))}`,
+  );
+  expect(said).toEqual([]);
+  expect(summary.faults.reopen).toBeGreaterThan(SEEDS_OF_EPOCHS / 2);
 });

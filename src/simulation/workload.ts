@@ -84,6 +84,18 @@ export function schemaAt(table: LogTable, checkpoint: bigint): bigint {
   return schema;
 }
 
+/** The tables that are there behind all DDLs up to a commitTs, each in the schema that it has there. */
+export function openingAt(workload: Workload, at: bigint): OpeningSchema[] {
+  const there = [...workload.tables.values()].filter(
+    ({ since, droppedBy }) => since <= at && (droppedBy === undefined || droppedBy.capture.key.commitTs > at),
+  );
+  return [...Map.groupBy(there, (table) => schemaAt(table, at))].map(([schemaId, tables]) => ({
+    schemaId,
+    name: `s${schemaId}`,
+    tables: tables.map(({ tableId, name }) => ({ tableId, name })),
+  }));
+}
+
 /** Spans for the tables of the opening, so that there are so many dispatchers in all. */
 export function tableSpans(
   workload: Workload,
