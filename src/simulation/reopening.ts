@@ -114,7 +114,9 @@ export class Reopening {
     this.#opens(epoch, at);
     this.#nodes.openedAt = at;
     this.#fill(at);
-    if (await this.#sent(process, capture, at)) this.#nodes.opener = process;
+    const sent = await this.#sent(process, capture, at);
+    // A higher epoch may have begun meanwhile, which is not opened by that.
+    if (sent && this.#nodes.epoch === epoch) this.#nodes.opener = process;
   }
 
   /** @returns false if its process has ended meanwhile */
