@@ -1,6 +1,7 @@
 /** Both halves of the port as the functions make it: clients from the environment, requests counted. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type EmbeddedDynamo, startEmbeddedDynamo } from "../storage/testing/embedded.ts";
 import { K1, name, roster, space, step } from "../storage/testing/samples.ts";
@@ -53,6 +54,33 @@ describe("the port on AWS", () => {
     });
     clients.dynamodb.destroy();
     clients.sqs.destroy();
+  });
+
+  it("copies no request for a log that nobody reads", async () => {
+    environment({ dynamodb: dynamo.url, sqs: queues.url });
+    const { table } = await dynamo.store();
+    const { dynamodb, sqs } = createClients();
+    let answered = false;
+    const read = vi.fn();
+    dynamodb.middlewareStack.add(
+      (next) => async (args) => {
+        const response = await next(args);
+        answered = true;
+        return response;
+      },
+      { step: "initialize", priority: "low" },
+    );
+    const value = {
+      get S() {
+        if (answered) read();
+        return "x";
+      },
+    };
+    await dynamodb.send(new GetItemCommand({ TableName: table.name, Key: { pk: value, sk: value } }));
+    expect(answered).toBe(true);
+    expect(read).not.toHaveBeenCalled();
+    dynamodb.destroy();
+    sqs.destroy();
   });
 
   it("gives up a request that nobody answers, and repeats it", async () => {

@@ -1,4 +1,4 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { Port } from "../maintainer/port.ts";
@@ -10,6 +10,12 @@ export interface Clients {
   readonly dynamodb: DynamoDBClient;
   readonly sqs: SQSClient;
 }
+
+/**
+ * The SDK's own logger throws away what it gets, but after each request a client copies the input and the output for it. For
+ * a logger without `info` and `error` none of that is done. The two methods that it has are called without asking.
+ */
+const QUIET = { debug() {}, warn() {} } as unknown as NonNullable<DynamoDBClientConfig["logger"]>;
 
 export interface ClientOptions {
   /** Milliseconds after which a request without an answer is given up and repeated. Default: 5000. */
@@ -26,6 +32,7 @@ export function createClients({ answerTimeout = 5_000, attempts = 3 }: ClientOpt
   const common = () => ({
     maxAttempts: attempts,
     retryMode: "standard",
+    logger: QUIET,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: 1_000,
       requestTimeout: answerTimeout,

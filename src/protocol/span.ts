@@ -9,32 +9,38 @@ export interface KeyRange {
   readonly end: Uint8Array;
 }
 
-const GROUP = 8;
+const SIGN = 1 << 31;
 
-/** TiDB's memcomparable encoding of bytes: groups of eight, zero-padded, each followed by 0xff minus the padding. */
-function memcomparable(raw: Uint8Array): Uint8Array {
-  const groups = Math.floor(raw.length / GROUP) + 1;
-  const out = new Uint8Array(groups * (GROUP + 1));
-  for (let group = 0; group < groups; group++) {
-    const part = raw.subarray(group * GROUP, group * GROUP + GROUP);
-    out.set(part, group * (GROUP + 1));
-    out[group * (GROUP + 1) + GROUP] = 0xff - (GROUP - part.length);
-  }
-  return out;
-}
-
-function rowPrefix(tableId: bigint, last: "r" | "s"): Uint8Array {
-  const raw = new Uint8Array(11);
-  raw[0] = 0x74; // 't'
-  new DataView(raw.buffer).setBigUint64(1, BigInt.asUintN(64, tableId) ^ (1n << 63n));
-  raw[9] = 0x5f; // '_'
-  raw[10] = last.charCodeAt(0);
-  return memcomparable(raw);
-}
-
-/** The whole range of a table in TiCDC's keys. */
+/**
+ * The whole range of a table in TiCDC's keys: 't', the table and '_r' or '_s' in TiDB's memcomparable encoding of bytes, which is
+ * groups of eight, zero-padded, each followed by 0xff minus the padding.
+ */
 export function tableRange(tableId: bigint): KeyRange {
-  return { start: rowPrefix(tableId, "r"), end: rowPrefix(tableId, "s") };
+  const high = Number(BigInt.asIntN(32, tableId >> 32n)) ^ SIGN;
+  const low = Number(BigInt.asIntN(32, tableId));
+  const start = Uint8Array.of(
+    0x74,
+    high >> 24,
+    high >> 16,
+    high >> 8,
+    high,
+    low >> 24,
+    low >> 16,
+    low >> 8,
+    0xff,
+    low,
+    0x5f,
+    0x72,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0xff - 5,
+  );
+  const end = start.slice();
+  end[11] = 0x73;
+  return { start, end };
 }
 
 /** Byte-wise order, as DynamoDB and TiKV compare keys. */

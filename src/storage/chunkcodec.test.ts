@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Chunk, Life, LostLife } from "../barrier/roster.ts";
 import { tableRange } from "../protocol/span.ts";
-import { decodeChunk, encodeChunk } from "./chunkcodec.ts";
+import { decodeChunk, decodeLists, decodeWhole, encodeChunk } from "./chunkcodec.ts";
 import { MAX_ITEM_BYTES } from "./dynamodb/toolarge.ts";
 
 const uint64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
@@ -108,6 +108,34 @@ describe("stored chunks", () => {
     );
   });
 
+  it("are read the quick way where they have long lists, and the same as by the schema", () => {
+    fc.assert(
+      fc.property(chunk, (one) => {
+        const bytes = encodeChunk(one);
+        const quick = decodeLists(bytes);
+        expect(quick !== undefined).toBe(one.kind === "dispatchers" || one.kind === "tables");
+        if (quick !== undefined) expect(quick).toEqual(decodeWhole(bytes));
+      }),
+    );
+  });
+
+  it("that are damaged are read as by the schema, or not the quick way", () => {
+    fc.assert(
+      fc.property(
+        chunk,
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }),
+        fc.nat(),
+        (one, changes, cut) => {
+          const whole = encodeChunk(one);
+          const bytes = cut % 3 === 0 ? whole.slice(0, cut % (whole.length + 1)) : whole;
+          for (const [at, value] of changes) if (bytes.length > 0) bytes[at % bytes.length] = value;
+          expect(outcome(() => decodeChunk(bytes))).toEqual(outcome(() => decodeWhole(bytes)));
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+
   it("of 400 lives with keys of 40 bytes and long names take a tenth of an item", () => {
     const lives = Array.from(
       { length: 400 },
@@ -160,3 +188,11 @@ describe("stored chunks", () => {
     );
   });
 });
+
+function outcome(read: () => Chunk): Chunk | "error" {
+  try {
+    return read();
+  } catch {
+    return "error";
+  }
+}

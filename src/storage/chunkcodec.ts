@@ -1,9 +1,22 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Chunk, DispatcherChunk, Life, LostLife, TableChunk } from "../barrier/roster.ts";
+import type {
+  Chunk,
+  DispatcherChunk,
+  DroppedTable,
+  EndedLife,
+  Life,
+  LostLife,
+  TableChunk,
+  TableEntry,
+} from "../barrier/roster.ts";
 import { compareBytes, tableRange } from "../protocol/span.ts";
 import {
   StoredChunkSchema,
   StoredDispatchersSchema,
+  type StoredDropped,
+  StoredDroppedSchema,
+  type StoredEnded,
+  StoredEndedSchema,
   type StoredLife,
   StoredLifeSchema,
   type StoredLost,
@@ -11,6 +24,7 @@ import {
   StoredRoutesSchema,
   StoredTablesSchema,
 } from "./chunk_pb.js";
+import { ChunkReader, type TableAsStored } from "./chunkreader.ts";
 
 const idBytes = (id: string) => Uint8Array.from(Buffer.from(id, "hex"));
 const idText = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -150,6 +164,29 @@ function lostFrom(
   };
 }
 
+function endedFrom(one: StoredEnded, names: readonly string[]): EndedLife {
+  return {
+    id: idText(one.id),
+    life: one.life,
+    node: names[one.node]!,
+    queue: names[one.queue]!,
+    endedAt: Number(one.endedAt),
+    ...(one.lost && { lost: lostFrom(one.lost, names) }),
+  };
+}
+
+function tableFrom(
+  { tableId, schemaId, since, schemaSince, scheduledOn }: TableAsStored,
+  names: readonly string[],
+): TableEntry {
+  const node = scheduledOn === undefined ? undefined : names[scheduledOn];
+  return { tableId, schemaId, since, schemaSince, ...(node !== undefined && { scheduledOn: node }) };
+}
+
+function droppedFrom({ tableId, droppedAt }: StoredDropped): DroppedTable {
+  return { tableId, droppedAt: Number(droppedAt) };
+}
+
 function isWhole(life: Life): boolean {
   if (life.start.length === 0) return false;
   const range = tableRange(life.tableId);
@@ -158,6 +195,34 @@ function isWhole(life: Life): boolean {
 
 /** The inverse of `encodeChunk`. */
 export function decodeChunk(bytes: Uint8Array): Chunk {
+  return decodeLists(bytes) ?? decodeWhole(bytes);
+}
+
+/** The quick way, of dispatchers and of tables. undefined: it is something else, which may be good all the same. */
+export function decodeLists(bytes: Uint8Array): Chunk | undefined {
+  const reader = new ChunkReader(bytes);
+  const head = reader.head();
+  if (head === undefined) return undefined;
+  const { id, version, field } = head;
+  if (field === StoredChunkSchema.field.dispatchers.number) {
+    const content = reader.dispatchers();
+    if (content === undefined) return undefined;
+    const { node, nextSlot, names, lives } = content;
+    const ended = content.ended.map((one) => endedFrom(fromBinary(StoredEndedSchema, one), names));
+    return { kind: "dispatchers", id, node, version, nextSlot, lives, ended };
+  }
+  if (field === StoredChunkSchema.field.tables.number) {
+    const content = reader.tables();
+    if (content === undefined) return undefined;
+    const tables = content.tables.map((table) => tableFrom(table, content.names));
+    const dropped = content.dropped.map((one) => droppedFrom(fromBinary(StoredDroppedSchema, one)));
+    return { kind: "tables", id, version, tables, dropped };
+  }
+  return undefined;
+}
+
+/** The same by the schema alone. */
+export function decodeWhole(bytes: Uint8Array): Chunk {
   const { id, version, content } = fromBinary(StoredChunkSchema, bytes);
   switch (content.case) {
     case "dispatchers": {
@@ -169,14 +234,7 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
         version,
         nextSlot,
         lives: lives.map((life) => lifeFrom(life, names)),
-        ended: ended.map((one) => ({
-          id: idText(one.id),
-          life: one.life,
-          node: names[one.node]!,
-          queue: names[one.queue]!,
-          endedAt: Number(one.endedAt),
-          ...(one.lost && { lost: lostFrom(one.lost, names) }),
-        })),
+        ended: ended.map((one) => endedFrom(one, names)),
       };
     }
     case "tables":
@@ -184,17 +242,8 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
         kind: "tables",
         id,
         version,
-        tables: content.value.tables.map(({ tableId, schemaId, since, schemaSince, scheduledOn }) => ({
-          tableId,
-          schemaId,
-          since,
-          schemaSince,
-          ...(scheduledOn !== undefined && { scheduledOn: content.value.names[scheduledOn]! }),
-        })),
-        dropped: content.value.dropped.map((one) => ({
-          tableId: one.tableId,
-          droppedAt: Number(one.droppedAt),
-        })),
+        tables: content.value.tables.map((table) => tableFrom(table, content.value.names)),
+        dropped: content.value.dropped.map(droppedFrom),
       };
     case "nodes":
       return {
