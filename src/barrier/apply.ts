@@ -34,13 +34,15 @@ export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
       draft.endLife(life.id, life.life);
       removed.push(life);
     }
-    for (const tableId of dropped) draft.dropTable(tableId);
+    for (const tableId of dropped) draft.dropTable(tableId, since);
   }
 
   const added: TableEntry[] = [];
   const placement = new Placement(draft);
   for (const { tableId, schemaId } of event.add) {
     if (draft.table(tableId)) continue;
+    // An opening may name what an event below it had added, and that event comes again when the table has gone since.
+    if ((draft.base.dropped.get(tableId)?.droppedBy ?? 0n) >= since) continue;
     const node = placement.next();
     const table: TableEntry = {
       tableId,

@@ -168,12 +168,13 @@ export class RosterDraft {
     if (this.base.dropped.has(table.tableId)) this.#forgetDropped(table.tableId);
   }
 
-  dropTable(tableId: bigint): void {
+  /** @param droppedBy commitTs of the event */
+  dropTable(tableId: bigint, droppedBy: bigint): void {
     if (!this.#chunksOfTables().has(tableId)) return;
     const chunk = this.#editTables(tableId);
     this.#chunksOfTables().delete(tableId);
     chunk.tables = chunk.tables.filter((one) => one.tableId !== tableId);
-    chunk.dropped.push({ tableId, droppedAt: this.now });
+    chunk.dropped.push({ tableId, droppedAt: this.now, droppedBy });
   }
 
   /** All lives as this draft has them. */

@@ -87,6 +87,8 @@ export interface TableEntry {
 export interface DroppedTable {
   readonly tableId: bigint;
   readonly droppedAt: number;
+  /** commitTs of the event that dropped it: what is told of again at or below that adds it no more. */
+  readonly droppedBy: bigint;
 }
 
 export interface TableChunk {

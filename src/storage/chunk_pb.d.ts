@@ -356,6 +356,11 @@ export declare type StoredDropped = Message<"weir.storage.StoredDropped"> & {
    * @generated from field: uint64 dropped_at = 2;
    */
   droppedAt: bigint;
+
+  /**
+   * @generated from field: uint64 dropped_by = 3;
+   */
+  droppedBy: bigint;
 };
 
 /**

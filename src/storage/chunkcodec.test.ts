@@ -80,7 +80,7 @@ const chunk: fc.Arbitrary<Chunk> = fc.oneof(
       ),
       { maxLength: 5 },
     ),
-    dropped: fc.array(fc.record({ tableId: int64, droppedAt: time }), { maxLength: 3 }),
+    dropped: fc.array(fc.record({ tableId: int64, droppedAt: time, droppedBy: uint64 }), { maxLength: 3 }),
   }),
   fc.record({
     kind: fc.constant("nodes" as const),

@@ -81,7 +81,7 @@ function storedTables(chunk: TableChunk) {
     ...table,
     ...(scheduledOn !== undefined && { scheduledOn: dictionary.indexOf(scheduledOn) }),
   }));
-  const dropped = chunk.dropped.map((one) => ({ tableId: one.tableId, droppedAt: BigInt(one.droppedAt) }));
+  const dropped = chunk.dropped.map((one) => ({ ...one, droppedAt: BigInt(one.droppedAt) }));
   return { tables, dropped, names: dictionary.names };
 }
 
@@ -183,8 +183,8 @@ function tableFrom(
   return { tableId, schemaId, since, schemaSince, ...(node !== undefined && { scheduledOn: node }) };
 }
 
-function droppedFrom({ tableId, droppedAt }: StoredDropped): DroppedTable {
-  return { tableId, droppedAt: Number(droppedAt) };
+function droppedFrom({ tableId, droppedAt, droppedBy }: StoredDropped): DroppedTable {
+  return { tableId, droppedAt: Number(droppedAt), droppedBy };
 }
 
 function isWhole(life: Life): boolean {

@@ -124,7 +124,7 @@ export function itemContract(make: () => Promise<Store>): void {
         { tableId: 5n, schemaId: 1n, since: 9n, schemaSince: 3n, scheduledOn: "n1" },
         { tableId: 6n, schemaId: 1n, since: 0n, schemaSince: 0n },
       ],
-      dropped: [{ tableId: 7n, droppedAt: 8 }],
+      dropped: [{ tableId: 7n, droppedAt: 8, droppedBy: 18446744073709551615n }],
     };
     chunks.push({ pointer: { ...pointer(40, 2), kind: "tables" }, chunk: tables });
     await store.putChunks(space, chunks);
