@@ -1,40 +1,8 @@
 /** What the exhaustive checker found (docs/proof.md): the shortest way to each, told as a test. */
 import { expect, it } from "vitest";
 import { ComponentState } from "../protocol/messages.ts";
-import {
-  again,
-  d,
-  ddl,
-  everybody,
-  freezeAt,
-  idsOf,
-  node,
-  normal,
-  syncpoint,
-  World,
-} from "./testing/world.ts";
-
-const n1 = node("n1");
-const n2 = node("n2");
-const T = d(1);
-const A = d(11);
-const B = d(12);
-const ALTER = { BlockTables: normal(10n) };
-
-/** The table trigger, and table 10 in two spans on two nodes. */
-async function split(): Promise<World> {
-  const world = new World();
-  await world.handle(
-    world.opening(n1, T, [{ id: 10n, schema: 1n }]),
-    world.registration(n1, [
-      { id: T, table: 0n },
-      { id: A, table: 10n, end: "m" },
-    ]),
-    world.registration(n2, [{ id: B, table: 10n, start: "m" }]),
-  );
-  world.queues.clear();
-  return world;
-}
+import { A, ALTER, B, n1, n2, split, T } from "./testing/split.ts";
+import { again, d, ddl, everybody, freezeAt, idsOf, normal, syncpoint, World } from "./testing/world.ts";
 
 class Crash extends Error {}
 

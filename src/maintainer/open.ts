@@ -35,8 +35,8 @@ export interface Opened {
 }
 
 /**
- * Opens a barrier, or finds it open: the barrier item first, then the root, on condition that nothing was closed since
- * the root was read. So what was closed meanwhile is not opened again (design.md, order of writes; I9).
+ * Opens a barrier, or finds it open: the barrier item first, then the root, on conditions that show that it was not closed
+ * meanwhile (design.md, order of writes; I9; decisions/0024). If it is covered already, Write is granted by the same write.
  * @returns the step, or the tombstone that stands in its place
  */
 export function* openBarrier(
@@ -88,7 +88,6 @@ export function* openBarrier(
     );
     const now = session.step(key);
     if (committed) {
-      session.learnItem(key, item);
       // Of those who open it at a time, the one that wrote its item says so.
       if (item.openedAt === session.now)
         session.observer.note({ what: "barrier-opened", space: session.space.text, key });
@@ -112,13 +111,13 @@ function* standing(
   opener: Opener,
 ): Program<{ item: BarrierItem; fence: RootConditions }> {
   const root = session.root!;
-  const met = session.met.get(key);
-  session.met.delete(key);
+  const ahead = session.ahead.get(key);
+  session.ahead.delete(key);
   const above = root.closedUpTo !== undefined && root.closedUpTo < key;
   const nothingClosedSince = { nothingClosedSince: root.closedCount };
   const fence = above ? { aboveClosed: key } : nothingClosedSince;
-  if (met?.touched.item !== undefined && (above || met.closedCount === root.closedCount))
-    return { item: met.touched.item, fence };
+  if (ahead?.touched?.item !== undefined && (above || ahead.closedCount === root.closedCount))
+    return { item: ahead.touched.item, fence };
   const { event } = opener;
   const places = yield* session.placesNow(opener.places);
   const complete = event.blocking ? completedBy(places, event, "waiting", undefined) : [];

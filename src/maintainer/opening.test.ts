@@ -2,29 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { keyText } from "../protocol/eventkey.ts";
 import type { Port } from "./port.ts";
-import { d, ddl, everybody, freezeAt, idsOf, node, normal, World } from "./testing/world.ts";
-
-const n1 = node("n1");
-const n2 = node("n2");
-const T = d(1);
-const A = d(11);
-const B = d(12);
-const ALTER = { BlockTables: normal(10n) };
-
-/** The table trigger and half of table 10 on one node, the other half on another. */
-async function split(): Promise<World> {
-  const world = new World();
-  await world.handle(
-    world.opening(n1, T, [{ id: 10n, schema: 1n }]),
-    world.registration(n1, [
-      { id: T, table: 0n },
-      { id: A, table: 10n, end: "m" },
-    ]),
-    world.registration(n2, [{ id: B, table: 10n, start: "m" }]),
-  );
-  world.queues.clear();
-  return world;
-}
+import { A, ALTER, B, n1, n2, split, T } from "./testing/split.ts";
+import { d, ddl, everybody, freezeAt, idsOf, normal, World } from "./testing/world.ts";
 
 /** The operations of the invocation that handles a message, in their order. */
 async function operations(

@@ -49,6 +49,17 @@ export function sharesOf(places: readonly Place[]): Share[] {
   return [...shares.values()];
 }
 
+const NOBODY: ReadonlySet<number> = new Set();
+
+/** Whether slots that report, with those that are known to have, are all that a chunk's required lives stand in. */
+export function completes(
+  required: readonly Life[],
+  slots: ReadonlySet<number>,
+  known: ReadonlySet<number> = NOBODY,
+): boolean {
+  return required.length > 0 && required.every(({ slot }) => slots.has(slot) || known.has(slot));
+}
+
 /** Chunks that these reports complete by themselves, so that they need no tally. */
 export function completedBy(
   places: readonly Place[],
@@ -57,10 +68,7 @@ export function completedBy(
   writer: Grant | undefined,
 ): CompleteMark[] {
   return sharesOf(places)
-    .filter(({ chunk, slots }) => {
-      const required = requiredFor(count, chunk, event, writer);
-      return required.length > 0 && required.every((life) => slots.has(life.slot));
-    })
+    .filter(({ chunk, slots }) => completes(requiredFor(count, chunk, event, writer), slots))
     .map(({ chunk }) => completeMark(chunk));
 }
 
@@ -105,8 +113,6 @@ export function* record(
   }
 }
 
-const NOBODY: ReadonlySet<number> = new Set();
-
 /** The slots that are not those of required lives. */
 function beyond(slots: ReadonlySet<number>, required: readonly Life[]): number[] {
   let needed = 0;
@@ -132,7 +138,7 @@ function* recordShare(
   const complete = (versions: readonly number[], all: ReadonlySet<number>) =>
     required.length > 0 && missingLives(required, event, all, versions).length === 0;
 
-  if (memory.marks.has(mark) || complete([], known.size === 0 ? slots : known.union(slots))) {
+  if (memory.marks.has(mark) || completes(required, slots, known)) {
     const unknown = extras.filter((slot) => !known.has(slot));
     if (unknown.length === 0) return { mark, stamp: 0 };
     const tally = yield* ask("touchTally", session.name(key), count, chunk.id, { add: unknown });

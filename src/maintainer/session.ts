@@ -50,11 +50,12 @@ export interface Recorded {
   readonly tallies: Map<number, Set<number>>;
 }
 
-/** What a barrier answered before the root was read. */
-export interface Met {
-  readonly touched: BarrierResult;
+/** What was told to a barrier before the root was read. */
+export interface Ahead {
   /** How many barriers were closed when the root was read that was remembered then. */
   readonly closedCount: number;
+  /** What its item answered, if that was written. */
+  touched: BarrierResult | undefined;
 }
 
 /** What an execution environment remembers of a space from one invocation to the next. */
@@ -104,10 +105,8 @@ export class Session {
   readonly observer: Observer;
   /** Ids of what was kept and is dealt with, but for what it has to tell. */
   readonly settledKept = new Set<string>();
-  /** Keys of the barriers that were told of WAITING reports before the root was read. */
-  readonly toldAhead = new Set<string>();
-  /** What barriers answered that were told of reports before the root was read. */
-  readonly met = new Map<string, Met>();
+  /** The barriers that were told of WAITING reports before the root was read, by key. */
+  readonly ahead = new Map<string, Ahead>();
   #root: Root | undefined;
   #fresh = false;
 

@@ -30,7 +30,7 @@ export function* waitingReports(
   const places = placed.flatMap((one) => one.places);
   const lives = places.map((place) => place.life);
 
-  if (!session.toldAhead.has(key)) noteDuplicates(session, key, "waiting", places);
+  if (!session.ahead.has(key)) noteDuplicates(session, key, "waiting", places);
   const found = yield* findOrOpen(session, key, placed, places, true);
   if ("closed" in found) return late(session, key, placed);
   yield* adoptRoutes(session, key, routesOf(placed));

@@ -27,8 +27,8 @@ export const OPENING: readonly Mutant[] = [
     id: "told-ahead-is-fresh",
     rule: "what was written before the root was read is no proof that the barrier is not closed (design.md I9)",
     file: "src/maintainer/open.ts",
-    from: "(above || met.closedCount === root.closedCount)",
-    to: "met !== null",
+    from: "(above || ahead.closedCount === root.closedCount)",
+    to: "ahead !== null",
   },
   {
     id: "closed-up-to-unsaid",
@@ -76,7 +76,7 @@ export const OPENING: readonly Mutant[] = [
     id: "stamp-of-ahead-unread",
     rule: "a report that meets a newer stamp is judged on that roster (design.md, no lost wake-up)",
     file: "src/maintainer/ahead.ts",
-    from: "if (root !== undefined && stamp > root.rosterVersion) yield* session.refresh();",
+    from: "if (session.root !== undefined && stamp > session.root.rosterVersion) yield* session.refresh();",
     to: "",
   },
 ];
