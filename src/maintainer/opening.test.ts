@@ -66,6 +66,36 @@ describe("the last WAITING in an environment that does not know the barrier", ()
   });
 });
 
+describe("a barrier that two open and grant at a time", () => {
+  it("is granted once: the later one finds it as it is by then (I2)", async () => {
+    const world = await split();
+    const key = ddl(100n);
+    const dies = (when: "before" | "after", method: keyof Port) => {
+      if (when === "before" && method === "commitRoot") throw new Error("dies");
+    };
+    await world.handleHooked(dies, world.waiting(n1, [A], key, ALTER));
+    // B's report is delivered twice. Each sees that everybody waits, and that the barrier is not open.
+    const gate = Promise.withResolvers<void>();
+    const stands = Promise.withResolvers<void>();
+    const late = world.handleHooked(
+      async (when, method) => {
+        if (when !== "before" || method !== "commitRoot") return;
+        stands.resolve();
+        await gate.promise;
+      },
+      world.waiting(n2, [B], key, ALTER),
+    );
+    await stands.promise;
+    await world.handleCold(world.waiting(n2, [B], key, ALTER));
+    await world.handleCold(world.done(n2, [B], key, "write"));
+    expect(await world.phase(key)).toBe("passing");
+    gate.resolve();
+    await late;
+    expect(await world.phase(key)).toBe("passing");
+    expect(idsOf(world.told(n2), "write", key)).toEqual([B]);
+  });
+});
+
 describe("a barrier that was closed", () => {
   it("is not opened by who wrote its item before and reads the root after", async () => {
     const world = await split();
