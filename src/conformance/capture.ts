@@ -2,7 +2,8 @@
 import { create } from "@bufbuild/protobuf";
 import { dispatcherId } from "../barrier/dispatcherid.ts";
 import type { Dispatcher, DispatcherConfig } from "../dispatcher/dispatcher.ts";
-import { CaptureNode, type CaptureNodeOptions } from "../dispatcher/node.ts";
+import { CaptureNode } from "../dispatcher/node.ts";
+import type { CaptureNodeOptions } from "../dispatcher/options.ts";
 import type { Clock } from "../dispatcher/ports.ts";
 import type { Sink } from "../dispatcher/sink.ts";
 import { MemoryQueues } from "../dispatcher/testing.ts";

@@ -14,7 +14,8 @@ export {
 } from "../protocol/messages.ts";
 export { Dispatcher, type DispatcherConfig } from "./dispatcher.ts";
 export { blocks, type CaptureEvent } from "./event.ts";
-export { CaptureNode, type CaptureNodeOptions, type OpeningSchema } from "./node.ts";
+export { CaptureNode } from "./node.ts";
+export type { CaptureNodeOptions, OpeningSchema } from "./options.ts";
 export {
   type Clock,
   type QueueClient,

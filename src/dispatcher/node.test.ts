@@ -12,7 +12,8 @@ import {
   InfluenceType,
 } from "../protocol/messages.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { CaptureNode, type CaptureNodeOptions } from "./node.ts";
+import { CaptureNode } from "./node.ts";
+import type { CaptureNodeOptions } from "./options.ts";
 import { RegistrationRefused } from "./registrations.ts";
 import type { Sink } from "./sink.ts";
 import { MemoryQueues } from "./testing.ts";

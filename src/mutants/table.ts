@@ -361,7 +361,7 @@ const DISPATCHER: readonly Mutant[] = [
   {
     id: "any-life-obeys",
     rule: "an action reaches only the life it was meant for (design.md I2; protocol.md D6)",
-    file: "src/dispatcher/node.ts",
+    file: "src/dispatcher/answers.ts",
     from: "(life === undefined || life === dispatcher.life)",
     to: "(life === undefined || life > 0n)",
   },

@@ -1,6 +1,6 @@
 import type { Dice } from "../chance/dice.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
-import type { OpeningSchema } from "../dispatcher/node.ts";
+import type { OpeningSchema } from "../dispatcher/options.ts";
 import type { StoragePayload, StorageRow } from "../dispatcher/storagesink.ts";
 
 /** Rows have a key from 0 up to this: what decides the span. */

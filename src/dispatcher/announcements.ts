@@ -1,0 +1,110 @@
+/** What a node tells of itself and its dispatchers, as messages: its opening, registrations and states. */
+import { create } from "@bufbuild/protobuf";
+import { type DispatcherKey, dispatcherId } from "../barrier/dispatcherid.ts";
+import {
+  type ChangefeedID,
+  type ComponentState,
+  type HeartBeatRequest,
+  HeartBeatRequestSchema,
+  type MaintainerBootstrapResponse,
+  MaintainerBootstrapResponseSchema,
+  type MaintainerPostBootstrapRequest,
+  MaintainerPostBootstrapRequestSchema,
+} from "../protocol/messages.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { OpeningSchema } from "./options.ts";
+
+/** Tables in one part of an opening: about 40 bytes each, far below the message limit. */
+const TABLES_PER_PART = 2_000;
+
+/** Who speaks. */
+export interface Speaker {
+  readonly changefeed: ChangefeedID;
+  readonly mode: bigint;
+}
+
+/** The parts of an opening (protocol.md R1). */
+export function openingOf(
+  { changefeed, mode }: Speaker,
+  epoch: bigint,
+  trigger: DispatcherKey,
+  schemas: readonly OpeningSchema[],
+): MaintainerPostBootstrapRequest[] {
+  return partsOf(schemas).map((part) => {
+    const listed = part.map((schema) => ({
+      SchemaID: schema.schemaId,
+      SchemaName: schema.name,
+      Tables: schema.tables.map((table) => ({ TableID: table.tableId, TableName: table.name })),
+    }));
+    // The schemas say which mode is opened: a redo changefeed without tables still needs one that says so.
+    if (mode === 1n && listed.length === 0) listed.push({ SchemaID: 0n, SchemaName: "", Tables: [] });
+    return create(MaintainerPostBootstrapRequestSchema, {
+      changefeedID: changefeed,
+      tableTriggerEventDispatcherId: dispatcherId(trigger),
+      ...(mode === 1n ? { redoSchemas: listed } : { schemas: listed }),
+      maintainerEpoch: epoch,
+    });
+  });
+}
+
+/** A registration of dispatchers as they stand; of nobody: the node has started (protocol.md R2, R5). */
+export function registrationOf(
+  { changefeed, mode }: Speaker,
+  epoch: bigint,
+  dispatchers: readonly Dispatcher[],
+): MaintainerBootstrapResponse {
+  return create(MaintainerBootstrapResponseSchema, {
+    changefeedID: changefeed,
+    maintainerEpoch: epoch,
+    spans: dispatchers.map(({ config, life, schemaId, finishedTs, blockState }) => ({
+      ID: dispatcherId(config.id),
+      SchemaID: schemaId,
+      span: {
+        TableID: config.tableId,
+        StartKey: config.start ?? new Uint8Array(),
+        EndKey: config.end ?? new Uint8Array(),
+      },
+      checkpointTs: finishedTs,
+      ...(blockState && { blockState }),
+      mode,
+      life,
+    })),
+  });
+}
+
+/** What dispatchers are doing, and what they have behind them (protocol.md R2, M15). */
+export function statusOf(
+  { changefeed, mode }: Speaker,
+  statuses: readonly {
+    readonly dispatcher: Dispatcher;
+    readonly state: ComponentState;
+    readonly checkpointTs: bigint;
+  }[],
+): HeartBeatRequest {
+  return create(HeartBeatRequestSchema, {
+    changefeedID: changefeed,
+    statuses: statuses.map(({ dispatcher, state, checkpointTs }) => ({
+      ID: dispatcherId(dispatcher.config.id),
+      life: dispatcher.life,
+      componentStatus: state,
+      checkpointTs,
+      mode,
+    })),
+  });
+}
+
+function partsOf(schemas: readonly OpeningSchema[]): OpeningSchema[][] {
+  const parts: OpeningSchema[][] = [[]];
+  let tables = 0;
+  for (const schema of schemas)
+    for (let from = 0; from === 0 || from < schema.tables.length; from += TABLES_PER_PART) {
+      const slice = schema.tables.slice(from, from + TABLES_PER_PART);
+      if (tables > 0 && tables + slice.length > TABLES_PER_PART) {
+        parts.push([]);
+        tables = 0;
+      }
+      tables += slice.length;
+      parts.at(-1)!.push({ ...schema, tables: slice });
+    }
+  return parts;
+}

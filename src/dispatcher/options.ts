@@ -1,0 +1,36 @@
+import type { Encoding } from "../protocol/codec.ts";
+import type { ChangefeedID, ScheduleDispatcherRequest } from "../protocol/messages.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Clock, QueueClient } from "./ports.ts";
+
+export interface CaptureNodeOptions {
+  /** Names the node; letters, digits, - and _. */
+  readonly id: string;
+  readonly changefeed: ChangefeedID;
+  /** 0 default, 1 redo. */
+  readonly mode?: bigint;
+  /** Which life of the changefeed this is; a higher one starts empty (protocol.md R1). Default: 1. */
+  readonly epoch?: bigint;
+  readonly statusQueueUrl: string;
+  readonly actionQueuePrefix: string;
+  readonly queues: QueueClient;
+  readonly clock?: Clock;
+  /** One queue for the node (default), or one for each dispatcher. */
+  readonly layout?: "node" | "dispatcher";
+  readonly encoding?: Encoding;
+  /** How long reports are collected to go out together, in ms. Default: 10. */
+  readonly foldMs?: number;
+  /** Largest body in bytes. Default: 255 KiB, which leaves room for the attributes. */
+  readonly messageLimit?: number;
+  /** The coordinator wants a dispatcher created or removed. The message comes again until this resolves. */
+  readonly onSchedule?: (request: ScheduleDispatcherRequest) => Promise<void>;
+  /** Something failed and is tried again. */
+  readonly onError?: (error: unknown, dispatcher?: Dispatcher) => void;
+}
+
+/** A schema with its tables, for the opening. */
+export interface OpeningSchema {
+  readonly schemaId: bigint;
+  readonly name: string;
+  readonly tables: readonly { readonly tableId: bigint; readonly name: string }[];
+}
