@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { KEEP_SECONDS } from "../../src/storage/dynamodb/store.ts";
+import { KEEP_SECONDS } from "../../src/storage/lifetimes.ts";
 import { type Check, namesOf, resource } from "../template.ts";
 
 const STATUS_NAME = /^test-status-[0-9a-f]{8}-<2 of <StackId>>$/;

@@ -16,5 +16,5 @@ afterAll(async () => {
 });
 
 progress("the store's contract on the engine behind LocalStack");
-storeContract("DynamoDB behind LocalStack", () => engine.store());
+storeContract("DynamoDB behind LocalStack", (options) => engine.store(options));
 dynamoContract(() => engine, true);

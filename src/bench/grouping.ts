@@ -3,9 +3,10 @@
  * messages, not a run of the maintainer, which keeps a tally for each chunk. For one chunk it is held against a run.
  */
 import { keyText } from "../protocol/eventkey.ts";
+import { itemBytes } from "../storage/dynamodb/itemsize.ts";
 import { FIRST_TS, type Fleet, type FleetNode } from "./fleet.ts";
 import { mixed } from "./simulation.ts";
-import { itemBytes, writeUnits } from "./standin/itemsize.ts";
+import { writeUnits } from "./standin/itemsize.ts";
 
 /** Messages in an invocation. */
 const BATCH = 10;

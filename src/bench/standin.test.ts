@@ -6,13 +6,14 @@ import {
   type DynamoDBClient,
 } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { itemBytes } from "../storage/dynamodb/itemsize.ts";
 import { createTable, type EmbeddedDynamo, startEmbeddedDynamo } from "../storage/testing/embedded.ts";
 import { MIXED, ONE_BY_ONE, shape } from "./counts.ts";
 import { countStart } from "./registration.ts";
 import { Simulation, type Source } from "./simulation.ts";
 import type { Answered } from "./standin/dynamodb.ts";
 import type { Item } from "./standin/expressions.ts";
-import { itemBytes, readUnits, writeUnits } from "./standin/itemsize.ts";
+import { readUnits, writeUnits } from "./standin/itemsize.ts";
 
 let embedded: EmbeddedDynamo;
 beforeAll(async () => {

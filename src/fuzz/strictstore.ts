@@ -25,6 +25,10 @@ const KEY_BYTES = 1_800;
  * and no larger than an item may be.
  */
 export class StrictStore extends MemoryStore {
+  constructor() {
+    super({ maxItemBytes: MAX_ITEM_BYTES });
+  }
+
   override async commitRoot(
     space: Space,
     conditions: RootConditions,
@@ -41,7 +45,6 @@ export class StrictStore extends MemoryStore {
   ): Promise<void> {
     for (const { chunk } of chunks) {
       const bytes = encodeChunk(chunk);
-      checkSize(bytes.length, "a roster chunk");
       if (!isDeepStrictEqual(encodeChunk(decodeChunk(bytes)), bytes))
         throw new Error("a roster chunk does not come back as it was");
     }
@@ -55,21 +58,15 @@ export class StrictStore extends MemoryStore {
   ): Promise<BarrierResult> {
     checkKey(name.space.text);
     barrierUpdate(conditions, changes, 1).expressions();
-    checkSize(changes.create?.event.length ?? 0, "a barrier's event");
     return super.touchBarrier(name, conditions, changes);
   }
 
   override async keep(space: Space, kept: Kept): Promise<void> {
     checkKey(space.text);
-    checkSize(Buffer.byteLength(kept.body) + Buffer.byteLength(kept.node), "a kept message");
     await super.keep(space, kept);
   }
 }
 
 function checkKey(text: string): void {
   if (Buffer.byteLength(text) > KEY_BYTES) throw new Error(`key of ${Buffer.byteLength(text)} bytes`);
-}
-
-function checkSize(bytes: number, what: string): void {
-  if (bytes > MAX_ITEM_BYTES) throw new Error(`${what} of ${bytes} bytes`);
 }

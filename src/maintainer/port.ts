@@ -27,6 +27,8 @@ export interface Root {
   readonly pending: readonly string[];
   /** Open barriers by `keyText`. */
   readonly steps: ReadonlyMap<string, Step>;
+  /** What the item weighs, of the 400 KB that it may; 0 where the store does not weigh (docs/bounds.md). */
+  readonly bytes: number;
 }
 
 /** Below every key. */
@@ -94,6 +96,8 @@ export interface BarrierItem {
   /** Queues that do not exist any more (protocol.md R9b). */
   readonly unreachable: ReadonlySet<string>;
   readonly tombstone: Tombstone | undefined;
+  /** What the item weighs, of the 400 KB that it may; 0 where the store does not weigh (docs/bounds.md). */
+  readonly bytes: number;
 }
 
 /** What stays of a closed barrier until TTL: the history that operators read. */

@@ -38,6 +38,7 @@ const options = new Command("simulate")
   .option("--dispatchers <n>", "dispatchers at the beginning", whole, DEFAULTS.dispatchers)
   .option("--barriers <n>", "DDLs and syncpoints in the log", whole, DEFAULTS.barriers)
   .option("--max-faults <n>", "no more faults than this", whole, DEFAULTS.maxFaults)
+  .option("--item-bytes <n>", "bytes that an item of the table may have", whole, DEFAULTS.itemBytes)
   .option("--faults <kinds>", "kinds of faults, with commas; none; all", kinds, new Set(USUAL_FAULTS))
   .option("--trace <n>", "lines of the trace of a seed that fails", whole, 60)
   .option("--keep-going", "run the other seeds too when one fails", false)
@@ -52,14 +53,16 @@ const options = new Command("simulate")
     dispatchers: number;
     barriers: number;
     maxFaults: number;
+    itemBytes: number;
     faults: ReadonlySet<FaultKind>;
     trace: number;
     keepGoing: boolean;
     shrink: boolean;
   }>();
 
-const { nodes, dispatchers, barriers, maxFaults, faults } = options;
-const optionsOf = (seed: number) => optionsFor(seed, { nodes, dispatchers, barriers, maxFaults, faults });
+const { nodes, dispatchers, barriers, maxFaults, itemBytes, faults } = options;
+const optionsOf = (seed: number) =>
+  optionsFor(seed, { nodes, dispatchers, barriers, maxFaults, itemBytes, faults });
 const seeds = options.seed === undefined ? seedsFrom(options.from, options.seeds) : [options.seed];
 const count = options.seed === undefined ? options.seeds : 1;
 const began = performance.now();

@@ -1,3 +1,5 @@
+import { MAX_ITEM_BYTES } from "../storage/dynamodb/toolarge.ts";
+
 /** What a run is made of. Together with a seed and a commit it is the run. */
 export interface SimulationOptions {
   readonly seed: number;
@@ -9,6 +11,8 @@ export interface SimulationOptions {
   readonly faults: ReadonlySet<FaultKind>;
   /** After so many faults there are no more. */
   readonly maxFaults: number;
+  /** Bytes that an item of the table may have. Small: bounds are met in a small world (docs/bounds.md). */
+  readonly itemBytes: number;
 }
 
 export const FAULT_KINDS = [
@@ -49,7 +53,13 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 /** What goes wrong unless something else is asked for: a higher epoch has to be named (docs/proof.md). */
 export const USUAL_FAULTS: readonly FaultKind[] = FAULT_KINDS.filter((kind) => kind !== "reopen");
 
-export const DEFAULTS = { nodes: 4, dispatchers: 20, barriers: 20, maxFaults: 1_000_000 } as const;
+export const DEFAULTS = {
+  nodes: 4,
+  dispatchers: 20,
+  barriers: 20,
+  maxFaults: 1_000_000,
+  itemBytes: MAX_ITEM_BYTES,
+} as const;
 
 export function optionsFor(seed: number, other: Partial<SimulationOptions> = {}): SimulationOptions {
   return { ...DEFAULTS, faults: new Set(USUAL_FAULTS), ...other, seed };
@@ -60,6 +70,7 @@ export function commandFor(options: SimulationOptions): string {
   const parts = [`npm run simulate -- --seed ${options.seed}`];
   for (const name of ["nodes", "dispatchers", "barriers"] as const)
     if (options[name] !== DEFAULTS[name]) parts.push(`--${name} ${options[name]}`);
+  if (options.itemBytes !== DEFAULTS.itemBytes) parts.push(`--item-bytes ${options.itemBytes}`);
   if (options.maxFaults !== DEFAULTS.maxFaults) parts.push(`--max-faults ${options.maxFaults}`);
   const { faults } = options;
   if (faults.size === FAULT_KINDS.length) parts.push("--faults all");

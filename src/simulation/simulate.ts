@@ -46,8 +46,8 @@ export interface SimulationResult {
 class WatchedStore extends MemoryStore {
   readonly #committed: (root: Root) => void;
 
-  constructor(committed: (root: Root) => void) {
-    super();
+  constructor(itemBytes: number, now: () => number, committed: (root: Root) => void) {
+    super({ maxItemBytes: itemBytes, now });
     this.#committed = committed;
   }
 
@@ -72,7 +72,11 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
   const workload = makeWorkload(options);
   const downstream = new Downstream(workload, judge);
   const space = spaceOf({ high: 1n, low: 2n, name: "simulated", keyspace: "default" }, 0n);
-  const store = new WatchedStore((root) => monitors.committed(root));
+  const store = new WatchedStore(
+    options.itemBytes,
+    () => EPOCH + timeline.now,
+    (root) => monitors.committed(root),
+  );
   const monitors = new Monitors(workload, store, space.text, downstream, judge, () => timeline.now);
   const durability = new Durability(store, space.text, monitors, judge);
   const startedAt = new Map<string, number>();

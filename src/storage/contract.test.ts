@@ -1,10 +1,11 @@
 /** What any store must do, tried on the store in memory and on DynamoDB's own expressions in an embedded engine. */
 import { afterAll, beforeAll, describe } from "vitest";
 import { MemoryStore } from "./memory.ts";
-import { storeContract } from "./testing/contract.ts";
+import { storeContract, weighingMemory } from "./testing/contract.ts";
 import { type EmbeddedDynamo, startEmbeddedDynamo } from "./testing/embedded.ts";
 import { itemContract } from "./testing/itemcontract.ts";
 import { rootContract } from "./testing/rootcontract.ts";
+import { weightContract } from "./testing/weights.ts";
 
 let embedded: EmbeddedDynamo;
 beforeAll(async () => {
@@ -16,4 +17,9 @@ describe("store: memory", () => {
   rootContract(async () => new MemoryStore());
   itemContract(async () => new MemoryStore());
 });
-storeContract("DynamoDB expressions", () => embedded.store());
+describe("store: memory that weighs", () => {
+  rootContract(async () => weighingMemory());
+  itemContract(async () => weighingMemory());
+  weightContract(async () => weighingMemory());
+});
+storeContract("DynamoDB expressions", (options) => embedded.store(options));

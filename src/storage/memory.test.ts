@@ -59,6 +59,61 @@ describe("the snapshot of a store in memory", () => {
   });
 });
 
+describe("a store in memory with a clock", () => {
+  const DAY = 24 * 3600_000;
+  let now = 0;
+  const filled = async () => {
+    now = DAY;
+    const store = new MemoryStore({ now: () => now, keepSeconds: 15 * 24 * 3600, supersededSeconds: 3600 });
+    await store.commitRoot(space, { epochIsNew: 1n }, { startEpoch: 1n, roster: roster(1) });
+    await store.putChunks(space, [nodes(1), nodes(2)]);
+    await store.expireChunks(space, [nodes(1).pointer]);
+    await store.touchBarrier(name(K1), {}, { stamp: 1 });
+    await store.touchBarrier(name(K2), {}, { tombstone });
+    await store.touchTally(name(K1), "waiting", 1, { add: [1] });
+    await store.keep(space, kept("a"));
+    return store;
+  };
+  const tombstone = { closedAt: 5, grantedAt: 3, writtenAt: 4, writer: "w", lives: 2 };
+  const parts = (gone: readonly { part: string }[]) => gone.map((one) => one.part).sort();
+
+  it("deletes what is over, and nothing else, when it is told to", async () => {
+    const store = await filled();
+    expect(store.expire(now + 3600_000 - 1)).toEqual([]);
+    expect(await store.readChunks(space, [nodes(1).pointer])).toEqual([nodes(1).chunk]);
+    expect(parts(store.expire(now + 3600_000))).toEqual(["chunks"]);
+    expect(await store.readChunks(space, [nodes(1).pointer, nodes(2).pointer])).toEqual([
+      undefined,
+      nodes(2).chunk,
+    ]);
+    expect(parts(store.expire(now + 15 * DAY))).toEqual(["barriers", "kept", "tallies"]);
+    expect(await store.readBarrier(name(K2))).toBeUndefined();
+    expect(await store.readTallies(name(K1), "waiting")).toEqual([]);
+    expect(await store.readKept(space)).toEqual([]);
+    expect(store.expire(now + 10_000 * DAY)).toEqual([]);
+    expect(await store.readBarrier(name(K1))).toBeDefined();
+    expect(await store.readRoot(space)).toBeDefined();
+  });
+
+  it("keeps what the table has not come to yet, and what was written again since", async () => {
+    const store = await filled();
+    expect(parts(store.expire(now + 40 * DAY, (item) => item.part === "kept"))).toEqual(["kept"]);
+    now += 40 * DAY;
+    await store.putChunks(space, [nodes(1)]);
+    await store.touchTally(name(K1), "waiting", 1, { add: [2] });
+    expect(parts(store.expire(now))).toEqual(["barriers"]);
+    expect((await store.readTallies(name(K1), "waiting"))[0]!.reported).toEqual(new Set([1, 2]));
+  });
+
+  it("shares nothing of that with a copy", async () => {
+    const store = await filled();
+    const copy = store.clone();
+    copy.expire(now + 40 * DAY);
+    expect(await store.readBarrier(name(K2))).toBeDefined();
+    expect(parts(store.expire(now + 40 * DAY))).toEqual(["barriers", "chunks", "kept", "tallies"]);
+  });
+});
+
 describe("values in the store in memory", () => {
   it("cannot be changed by who wrote or read them", async () => {
     const store = await storeAfter([]);

@@ -19,6 +19,14 @@ import {
 import type { Space } from "../maintainer/space.ts";
 import { parseSpace } from "../maintainer/space.ts";
 import { canonical, frozen } from "./canonical.ts";
+import { encodeChunk } from "./chunkcodec.ts";
+import { barrierItem, tallyItem } from "./dynamodb/barrieritem.ts";
+import { keptItem } from "./dynamodb/keptitem.ts";
+import { barrierKey, chunkKey, type Key, keptKey, rootKey, tallyKey } from "./dynamodb/keys.ts";
+import { rootItem } from "./dynamodb/rootitem.ts";
+import { B, type Item } from "./dynamodb/values.ts";
+import { type Billed, Ledger, type Where } from "./ledger.ts";
+import { KEEP_SECONDS } from "./lifetimes.ts";
 
 /** The half of the port that is kept in a table. */
 export type Store = Pick<
@@ -45,12 +53,32 @@ interface TallyState {
   readonly stamp: number;
 }
 
+export interface MemoryOptions {
+  /** Bytes that an item may have: each is weighed as the table would, and refused beyond. Default: nothing is weighed. */
+  readonly maxItemBytes?: number;
+  /** Milliseconds since 1970, for the TTL. Default: nothing has one. */
+  readonly now?: () => number;
+  /** How long tombstones, tallies and kept messages stay. Default: `KEEP_SECONDS`. */
+  readonly keepSeconds?: number;
+  /** How long superseded chunk versions stay. Default: 0, they are gone at once, the worst that a TTL can do. */
+  readonly supersededSeconds?: number;
+}
+
+/** As long as the one that the adapter names an attempt by. */
+const COMMIT_TOKEN = "0123456789abcdef";
+
 /**
  * The store in memory, with the semantics that the table has: each operation is atomic, conditions are judged on the
  * item as it is, sets are united. Values are never changed in place and frozen when they come in, so that a result that
  * was given out stays as it was, and a copy of the store is a copy of its maps.
+ *
+ * With `maxItemBytes` it weighs items to the byte as the table does, and refuses what is too large; with `now` they
+ * have the TTL that they would have there, and `expire` takes them out.
  */
 export class MemoryStore implements Store {
+  readonly #options: MemoryOptions;
+  #ledger: Ledger | undefined;
+
   roots = new Map<string, Root>();
   chunks = new Map<string, Chunk>();
   barriers = new Map<string, BarrierItem>();
@@ -58,8 +86,15 @@ export class MemoryStore implements Store {
   kept = new Map<string, Kept>();
   spaces = new Set<string>();
 
+  constructor(options: MemoryOptions = {}) {
+    this.#options = options;
+    const { maxItemBytes, now } = options;
+    if (maxItemBytes !== undefined || now !== undefined) this.#ledger = new Ledger(maxItemBytes ?? Infinity);
+  }
+
   clone(): MemoryStore {
-    const copy = new MemoryStore();
+    const copy = new MemoryStore(this.#options);
+    copy.#ledger = this.#ledger?.clone();
     copy.roots = new Map(this.roots);
     copy.chunks = new Map(this.chunks);
     copy.barriers = new Map(this.barriers);
@@ -82,6 +117,37 @@ export class MemoryStore implements Store {
     return [...parts, [...spaces].sort().join()].join("\n");
   }
 
+  /** What the table would hold: bytes and TTL of each item, by its keys. Empty where nothing is weighed. */
+  get items(): ReadonlyMap<string, Billed> {
+    return this.#ledger?.items ?? new Map();
+  }
+
+  /**
+   * Deletes items as the table's TTL does: at any time after it, early only if `now` is told so.
+   * @param now milliseconds since 1970
+   * @param choose which of those whose time is over are deleted now; the table may take days to do it
+   * @returns what is gone
+   */
+  expire(now: number, choose: (item: Billed) => boolean = () => true): Billed[] {
+    const over = this.#ledger?.expire(now, choose) ?? [];
+    for (const { part, path } of over) this[part].delete(path);
+    return over;
+  }
+
+  /** Weighs an item that is about to be written. @throws ItemTooLarge */
+  #weigh(key: Key, where: Where, ttl: number | undefined, attributes: () => Item): number {
+    if (this.#ledger === undefined) return 0;
+    const bytes = this.#ledger.weigh(key, attributes(), ttl);
+    this.#ledger.book(key, where, bytes, ttl);
+    return bytes;
+  }
+
+  /** Seconds since 1970 until which an item stays that is kept for so long from now. */
+  #ttl(seconds: number): number | undefined {
+    const { now } = this.#options;
+    return now && Math.floor(now() / 1000) + seconds;
+  }
+
   async readRoot(space: Space): Promise<Root | undefined> {
     return this.roots.get(space.text);
   }
@@ -91,7 +157,10 @@ export class MemoryStore implements Store {
     const { startEpoch } = changes;
     if ((root === undefined && startEpoch === undefined) || !rootAllows(root, conditions))
       return { committed: false, root };
-    const next = changeRoot(root, changes);
+    const changed = changeRoot(root, changes);
+    const where: Where = { part: "roots", path: space.text };
+    const bytes = this.#weigh(rootKey(space), where, undefined, () => rootItem(changed, COMMIT_TOKEN));
+    const next = frozen({ ...changed, bytes });
     this.roots.set(space.text, next);
     return { committed: true, root: next };
   }
@@ -101,13 +170,32 @@ export class MemoryStore implements Store {
   }
 
   async putChunks(space: Space, chunks: readonly { pointer: ChunkPointer; chunk: Chunk }[]): Promise<void> {
-    for (const { pointer, chunk } of chunks) this.chunks.set(`${space.text} ${pointer.name}`, frozen(chunk));
+    for (const { pointer, chunk } of chunks) {
+      const path = `${space.text} ${pointer.name}`;
+      this.#weigh(chunkKey(space, pointer), { part: "chunks", path }, undefined, () => ({
+        data: B(encodeChunk(chunk)),
+      }));
+      this.chunks.set(path, frozen(chunk));
+    }
   }
 
-  /** Expires at once: the worst that a TTL can do. What the root points to stays, as in the table. */
+  /** What the root points to stays, as in the table. */
   async expireChunks(space: Space, pointers: readonly ChunkPointer[]): Promise<void> {
     const inUse = new Set(this.roots.get(space.text)?.pointers.map((pointer) => pointer.name));
-    for (const { name } of pointers) if (!inUse.has(name)) this.chunks.delete(`${space.text} ${name}`);
+    const { supersededSeconds = 0 } = this.#options;
+    for (const pointer of pointers) {
+      const path = `${space.text} ${pointer.name}`;
+      const chunk = this.chunks.get(path);
+      if (chunk === undefined || inUse.has(pointer.name)) continue;
+      const key = chunkKey(space, pointer);
+      const ttl = supersededSeconds > 0 ? this.#ttl(supersededSeconds) : undefined;
+      if (ttl !== undefined)
+        this.#weigh(key, { part: "chunks", path }, ttl, () => ({ data: B(encodeChunk(chunk)) }));
+      else {
+        this.chunks.delete(path);
+        this.#ledger?.drop(key);
+      }
+    }
   }
 
   async readBarrier(name: BarrierName): Promise<BarrierItem | undefined> {
@@ -127,9 +215,24 @@ export class MemoryStore implements Store {
       return { done: false, item };
     if (notSentSince !== undefined && item !== undefined && item.sentAt > notSentSince)
       return { done: false, item };
-    const next = changeBarrier(item, changes);
+    const next = frozen(this.#weighBarrier(name, path, changeBarrier(item, changes), changes));
     this.barriers.set(path, next);
     return { done: true, item: next };
+  }
+
+  #weighBarrier(name: BarrierName, path: string, next: BarrierItem, changes: BarrierChanges): BarrierItem {
+    const ledger = this.#ledger;
+    if (ledger === undefined) return next;
+    const key = barrierKey(name);
+    const ttl = changes.tombstone ? this.#ttl(this.#keepSeconds) : ledger.find(key)?.ttl;
+    const stamps = withStamp(ledger.stamps(key), changes.stamp);
+    const bytes = this.#weigh(key, { part: "barriers", path }, ttl, () => barrierItem(next, stamps));
+    ledger.setStamps(key, stamps);
+    return { ...next, bytes };
+  }
+
+  get #keepSeconds(): number {
+    return this.#options.keepSeconds ?? KEEP_SECONDS;
   }
 
   async readHistory(
@@ -157,6 +260,13 @@ export class MemoryStore implements Store {
       reported: new Set([...(state?.reported ?? []), ...(changes.add ?? [])]),
       stamp: Math.max(state?.stamp ?? 0, changes.stamp ?? 0),
     };
+    if (this.#ledger !== undefined) {
+      const key = tallyKey(name, count, chunk);
+      const stamps = withStamp(this.#ledger.stamps(key), changes.stamp);
+      const ttl = this.#ttl(this.#keepSeconds);
+      this.#weigh(key, { part: "tallies", path }, ttl, () => tallyItem(next.reported, stamps));
+      this.#ledger.setStamps(key, stamps);
+    }
     this.tallies.set(path, next);
     return { chunk, ...next };
   }
@@ -170,7 +280,10 @@ export class MemoryStore implements Store {
   }
 
   async keep(space: Space, kept: Kept): Promise<void> {
-    this.kept.set(`${space.text} ${kept.id}`, frozen(kept));
+    const path = `${space.text} ${kept.id}`;
+    const key = keptKey(space, kept.id);
+    this.#weigh(key, { part: "kept", path }, this.#ttl(this.#keepSeconds), () => keptItem(kept));
+    this.kept.set(path, frozen(kept));
   }
 
   async readKept(space: Space): Promise<Kept[]> {
@@ -179,7 +292,10 @@ export class MemoryStore implements Store {
   }
 
   async dropKept(space: Space, ids: readonly string[]): Promise<void> {
-    for (const id of ids) this.kept.delete(`${space.text} ${id}`);
+    for (const id of ids) {
+      this.kept.delete(`${space.text} ${id}`);
+      this.#ledger?.drop(keptKey(space, id));
+    }
   }
 
   async registerSpace(space: Space): Promise<void> {
@@ -189,6 +305,10 @@ export class MemoryStore implements Store {
   async listSpaces(): Promise<Space[]> {
     return [...this.spaces].sort().map(parseSpace);
   }
+}
+
+function withStamp(stamps: ReadonlySet<number>, stamp: number | undefined): ReadonlySet<number> {
+  return stamp === undefined ? stamps : new Set([...stamps, stamp]);
 }
 
 function barrierPath({ space, epoch, key }: BarrierName): string {
@@ -232,7 +352,7 @@ function changeRoot(root: Root | undefined, changes: RootChanges): Root {
   const pending = new Set(base.pending);
   if (changes.addPending !== undefined) pending.add(changes.addPending);
   if (changes.removePending !== undefined) pending.delete(changes.removePending);
-  return frozen({
+  return {
     epoch: base.epoch,
     rosterVersion: changes.roster?.version ?? base.rosterVersion,
     meta: changes.roster?.meta ?? base.meta,
@@ -241,7 +361,8 @@ function changeRoot(root: Root | undefined, changes: RootChanges): Root {
     closedUpTo: changes.closedUpTo ?? base.closedUpTo,
     pending: [...pending].sort(),
     steps: new Map([...steps].sort(([a], [b]) => (a < b ? -1 : 1))),
-  });
+    bytes: 0,
+  };
 }
 
 const EMPTY_ROOT = {
@@ -253,7 +374,7 @@ const EMPTY_ROOT = {
 };
 
 function changeBarrier(item: BarrierItem | undefined, changes: BarrierChanges): BarrierItem {
-  return frozen({
+  return {
     event: item?.event.length ? item.event : Uint8Array.from(changes.create?.event ?? []),
     routes: item?.routes.length ? item.routes : Uint8Array.from(changes.routes ?? []),
     openedAt: item?.openedAt || (changes.create?.openedAt ?? 0),
@@ -263,5 +384,6 @@ function changeBarrier(item: BarrierItem | undefined, changes: BarrierChanges): 
     sentAt: changes.sentAt ?? item?.sentAt ?? 0,
     unreachable: new Set([...(item?.unreachable ?? []), ...(changes.addUnreachable ?? [])]),
     tombstone: changes.tombstone ?? item?.tombstone,
-  });
+    bytes: 0,
+  };
 }

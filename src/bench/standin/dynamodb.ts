@@ -13,9 +13,10 @@ import {
   QueryCommand,
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
+import { itemBytes } from "../../storage/dynamodb/itemsize.ts";
 import type { Clock } from "./clock.ts";
 import { holds, type Item, updated } from "./expressions.ts";
-import { itemBytes, readUnits, writeUnits } from "./itemsize.ts";
+import { readUnits, writeUnits } from "./itemsize.ts";
 import { count, type Usage } from "./meter.ts";
 
 const MAX_ITEM = 400 * 1024;

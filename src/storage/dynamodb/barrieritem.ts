@@ -5,6 +5,7 @@ import type {
   Tally,
   Tombstone,
 } from "../../maintainer/port.ts";
+import { itemBytes } from "./itemsize.ts";
 import {
   B,
   bytes,
@@ -34,6 +35,28 @@ export function barrierFrom(item: Item | undefined): BarrierItem | undefined {
     sentAt: integer(item["sentAt"]),
     unreachable: strings(item["unreachable"]),
     tombstone: item["closedAt"] === undefined ? undefined : tombstoneFrom(item),
+    bytes: itemBytes(item),
+  };
+}
+
+/** A whole barrier as an item, without its keys and its TTL. @param stamps all that it was ever given */
+export function barrierItem(barrier: BarrierItem, stamps: ReadonlySet<number>): Item {
+  const { event, routes, openedAt, waiting, passed, sentAt, unreachable, tombstone } = barrier;
+  return {
+    ...(openedAt !== 0 && { event: B(event), openedAt: N(openedAt) }),
+    ...(routes.length > 0 && { routes: B(routes) }),
+    ...(stamps.size > 0 && { stamps: NS(stamps) }),
+    ...(waiting.size > 0 && { waiting: SS(waiting) }),
+    ...(passed.size > 0 && { passed: SS(passed) }),
+    ...(unreachable.size > 0 && { unreachable: SS(unreachable) }),
+    ...(sentAt !== 0 && { sentAt: N(sentAt) }),
+    ...(tombstone && {
+      closedAt: N(tombstone.closedAt),
+      grantedAt: N(tombstone.grantedAt),
+      writtenAt: N(tombstone.writtenAt),
+      lives: N(tombstone.lives),
+      writer: S(tombstone.writer),
+    }),
   };
 }
 
@@ -91,6 +114,14 @@ export function barrierUpdate(conditions: BarrierConditions, changes: BarrierCha
 /** A tally's item, for one chunk. */
 export function tallyFrom(chunk: number, item: Item | undefined): Tally {
   return { chunk, reported: numbers(item?.["reported"]), stamp: highest(item?.["stamps"]) };
+}
+
+/** A whole tally as an item, without its keys and its TTL. */
+export function tallyItem(reported: ReadonlySet<number>, stamps: ReadonlySet<number>): Item {
+  return {
+    ...(reported.size > 0 && { reported: NS(reported) }),
+    ...(stamps.size > 0 && { stamps: NS(stamps) }),
+  };
 }
 
 export function tallyUpdate(

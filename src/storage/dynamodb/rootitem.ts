@@ -1,6 +1,7 @@
 import type { RosterMeta } from "../../barrier/roster.ts";
 import type { Phase, Step } from "../../barrier/step.ts";
 import { NOTHING_CLOSED, type Root, type RootChanges, type RootConditions } from "../../maintainer/port.ts";
+import { itemBytes } from "./itemsize.ts";
 import { B, type Item, integer, long, N, S, SS, strings, text, Update } from "./values.ts";
 
 /**
@@ -22,6 +23,24 @@ export function rootFrom(item: Item | undefined): Root | undefined {
     closedUpTo: item["closedUpTo"]?.S,
     pending: [...strings(item["pending"])].sort(),
     steps,
+    bytes: itemBytes(item),
+  };
+}
+
+/** A whole root as an item, without its keys. */
+export function rootItem(root: Root, token: string): Item {
+  const steps: Item = {};
+  for (const [key, step] of root.steps) steps[key] = { M: stepItem(step) };
+  return {
+    commit: S(token),
+    epoch: N(root.epoch),
+    rosterVersion: N(root.rosterVersion),
+    meta: S(metaText(root.meta)),
+    pointers: S(pointersText(root.pointers)),
+    closedCount: N(root.closedCount),
+    ...(root.closedUpTo !== undefined && { closedUpTo: S(root.closedUpTo) }),
+    ...(root.pending.length > 0 && { pending: SS(root.pending) }),
+    steps: { M: steps },
   };
 }
 

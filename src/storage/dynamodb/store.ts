@@ -17,20 +17,26 @@ import type {
 } from "../../maintainer/port.ts";
 import { parseSpace, type Space } from "../../maintainer/space.ts";
 import { decodeChunk, encodeChunk } from "../chunkcodec.ts";
+import { KEEP_SECONDS, SUPERSEDED_SECONDS } from "../lifetimes.ts";
 import type { Store } from "../memory.ts";
 import { barrierFrom, barrierUpdate, tallyFrom, tallyUpdate } from "./barrieritem.ts";
 import { inParallel } from "./batches.ts";
+import { keptFrom, keptItem } from "./keptitem.ts";
+import {
+  barrierKey,
+  chunkKey,
+  epochPartition,
+  keptKey,
+  keptPartition,
+  rootKey,
+  SPACES,
+  spaceKey,
+  tallyKey,
+  tallyPartition,
+} from "./keys.ts";
 import { isOwnCommit, rootFrom, rootUpdate } from "./rootitem.ts";
-import { type Key, Table } from "./table.ts";
-import { B, bytes, type Item, integer, long, N, S, text, Update } from "./values.ts";
-
-/**
- * How long tombstones, tallies and kept messages stay: longer than the 14 days that SQS can keep a message, so that the
- * latest copy of a report still finds them (design.md I9).
- */
-export const KEEP_SECONDS = 15 * 24 * 3600;
-/** Superseded chunk versions stay for invocations that still read them: an hour is many times a function's timeout. */
-const SUPERSEDED_SECONDS = 3600;
+import { Table } from "./table.ts";
+import { B, N, text, Update } from "./values.ts";
 
 export interface StoreOptions {
   readonly table: string;
@@ -133,10 +139,7 @@ export class DynamoStore implements Store {
     changes: { readonly add?: readonly number[]; readonly stamp?: number },
   ): Promise<Tally> {
     const update = tallyUpdate(changes, this.#ttl(this.#keepSeconds));
-    const { item } = await this.table.update(
-      { pk: tallyPartition(name, count), sk: chunkText(chunk) },
-      update,
-    );
+    const { item } = await this.table.update(tallyKey(name, count, chunk), update);
     return tallyFrom(chunk, item);
   }
 
@@ -146,19 +149,10 @@ export class DynamoStore implements Store {
   }
 
   async keep(space: Space, kept: Kept): Promise<void> {
-    await this.table.put(
-      { pk: keptPartition(space), sk: kept.id },
-      {
-        type: S(kept.type),
-        // In its binary form: base64 would take a third more of the 400 KB that an item may have.
-        ...(kept.body !== "" && { body: B(Buffer.from(kept.body, "base64")) }),
-        node: S(kept.node),
-        start: N(kept.start),
-        principal: S(kept.principal),
-        sentAt: N(kept.sentAt),
-        ttl: N(this.#ttl(this.#keepSeconds)),
-      },
-    );
+    await this.table.put(keptKey(space, kept.id), {
+      ...keptItem(kept),
+      ttl: N(this.#ttl(this.#keepSeconds)),
+    });
   }
 
   async readKept(space: Space): Promise<Kept[]> {
@@ -167,15 +161,15 @@ export class DynamoStore implements Store {
   }
 
   async dropKept(space: Space, ids: readonly string[]): Promise<void> {
-    await this.table.deleteMany(ids.map((id) => ({ pk: keptPartition(space), sk: id })));
+    await this.table.deleteMany(ids.map((id) => keptKey(space, id)));
   }
 
   async registerSpace(space: Space): Promise<void> {
-    await this.table.put({ pk: "SPACES", sk: space.text }, {});
+    await this.table.put(spaceKey(space), {});
   }
 
   async listSpaces(): Promise<Space[]> {
-    const items = await this.table.query("SPACES");
+    const items = await this.table.query(SPACES);
     return items.map((item) => parseSpace(text(item["sk"])));
   }
 
@@ -192,32 +186,4 @@ export class DynamoStore implements Store {
   #ttl(seconds: number): number {
     return Math.floor(this.#now() / 1000) + seconds;
   }
-}
-
-const rootKey = (space: Space): Key => ({ pk: space.text, sk: "ROOT" });
-const epochPartition = (space: Space, epoch: bigint) => `${space.text}#${epoch}`;
-const barrierKey = ({ space, epoch, key }: BarrierName): Key => ({
-  pk: epochPartition(space, epoch),
-  sk: `B#${key}`,
-});
-const tallyPartition = ({ space, epoch, key }: BarrierName, count: Count) =>
-  `${epochPartition(space, epoch)}#${key}#${count}`;
-const chunkText = (chunk: number) => chunk.toString().padStart(8, "0");
-// Each version in a partition of its own: reading a large roster is spread over the table.
-const chunkKey = (space: Space, { name }: ChunkPointer): Key => ({
-  pk: `${space.text}#C#${name}`,
-  sk: "CHUNK",
-});
-const keptPartition = (space: Space) => `${space.text}#KEPT`;
-
-function keptFrom(item: Item): Kept {
-  return {
-    id: text(item["sk"]),
-    type: text(item["type"]) as Kept["type"],
-    body: Buffer.from(bytes(item["body"])).toString("base64"),
-    node: text(item["node"]),
-    start: long(item["start"]),
-    principal: text(item["principal"]),
-    sentAt: integer(item["sentAt"]),
-  };
 }

@@ -11,10 +11,9 @@ import {
   type WriteRequest,
 } from "@aws-sdk/client-dynamodb";
 import { batches, inParallel, untilDone } from "./batches.ts";
+import type { Key } from "./keys.ts";
 import { explain } from "./toolarge.ts";
 import type { Item, Update } from "./values.ts";
-
-export type Key = { readonly pk: string; readonly sk: string };
 
 export interface NewItem {
   readonly key: Key;
@@ -38,16 +37,16 @@ export class Table {
   readonly counts: RequestCounts = {};
   /** Conditions that failed: each costs its write all the same. */
   failedConditions = 0;
-  readonly #client: DynamoDBClient;
+  readonly client: DynamoDBClient;
 
   constructor(client: DynamoDBClient, name: string) {
-    this.#client = client;
+    this.client = client;
     this.name = name;
   }
 
   async get(key: Key): Promise<Item | undefined> {
     this.#count("GetItem");
-    const answer = await this.#client.send(
+    const answer = await this.client.send(
       new GetItemCommand({ TableName: this.name, Key: itemKey(key), ConsistentRead: true }),
     );
     return answer.Item;
@@ -57,7 +56,7 @@ export class Table {
   async update(key: Key, update: Update): Promise<{ done: boolean; item: Item | undefined }> {
     this.#count("UpdateItem");
     try {
-      const answer = await this.#client.send(
+      const answer = await this.client.send(
         new UpdateItemCommand({
           TableName: this.name,
           Key: itemKey(key),
@@ -78,7 +77,7 @@ export class Table {
   async put(key: Key, attributes: Item): Promise<void> {
     this.#count("PutItem");
     try {
-      await this.#client.send(
+      await this.client.send(
         new PutItemCommand({ TableName: this.name, Item: { ...itemKey(key), ...attributes } }),
       );
     } catch (error) {
@@ -98,7 +97,7 @@ export class Table {
     let from: Item | undefined;
     do {
       this.#count("Query");
-      const answer = await this.#client.send(
+      const answer = await this.client.send(
         new QueryCommand({
           TableName: this.name,
           ConsistentRead: true,
@@ -127,7 +126,7 @@ export class Table {
       (batch) =>
         untilDone<Item>("read", batch.map(itemKey), async (rest) => {
           this.#count("BatchGetItem");
-          const answer = await this.#client.send(
+          const answer = await this.client.send(
             new BatchGetItemCommand({ RequestItems: { [this.name]: { Keys: rest, ConsistentRead: true } } }),
           );
           for (const item of answer.Responses?.[this.name] ?? [])
@@ -168,7 +167,7 @@ export class Table {
         try {
           await untilDone<WriteRequest>("write", requests, async (rest) => {
             this.#count("BatchWriteItem");
-            const answer = await this.#client.send(
+            const answer = await this.client.send(
               new BatchWriteItemCommand({ RequestItems: { [this.name]: rest } }),
             );
             return answer.UnprocessedItems?.[this.name] ?? [];

@@ -1,4 +1,4 @@
-import type { Key } from "./table.ts";
+import type { Key } from "./keys.ts";
 
 /** DynamoDB's limit of an item, names of attributes included. */
 export const MAX_ITEM_BYTES = 400 * 1024;
@@ -11,8 +11,13 @@ export class ItemTooLarge extends Error {
 /** The error, or a better one if it says that an item is too large. */
 export function explain(error: unknown, key: Key): unknown {
   if (!(error instanceof Error) || !/item size.*exceeded/i.test(error.message)) return error;
+  return tooLarge(key, error);
+}
+
+/** The error for an item that is too large. */
+export function tooLarge(key: Key, cause?: Error): ItemTooLarge {
   const message = `item ${key.pk} ${key.sk} is larger than DynamoDB allows (400 KB): ${advice(key)}`;
-  return new ItemTooLarge(message, { cause: error });
+  return new ItemTooLarge(message, { cause });
 }
 
 function advice({ pk, sk }: Key): string {

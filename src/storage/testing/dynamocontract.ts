@@ -1,7 +1,8 @@
 /** What only the store on DynamoDB has: requests, lifetimes, limits, lost answers. */
 import { GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type DynamoStore, KEEP_SECONDS } from "../dynamodb/store.ts";
+import type { DynamoStore } from "../dynamodb/store.ts";
+import { KEEP_SECONDS } from "../lifetimes.ts";
 import type { DynamoEngine } from "./engine.ts";
 import { K1, kept, name, pointer, roster, space, step } from "./samples.ts";
 

@@ -39,6 +39,7 @@ export function itemContract(make: () => Promise<Store>): void {
       sentAt: 0,
       unreachable: new Set(["q"]),
       tombstone: undefined,
+      bytes: item!.bytes,
     });
     const foreign = await store.touchBarrier(
       name(K1),
@@ -54,7 +55,7 @@ export function itemContract(make: () => Promise<Store>): void {
     await store.touchBarrier(name(K1), {}, { tombstone });
     const late = await store.touchBarrier(name(K1), { notClosed: true }, { addWaiting: ["9.9"] });
     expect(late.done).toBe(false);
-    expect(late.item).toEqual({ ...item, tombstone });
+    expect(late.item).toEqual({ ...item, tombstone, bytes: late.item!.bytes });
 
     const tallies = await Promise.all(
       [[1, 2], [2, 3], [400]].map((add) => store.touchTally(name(K1), "waiting", 7, { add })),

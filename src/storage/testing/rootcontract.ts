@@ -35,6 +35,7 @@ export function rootContract(make: () => Promise<Store>): void {
       closedUpTo: NOTHING_CLOSED,
       pending: [],
       steps: new Map(),
+      bytes: next.root!.bytes,
     } satisfies Root);
     expect((await store.commitRoot(space, { sameEpoch: 1n }, { countClosed: true })).committed).toBe(false);
     expect(await store.readRoot(space)).toEqual(next.root);
@@ -213,6 +214,7 @@ export function rootContract(make: () => Promise<Store>): void {
       pointers: [pointer(1, 2)],
       steps: new Map([[K1, next]]),
       pending: [],
+      bytes: root!.bytes,
     });
   });
 

@@ -10,6 +10,7 @@ import {
   type RootConditions,
 } from "../../maintainer/port.ts";
 import type { Store } from "../memory.ts";
+import { inventory } from "./inventory.ts";
 import { K1, K2, name, pointer, roster, space, step } from "./samples.ts";
 
 const key = fc.constantFrom(K1, K2);
@@ -81,7 +82,8 @@ const barrierChanges: fc.Arbitrary<BarrierChanges> = fc.record(
     addWaiting: fc.array(mark, { maxLength: 3 }),
     addPassed: fc.array(mark, { maxLength: 3 }),
     addUnreachable: fc.array(mark, { maxLength: 2 }),
-    sentAt: small,
+    // 0 is what is read where it was never written.
+    sentAt: fc.integer({ min: 1, max: 3 }),
     tombstone: fc.record({
       closedAt: small,
       grantedAt: small,
@@ -128,30 +130,52 @@ const write: fc.Arbitrary<Write> = fc.oneof(
   }),
 );
 
+const chunks = fc.uniqueArray(fc.nat({ max: 4 }), { maxLength: 3 });
+const chunkWrite = fc.oneof(
+  chunks.map((ids): Write => {
+    const put = ids.map((id) => ({
+      pointer: pointer(1, id),
+      chunk: { kind: "dispatchers" as const, id, node: "n", version: id, nextSlot: id, lives: [], ended: [] },
+    }));
+    return (store) => store.putChunks(space, put);
+  }),
+  chunks.map((ids): Write => {
+    return (store) =>
+      store.expireChunks(
+        space,
+        ids.map((id) => pointer(1, id)),
+      );
+  }),
+);
+
 async function contentOf(store: Store): Promise<unknown> {
   const of = async (key: string) => [
     await store.readBarrier(name(key)),
     await store.readTallies(name(key), "waiting"),
     await store.readTallies(name(key), "passed"),
   ];
-  return [await store.readRoot(space), await of(K1), await of(K2), await store.readKept(space)];
+  const read = [await store.readRoot(space), await of(K1), await of(K2), await store.readKept(space)];
+  return [...read, await inventory(store)];
 }
 
 /** Two stores must give the same results for any sequence of writes, and hold the same after it. */
 export function sequenceContract(one: () => Promise<Store>, other: () => Promise<Store>): void {
   it("do the same for any sequence of writes", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(write, { maxLength: 25 }), async (writes) => {
-        const [left, right] = await Promise.all(
-          [one, other].map(async (make) => {
-            const store = await make();
-            const results: unknown[] = [];
-            for (const write of writes) results.push(await write(store));
-            return [results, await contentOf(store)];
-          }),
-        );
-        expect(right).toEqual(left);
-      }),
+      fc.asyncProperty(
+        fc.array(fc.oneof({ arbitrary: write, weight: 5 }, chunkWrite), { maxLength: 25 }),
+        async (writes) => {
+          const [left, right] = await Promise.all(
+            [one, other].map(async (make) => {
+              const store = await make();
+              const results: unknown[] = [];
+              for (const write of writes) results.push(await write(store));
+              return [results, await contentOf(store)];
+            }),
+          );
+          expect(right).toEqual(left);
+        },
+      ),
       { numRuns: 60 },
     );
   });

@@ -1,0 +1,37 @@
+import type { ChunkPointer } from "../../barrier/roster.ts";
+import type { BarrierName, Count } from "../../maintainer/port.ts";
+import type { Space } from "../../maintainer/space.ts";
+
+/** Names an item of the table. */
+export type Key = { readonly pk: string; readonly sk: string };
+
+/** The partition of the registry of spaces. */
+export const SPACES = "SPACES";
+
+export const rootKey = (space: Space): Key => ({ pk: space.text, sk: "ROOT" });
+
+export const epochPartition = (space: Space, epoch: bigint) => `${space.text}#${epoch}`;
+
+export const barrierKey = ({ space, epoch, key }: BarrierName): Key => ({
+  pk: epochPartition(space, epoch),
+  sk: `B#${key}`,
+});
+
+export const tallyPartition = ({ space, epoch, key }: BarrierName, count: Count) =>
+  `${epochPartition(space, epoch)}#${key}#${count}`;
+
+export const tallyKey = (name: BarrierName, count: Count, chunk: number): Key => ({
+  pk: tallyPartition(name, count),
+  sk: chunk.toString().padStart(8, "0"),
+});
+
+// Each version in a partition of its own: reading a large roster is spread over the table.
+export const chunkKey = (space: Space, { name }: Pick<ChunkPointer, "name">): Key => ({
+  pk: `${space.text}#C#${name}`,
+  sk: "CHUNK",
+});
+
+export const keptPartition = (space: Space) => `${space.text}#KEPT`;
+export const keptKey = (space: Space, id: string): Key => ({ pk: keptPartition(space), sk: id });
+
+export const spaceKey = (space: Space): Key => ({ pk: SPACES, sk: space.text });
