@@ -54,6 +54,8 @@ export class Dispatcher {
   readonly #machine: DispatcherMachine;
   life: bigint;
   schemaId: bigint;
+  /** What `flush` was told is durable. */
+  #flushedTs = 0n;
   #executor: Promise<void> = Promise.resolve();
   #stream: { readonly event: CaptureEvent; readonly resumed: PromiseWithResolvers<void> } | undefined;
   #execution: Execution | undefined;
@@ -110,6 +112,16 @@ export class Dispatcher {
     return state;
   }
 
+  /**
+   * The commitTs up to which all that its stream brought is durable, as far as this knows: what it started from, the events that it
+   * finished, and what `flush` was told. Never past an event that adds tables and has no ACK (protocol.md D10).
+   */
+  get checkpointTs(): bigint {
+    const { finishedTs, checkpointCap: cap } = this;
+    const reached = this.#flushedTs > finishedTs ? this.#flushedTs : finishedTs;
+    return cap !== undefined && cap < reached ? cap : reached;
+  }
+
   /** What its checkpoint may not pass yet (protocol.md D10). */
   get checkpointCap(): bigint | undefined {
     return this.#machine.checkpointCap;
@@ -138,10 +150,15 @@ export class Dispatcher {
     return resumed.promise;
   }
 
-  /** Makes everything that was written durable. */
-  flush(): Promise<void> {
+  /**
+   * Makes everything that was written durable.
+   * @param resolvedTs the stream has brought everything up to this commitTs: its rows were written, its DDLs handled. From then
+   * on `checkpointTs` is no lower.
+   */
+  async flush(resolvedTs = 0n): Promise<void> {
     const event = { key: { commitTs: 0n, isSyncPoint: false }, payload: undefined };
-    return this.#execute(() => this.config.sink.flushBeforeBlock(event));
+    await this.#execute(() => this.config.sink.flushBeforeBlock(event));
+    if (resolvedTs > this.#flushedTs) this.#flushedTs = resolvedTs;
   }
 
   onAck(key: EventKey): void {

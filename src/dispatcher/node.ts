@@ -6,9 +6,12 @@ import { Answers } from "./answers.ts";
 import { Dispatcher, type DispatcherConfig } from "./dispatcher.ts";
 import type { CaptureNodeOptions, OpeningSchema } from "./options.ts";
 import { type Clock, systemClock } from "./ports.ts";
+import { Positions } from "./positions.ts";
 import { RegistrationRefused, Registrations, removedBefore } from "./registrations.ts";
 import { Reporter } from "./reporter.ts";
 import { StatusQueue } from "./statusqueue.ts";
+
+const HEARTBEAT_MS = 60_000;
 
 /**
  * A capture node: hosts dispatchers of one changefeed and speaks for them with the coordinator (protocol.md, as a new
@@ -23,6 +26,8 @@ export class CaptureNode {
   readonly clock: Clock;
   readonly #speaker: Speaker;
   readonly #dispatchers = new Map<DispatcherKey, Dispatcher>();
+  /** Dispatchers of which somebody said that they do not replicate. */
+  readonly #notWorking = new WeakSet<Dispatcher>();
   /** Dispatchers that are being removed, or were. */
   readonly #removed = new WeakSet<Dispatcher>();
   readonly #status: StatusQueue;
@@ -30,6 +35,7 @@ export class CaptureNode {
   readonly #registrations: Registrations;
   readonly #queues: ActionQueues;
   readonly #answers: Answers;
+  readonly #positions: Positions;
   #lastLife = 0n;
   #epoch: bigint;
   #stopped = false;
@@ -72,6 +78,14 @@ export class CaptureNode {
       onSchedule: async (request) => options.onSchedule?.(request),
       onError,
     });
+    this.#positions = new Positions({
+      ...this.#speaker,
+      clock: this.clock,
+      random: options.random ?? Math.random,
+      everyMs: options.heartbeatMs ?? HEARTBEAT_MS,
+      replicating: () => this.dispatchers.filter((one) => this.#replicates(one)),
+      send: (request) => this.#status.send("HeartBeatRequest", request),
+    });
     this.#queues = new ActionQueues({
       queues: options.queues,
       clock: this.clock,
@@ -96,6 +110,7 @@ export class CaptureNode {
     await this.#queues.open(redo ? `${this.id}-redo` : this.id);
     // A registration without spans names no mode, and counts for the default one.
     if (!redo) await this.#register(this.#queues.node.name, []);
+    this.#positions.start();
   }
 
   /** Opens the changefeed: names the table trigger and all tables (protocol.md R1). For the table trigger's node. */
@@ -143,6 +158,7 @@ export class CaptureNode {
     this.#epoch = epoch;
     // What it registers says where it stands now: an action of the epoch before must not move it behind that (D11).
     this.#answers.raise(epoch);
+    this.#positions.startOver();
     // Who has no queue yet is still being created: it registers with this epoch when it has one, or fails and never does.
     const staying = [...this.#dispatchers.values()].filter(
       (one) => (!this.#removed.has(one) || one.unacknowledged) && this.#queues.has(one.config.id),
@@ -185,8 +201,17 @@ export class CaptureNode {
     return this.#dispatchers.get(id);
   }
 
-  get dispatchers(): Iterable<Dispatcher> {
+  get dispatchers(): IteratorObject<Dispatcher> {
     return this.#dispatchers.values();
+  }
+
+  /** Whether a dispatcher replicates, in a life that the coordinator has accepted. */
+  #replicates(dispatcher: Dispatcher): boolean {
+    return !(
+      this.#removed.has(dispatcher) ||
+      this.#notWorking.has(dispatcher) ||
+      this.#registrations.waitsFor(dispatcher.config.id)
+    );
   }
 
   /**
@@ -219,6 +244,8 @@ export class CaptureNode {
    * @param checkpointTs what it has behind it, if known: a barrier below that is done (M15)
    */
   async setState(dispatcher: Dispatcher, state: ComponentState, checkpointTs = 0n): Promise<void> {
+    if (state === ComponentState.Working) this.#notWorking.delete(dispatcher);
+    else this.#notWorking.add(dispatcher);
     const status = statusOf(this.#speaker, [{ dispatcher, state, checkpointTs }]);
     await this.#status.send("HeartBeatRequest", status);
   }
@@ -230,6 +257,7 @@ export class CaptureNode {
   async stop({ deleteQueues = false } = {}): Promise<void> {
     this.#stopped = true;
     this.#registrations.stop();
+    this.#positions.stop();
     this.#status.stop();
     for (const dispatcher of this.#dispatchers.values()) dispatcher.abandon();
     await this.#queues.stop(deleteQueues);

@@ -22,6 +22,13 @@ export interface CaptureNodeOptions {
   readonly foldMs?: number;
   /** Largest body in bytes. Default: 255 KiB, which leaves room for the attributes. */
   readonly messageLimit?: number;
+  /**
+   * About how often it tells how far its dispatchers are, in ms, if they are further. The coordinator creates a lost one again
+   * from there. 0: never. Default: a minute.
+   */
+  readonly heartbeatMs?: number;
+  /** Numbers in [0, 1), so that nodes do not all do the same at the same moment. Default: `Math.random`. */
+  readonly random?: () => number;
   /** The coordinator wants a dispatcher created or removed. The message comes again until this resolves. */
   readonly onSchedule?: (request: ScheduleDispatcherRequest) => Promise<void>;
   /** Something failed and is tried again. */

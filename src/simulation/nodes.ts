@@ -181,6 +181,7 @@ export class Nodes {
       actionQueuePrefix: ACTION_PREFIX,
       queues: queuesFor(process, this.#queues, this.#watcher),
       clock: process.clock,
+      random: () => this.#ground.dice.next(),
       layout: machine.layout,
       encoding: machine.encoding,
       onSchedule: async (request) => this.#schedule(machine, request),

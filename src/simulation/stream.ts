@@ -38,13 +38,19 @@ export async function runStream(
       // What follows is not before the next item's time: so far the stream is resolved.
       const next = items[index + 1];
       const nextTs = next && ("row" in next ? next.row.commitTs : next.event.capture.key.commitTs);
-      if (nextTs !== undefined && nextTs > commitTs && dice.chance(0.3)) reach(carrier, nextTs - 1n);
+      if (nextTs !== undefined && nextTs > commitTs && dice.chance(0.3)) {
+        const flushed = await dispatcher.flush(nextTs - 1n).then(...SUCCESS);
+        if (flushed) reach(carrier, nextTs - 1n);
+      }
       if (drops(item.event, carrier.tableId)) return "dropped";
     }
     if (dice.chance(0.6)) report(carrier);
   }
   if (!incarnation.fed) return "closing";
-  while (!(await dispatcher.flush().then(...SUCCESS))) await sleep(500);
+  // Nothing is left at the commitTs of the last item, nor before.
+  const last = items.at(-1);
+  const end = last && ("row" in last ? last.row.commitTs : last.event.capture.key.commitTs);
+  while (!(await dispatcher.flush(end).then(...SUCCESS))) await sleep(500);
   while (dispatcher.outstanding) await sleep(200);
   return "finished";
 
