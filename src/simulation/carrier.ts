@@ -34,6 +34,8 @@ export interface Carrier {
 export class Incarnation {
   readonly carrier: Carrier;
   readonly process: Process;
+  /** The node of that process: its carrier may go to another. */
+  readonly node: string;
   dispatcher: Dispatcher | undefined;
   /** False when it is being closed: its stream gives it nothing any more. */
   fed = true;
@@ -50,6 +52,7 @@ export class Incarnation {
   constructor(carrier: Carrier, process: Process) {
     this.carrier = carrier;
     this.process = process;
+    this.node = carrier.node;
     this.at = { commitTs: carrier.reported, isSyncPoint: false };
   }
 
@@ -67,7 +70,7 @@ export class Incarnation {
   }
 
   get name(): string {
-    return `${this.carrier.id.slice(-4)}@${this.carrier.node}`;
+    return `${this.carrier.id.slice(-4)}@${this.node}`;
   }
 }
 

@@ -1,6 +1,3 @@
-import { completeVersions } from "../barrier/coverage.ts";
-import { dispatcherKey } from "../barrier/dispatcherid.ts";
-import type { Place, Roster } from "../barrier/roster.ts";
 import { newMemory } from "../maintainer/batch.ts";
 import type { BarrierItem, Count, Port, Root } from "../maintainer/port.ts";
 import { run } from "../maintainer/program.ts";
@@ -13,7 +10,8 @@ import type { Incarnation } from "./carrier.ts";
 import type { Monitors } from "./monitors.ts";
 import { isBehind, storedName } from "./order.ts";
 import type { Stored } from "./queues.ts";
-import { keyOf, livesOf, readMessage } from "./reading.ts";
+import { idOf, keyOf, livesOf, readMessage } from "./reading.ts";
+import { markedVersions, type StoredLife, type StoredRoster } from "./stored.ts";
 import type { Judge } from "./violation.ts";
 
 interface Effect {
@@ -80,8 +78,8 @@ export class Durability {
       this.#judge.fail("I7", `${id} is gone and its invocation could not send all that it had to tell`);
     if (root === undefined) return;
     const roster = this.#monitors.rosterOf(root);
-    const node = roster.nodes.get(attributes["from"] ?? "");
-    if (node && BigInt(attributes["start"] ?? 0) < node.start) return;
+    if (attributes["type"] === "MaintainerBootstrapResponse") this.#monitors.took(body, attributes);
+    if (BigInt(attributes["start"] ?? 0) < (roster.starts.get(attributes["from"] ?? "") ?? 0n)) return;
     const encoding = attributes["encoding"] as Encoding;
     const missing =
       attributes["type"] === "BlockStatusRequest"
@@ -95,13 +93,13 @@ export class Durability {
     if (missing !== undefined) this.#judge.fail("I7", `${id} is gone and ${missing}`);
   }
 
-  #registrations(root: Root, roster: Roster, encoding: Encoding, body: string): string | undefined {
+  #registrations(root: Root, roster: StoredRoster, encoding: Encoding, body: string): string | undefined {
     const { spans, maintainerEpoch } = readMessage("MaintainerBootstrapResponse", encoding, body);
     if (maintainerEpoch < root.epoch) return undefined;
     if (maintainerEpoch > root.epoch && spans.length > 0) return `epoch ${maintainerEpoch} has not begun`;
     for (const span of spans) {
-      const key = dispatcherKey(span.ID!);
-      const known = roster.find(key)?.life.life ?? roster.ended(key)?.life ?? 0n;
+      const key = idOf(span.ID!);
+      const known = roster.lives.get(key)?.life ?? roster.ended.get(key) ?? 0n;
       if (known < span.life && !roster.dropped.has(span.span?.TableID ?? 0n))
         return `life ${span.life} of ${key} is not registered`;
     }
@@ -111,7 +109,7 @@ export class Durability {
   /** @param former whether it was sent in a former epoch */
   #reports(
     root: Root,
-    roster: Roster,
+    roster: StoredRoster,
     encoding: Encoding,
     body: string,
     former: boolean,
@@ -127,18 +125,18 @@ export class Durability {
     return undefined;
   }
 
-  #report(root: Root, roster: Roster, id: string, life: bigint, state: State): string | undefined {
-    const place = roster.find(id);
-    if (place === undefined || place.life.life < life) {
-      if ((roster.ended(id)?.life ?? 0n) >= life) return undefined;
+  #report(root: Root, roster: StoredRoster, id: string, life: bigint, state: State): string | undefined {
+    const place = roster.lives.get(id);
+    if (place === undefined || place.life < life) {
+      if ((roster.ended.get(id) ?? 0n) >= life) return undefined;
       return this.#isKept(id) ? undefined : `the report of ${id}, which nobody knows yet, is not kept`;
     }
-    if (place.life.life > life) return undefined;
+    if (place.life > life) return undefined;
     const key = storedName(keyOf(state));
     const about = `of ${id} for ${key}`;
     const item = this.#store.barriers.get(`${this.#space} ${root.epoch} ${key}`);
     const phase = item?.tombstone ? "closed" : root.steps.get(key)?.phase;
-    if (isBehind(place.life.since, keyOf(state))) return undefined;
+    if (isBehind(place.since, keyOf(state))) return undefined;
     if (state.stage === BlockStage.DONE) {
       const grants = root.steps.get(key)?.grants ?? [];
       const granted = grants.some((grant) => grant.id === id && grant.life === life);
@@ -165,14 +163,15 @@ export class Durability {
       ({ type, body }) =>
         type === "BlockStatusRequest" &&
         readMessage(type, "protobuf", body).blockStatuses.some((status) =>
-          status.dispatcherIDs.some((other) => dispatcherKey(other) === id),
+          status.dispatcherIDs.some((other) => idOf(other) === id),
         ),
     );
   }
 
-  #recorded(item: BarrierItem | undefined, key: string, count: Count, { chunk, life }: Place): boolean {
+  #recorded(item: BarrierItem | undefined, key: string, count: Count, life: StoredLife): boolean {
     if (item === undefined) return false;
-    const versions = completeVersions(count === "waiting" ? item.waiting : item.passed, chunk);
+    const { chunk } = life;
+    const versions = markedVersions(count === "waiting" ? item.waiting : item.passed, chunk);
     if (versions.some((version) => life.addedAt <= version)) return true;
     const path = `${this.#space} ${this.#monitors.root!.epoch} ${key} ${count} ${chunk.id}`;
     return this.#store.tallies.get(path)?.reported.has(life.slot) ?? false;
@@ -190,7 +189,7 @@ export class Durability {
       const { CommitTs, IsSyncPoint } = status.action;
       const key = storedName({ commitTs: CommitTs, isSyncPoint: IsSyncPoint });
       for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries()) {
-        const incarnation = running(dispatcherKey(id));
+        const incarnation = running(idOf(id));
         if (incarnation === undefined || incarnation.life !== status.lives[index]) continue;
         const stands = incarnation.dispatcher?.blockedAt;
         const isAtIt = stands?.stage === "waiting" && storedName(stands.event.key) === key;
@@ -205,9 +204,9 @@ export class Durability {
   /** A node has deleted a message of its queue: what it did for it is done, and told. */
   obeyed({ receipt }: Stored): void {
     for (const { incarnation, key, epoch } of this.#effects.get(receipt) ?? []) {
-      const { lives, executing, executed, name, carrier } = incarnation;
+      const { lives, executing, executed, name, node } = incarnation;
       // Its node has come to a higher epoch: dropped (protocol.md D11).
-      if (epoch < this.#monitors.followedOn(carrier.node)) continue;
+      if (epoch < this.#monitors.followedOn(node)) continue;
       if (!lives || (executed.has(key) && this.#monitors.hasTold(incarnation, key))) continue;
       const state = executing === key ? "is still at it" : executed.has(key) ? "has not told its DONE" : "";
       if (state) this.#judge.fail("I7", `an action for ${key} is gone and ${name} ${state}`);

@@ -1,44 +1,43 @@
-import { dispatcherKey } from "../barrier/dispatcherid.ts";
-import type { DispatcherChunk, Life } from "../barrier/roster.ts";
-import { Roster } from "../barrier/roster.ts";
-import { tiles } from "../barrier/tiling.ts";
 import type { ActionMessage, Root } from "../maintainer/port.ts";
-import type { Encoding } from "../protocol/codec.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
-import { Action, BlockStage, DoneAction, InfluenceType, type State } from "../protocol/messages.ts";
+import { Action, BlockStage, DoneAction, InfluenceType } from "../protocol/messages.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { Incarnation } from "./carrier.ts";
 import { type Downstream, describe } from "./downstream.ts";
 import { isBefore, isBehind, storedName } from "./order.ts";
-import { keyOf, livesOf, readMessage } from "./reading.ts";
+import type { Process } from "./process.ts";
+import { idOf, keyOf, readMessage } from "./reading.ts";
+import { RosterWatch } from "./rosterwatch.ts";
+import { type Said, Sayings } from "./said.ts";
+import { covered, readStored, type StoredLife, type StoredRoster } from "./stored.ts";
 import type { Judge } from "./violation.ts";
 import type { LogEvent, Workload } from "./workload.ts";
 
-/** What a life has said of itself, as the status queue has it. */
-interface Said {
-  /** commitTs that it has registered with, by epoch. */
-  readonly since: Map<bigint, Set<bigint>>;
-  /** Whatever it said of them: what is before one of them is behind it. */
-  readonly keys: Set<string>;
-  readonly waiting: Set<string>;
-  readonly done: Set<string>;
+/** A life that stands in the roster, by what the coordinator has written and by what the life itself has said. */
+interface Standing {
+  readonly life: StoredLife;
+  /** Of each process that may have spoken so: one, as a rule. */
+  readonly said: readonly Said[];
 }
 
 /**
  * Holds every change of the root and every message against what nodes have really said and done (design.md I1 to I9). It
- * knows the log, and nothing of how the maintainer came to what it did.
+ * knows the log, and nothing of how the maintainer came to what it did: no code of the coordinator runs here.
  */
 export class Monitors {
   readonly #workload: Workload;
   readonly #store: MemoryStore;
   readonly #space: string;
   readonly #now: () => number;
-  /** A dispatcher's existence by the life that it has. */
-  incarnationOf: (id: string, life: bigint) => Incarnation | undefined = () => undefined;
+  /** A dispatcher's existence in a process, by the life that it has. */
+  incarnationOf: (process: Process, id: string, life: bigint) => Incarnation | undefined = () => undefined;
   readonly #downstream: Downstream;
   readonly #judge: Judge;
   readonly #events = new Map<string, LogEvent>();
-  readonly #said = new Map<string, Said>();
+  readonly #sayings = new Sayings((node) => this.followedOn(node));
+  readonly #rosters: RosterWatch;
+  /** The node that hears of a queue's messages. */
+  readonly #nodeOf = new Map<string, string>();
   /** The epoch that a node follows. */
   followedOn: (node: string) => bigint = () => 0n;
   /** Virtual time at which the present epoch began. */
@@ -54,8 +53,8 @@ export class Monitors {
   /** Barriers that were closed, by what kind of event they were of. */
   readonly closedByKind: Record<string, number> = {};
   #root: Root | undefined;
-  #roster: Roster | undefined;
-  #rosterEpoch = 0n;
+  #roster: StoredRoster | undefined;
+  #rosterVersion = -1;
   /** The lives that each grant was given on, and when they ceased to be those of the roster. */
   readonly #grantedLives = new Map<string, string>();
   readonly #changedAt = new Map<string, number>();
@@ -78,6 +77,7 @@ export class Monitors {
     this.#store = store;
     this.#downstream = downstream;
     this.#judge = judge;
+    this.#rosters = new RosterWatch(workload, this.#sayings, judge);
     for (const event of workload.events) this.#events.set(storedName(event.capture.key), event);
   }
 
@@ -90,66 +90,42 @@ export class Monitors {
   }
 
   /** The status queue has a message. */
-  reported(body: string, attributes: Readonly<Record<string, string>>): void {
-    const encoding = attributes["encoding"] as Encoding;
+  reported(process: Process, body: string, attributes: Readonly<Record<string, string>>): void {
     if (attributes["type"] === "MaintainerBootstrapResponse") {
-      const { spans, maintainerEpoch } = readMessage("MaintainerBootstrapResponse", encoding, body);
-      for (const span of spans) {
-        const said = this.#of(dispatcherKey(span.ID!), span.life);
-        const since = said.since.get(maintainerEpoch) ?? new Set();
-        said.since.set(maintainerEpoch, since.add(span.checkpointTs));
-        if (span.blockState === undefined) continue;
-        hears(said, span.blockState);
-        const { stage } = span.blockState;
-        // It stood there, or is behind it.
-        if (stage === BlockStage.WRITING) said.waiting.add(storedName(keyOf(span.blockState)));
-        if (stage === BlockStage.DONE) said.done.add(storedName(keyOf(span.blockState)));
-      }
+      this.#nodeOf.set(attributes["replyQueue"]!, attributes["from"]!);
+      this.#sayings.registers(process, body, attributes);
     }
-    if (attributes["type"] === "HeartBeatRequest")
-      for (const { ID, life, checkpointTs } of readMessage("HeartBeatRequest", encoding, body).statuses)
-        if (checkpointTs > 0n)
-          this.#of(dispatcherKey(ID!), life).keys.add(
-            storedName({ commitTs: checkpointTs, isSyncPoint: false }),
-          );
+    if (attributes["type"] === "HeartBeatRequest") this.#sayings.tells(process, body, attributes);
     if (attributes["type"] !== "BlockStatusRequest") return;
-    for (const status of readMessage("BlockStatusRequest", encoding, body).blockStatuses) {
-      const state = status.state!;
+    this.#sayings.reports(process, body, attributes, (said, state) => {
+      // NONE: it wrote the event by itself, also one at which those stood who were merged into it.
+      if (state.stage !== BlockStage.DONE && state.stage !== BlockStage.NONE) return;
       const key = keyOf(state);
       const text = storedName(key);
-      for (const { id, life } of livesOf(status)) {
-        const said = this.#of(id, life);
-        hears(said, state);
-        // NONE: it wrote the event by itself, also one at which those stood who were merged into it.
-        if (state.stage !== BlockStage.DONE && state.stage !== BlockStage.NONE) continue;
-        said.done.add(text);
-        const incarnation = this.incarnationOf(id, life);
-        if (incarnation && isBefore(incarnation.at, key))
-          this.#judge.fail("D5", `${incarnation.name} says that it has done ${text} and has not`);
-        if (state.stage === BlockStage.DONE && state.doneAction === DoneAction.UNSPECIFIED)
-          this.#judge.fail("I3", "a DONE says nothing of its action");
-      }
-    }
+      said.done.add(text);
+      const incarnation = this.incarnationOf(process, said.id, said.life);
+      if (incarnation && isBefore(incarnation.at, key))
+        this.#judge.fail("D5", `${incarnation.name} says that it has done ${text} and has not`);
+      if (state.stage === BlockStage.DONE && state.doneAction === DoneAction.UNSPECIFIED)
+        this.#judge.fail("I3", "a DONE says nothing of its action");
+    });
   }
 
-  #of(id: string, life: bigint): Said {
-    const name = `${id}@${life}`;
-    let said = this.#said.get(name);
-    if (said === undefined) {
-      said = { since: new Map(), keys: new Set(), waiting: new Set(), done: new Set() };
-      this.#said.set(name, said);
-    }
-    return said;
+  /** A registration is gone for good: the coordinator has dealt with it. */
+  took(body: string, attributes: Readonly<Record<string, string>>): void {
+    this.#rosters.took(body, attributes);
+    if (this.#root !== undefined) this.#rosters.check(this.rosterOf(this.#root), isOpen(this.#root));
   }
 
   /** The root after a write of it. */
   committed(root: Root): void {
     if (root === this.#root) return;
-    if (this.#root !== undefined && root.epoch !== this.#root.epoch) this.#starts(root, this.#root.epoch);
+    if (root.epoch !== this.#root?.epoch) this.#starts(root, this.#root?.epoch ?? 0n);
     const before = this.#root;
     this.#root = root;
     for (const key of before?.pending ?? [])
       if (!root.pending.includes(key)) this.#applies(key, before!.pending);
+    if (before?.rosterVersion !== root.rosterVersion) this.#rosters.check(this.rosterOf(root), isOpen(root));
     for (const [key, step] of root.steps) {
       const was = before?.steps.get(key);
       const event = this.#events.get(key);
@@ -177,37 +153,41 @@ export class Monitors {
 
   /** An epoch is to be opened with the tables at a commitTs. */
   opens(epoch: bigint, at: bigint): void {
+    this.#rosters.opens(epoch, at);
     if (at > (this.#openedAt.get(epoch) ?? -1n)) this.#openedAt.set(epoch, at);
   }
 
   /** A higher epoch knows nothing of the one before (protocol.md R1). */
   #starts(root: Root, before: bigint): void {
     if (root.epoch < before) this.#judge.fail("R1", `epoch ${root.epoch} begins after ${before}`);
-    this.epochSince = this.#now();
+    if (before > 0n) this.epochSince = this.#now();
     this.#root = undefined;
+    this.#rosterVersion = -1;
+    this.#rosters.starts(root.epoch);
     for (const known of [this.#applied, this.#closed, this.#grantedLives, this.#changedAt]) known.clear();
   }
 
-  rosterOf(root: Root): Roster {
-    if (this.#roster?.version === root.rosterVersion && this.#rosterEpoch === root.epoch) return this.#roster;
-    this.#rosterEpoch = root.epoch;
-    const chunks = root.pointers.map(({ name }) => this.#store.chunks.get(`${this.#space} ${name}`)!);
-    this.#roster = new Roster(root.rosterVersion, root.meta, chunks);
+  rosterOf(root: Root): StoredRoster {
+    if (this.#roster !== undefined && this.#rosterVersion === root.rosterVersion) return this.#roster;
+    this.#roster = readStored(root.pointers, (name) => this.#store.chunks.get(`${this.#space} ${name}`));
+    this.#rosterVersion = root.rosterVersion;
     return this.#roster;
   }
 
   /** The lives of a root's roster that an event touches, by the log, and that were not past it when they began. */
-  #touched(root: Root, event: LogEvent): { chunk: DispatcherChunk; life: Life; said: Said }[] {
-    const found: { chunk: DispatcherChunk; life: Life; said: Said }[] = [];
-    for (const chunk of this.rosterOf(root).dispatchers)
-      for (const life of chunk.lives) {
-        const touched = life.tableId === 0n ? event.trigger : event.tables.has(life.tableId);
-        const said = this.#of(life.id, life.life);
-        const sinces = said.since.get(root.epoch) ?? new Set([0n]);
-        // It may have gone on between two registrations: either may have come first.
-        const since = sinces.has(life.since) ? life.since : [...sinces].reduce((a, b) => (a < b ? a : b));
-        if (touched && !isBehind(since, event.capture.key)) found.push({ chunk, life, said });
-      }
+  #touched(root: Root, event: LogEvent): Standing[] {
+    const found: Standing[] = [];
+    for (const life of this.rosterOf(root).lives.values()) {
+      const touched = life.tableId === 0n ? event.trigger : event.tables.has(life.tableId);
+      if (!touched) continue;
+      const said = this.#sayings.on(life.node, life.id, life.life);
+      const sinces = said.flatMap((one) => [...(one.registered.get(root.epoch)?.since ?? [])]);
+      // It may have gone on between two registrations: either may have come first.
+      const since = sinces.includes(life.since)
+        ? life.since
+        : sinces.reduce((a, b) => (a < b ? a : b), sinces[0] ?? 0n);
+      if (!isBehind(since, event.capture.key)) found.push({ life, said });
+    }
     return found;
   }
 
@@ -217,13 +197,22 @@ export class Monitors {
     const event = this.#events.get(key)!;
     const done = root.steps.get(key)!.phase === "passing";
     const silent = this.#touched(root, event)
-      .filter(({ said }) => !(done ? said.done : said.waiting).has(key))
+      .filter(({ said }) => !said.some((one) => (done ? one.done : one.waiting).has(key)))
       .map(({ life }) => `${life.id.slice(-4)} of table ${life.tableId} on ${life.node}`);
-    const roster = this.rosterOf(root);
     const gaps = [...event.tables]
-      .filter((tableId) => !tiles(tableId, roster.ofTable(tableId)))
+      .filter((tableId) => !this.#covers(root, tableId))
       .map((tableId) => `all of table ${tableId}`);
     return [...silent, ...gaps].join(" and ") || "nobody";
+  }
+
+  /** Whether the spans that lives have registered for a table join (protocol.md R9). */
+  #covers(root: Root, tableId: bigint): boolean {
+    const lives = [...this.rosterOf(root).lives.values()].filter((life) => life.tableId === tableId);
+    return covered(
+      lives.flatMap(({ node, id, life }) =>
+        this.#sayings.on(node, id, life).flatMap((one) => one.registered.get(root.epoch) ?? []),
+      ),
+    );
   }
 
   #livesOf(root: Root, event: LogEvent): string {
@@ -236,7 +225,8 @@ export class Monitors {
     const name = describe(event);
     const step = root.steps.get(key)!;
     const grant = step.grants.at(-1)!;
-    this.#granted.set(`${key} ${grant.id}@${grant.life}`, root.epoch);
+    const node = this.rosterOf(root).lives.get(grant.id)?.node;
+    this.#granted.set(`${key} ${node} ${grant.id}@${grant.life}`, root.epoch);
     if (step.phase !== "writing") this.#judge.fail("I2", `${name} is granted in phase ${step.phase}`);
     this.#grantedLives.set(key, this.#livesOf(root, event));
     this.#changedAt.delete(key);
@@ -244,12 +234,11 @@ export class Monitors {
     if (grant.registered) return;
     const touched = this.#touched(root, event);
     for (const { life, said } of touched)
-      if (!said.waiting.has(key))
+      if (!said.some((one) => one.waiting.has(key)))
         this.#judge.fail("I1", `${name} is granted and ${life.id.slice(-4)}@${life.life} has not reported`);
     // Who started behind the event need not report, and covers its span all the same (protocol.md R10).
-    const all = this.rosterOf(root);
     for (const tableId of event.tables)
-      if (!tiles(tableId, all.ofTable(tableId)))
+      if (!this.#covers(root, tableId))
         this.#judge.fail("I1", `${name} is granted and table ${tableId} is not covered`);
     const former = step.grants.at(-2);
     if (former && former.id !== grant.id && touched.some(({ life }) => life.id === former.id))
@@ -280,6 +269,7 @@ export class Monitors {
     const event = this.#events.get(key)!;
     if (this.#applied.has(key)) this.#judge.fail("M10", `${describe(event)} changes the roster again`);
     this.#applied.add(key);
+    this.#rosters.applied(event);
     if (!this.#downstream.isWritten(event))
       this.#judge.fail("M10", `${describe(event)} changes the roster before it is written`);
     this.#changed(event);
@@ -296,13 +286,13 @@ export class Monitors {
     const roster = this.rosterOf(this.#root!);
     if (capture.needDroppedTables)
       for (const tableId of tables)
-        if (roster.tables.has(tableId) || roster.ofTable(tableId).length > 0)
+        if (roster.tables.has(tableId) || ofTable(roster, tableId).length > 0)
           this.#judge.fail("M10", `table ${tableId} is in the roster behind its ${kind}`);
     for (const { TableID = 0n, SchemaID } of capture.needAddedTables ?? [])
-      if (roster.tables.get(TableID)?.schemaId !== SchemaID)
+      if (roster.tables.get(TableID) !== SchemaID)
         this.#judge.fail("M10", `table ${TableID} is not in the roster behind its ${kind}`);
     for (const { TableID = 0n, NewSchemaID } of capture.updatedSchemas ?? [])
-      if (roster.ofTable(TableID).some((life) => life.schemaId !== NewSchemaID))
+      if (ofTable(roster, TableID).some((life) => life.schemaId !== NewSchemaID))
         this.#judge.fail("M10", `table ${TableID} is not in its new schema behind its ${kind}`);
   }
 
@@ -314,13 +304,14 @@ export class Monitors {
     if (!this.#downstream.isWritten(event)) this.#judge.fail("I5", `${name} is closed and not written`);
     if (event.kind === "create") return;
     for (const { life, said } of this.#touched(root, event)) {
-      const later = [...said.keys].some((other) => other > key);
+      const later = said.some((one) => [...one.keys].some((other) => other > key));
+      const done = said.some((one) => one.done.has(key));
       // It starts again from before a rename that is applied: its table is of another schema by now, the event was written
       // before that, and its WAITING is answered with Pass (protocol.md M17a).
       const renamed =
         event.capture.blockTables?.InfluenceType === InfluenceType.DB &&
         isBehind(life.schemaSince, event.capture.key);
-      if (!said.done.has(key) && !later && !renamed)
+      if (!done && !later && !renamed)
         this.#judge.fail("I5", `${name} is closed and ${life.id.slice(-4)}@${life.life} is not done`);
     }
   }
@@ -335,6 +326,7 @@ export class Monitors {
     const response = readMessage("HeartBeatResponse", message.encoding, message.body);
     const epoch = response.maintainerEpoch;
     const present = epoch === this.#root?.epoch;
+    const node = this.#nodeOf.get(message.queue);
     for (const status of response.dispatcherStatuses) {
       const { action } = status;
       if (action === undefined) continue;
@@ -346,7 +338,7 @@ export class Monitors {
         if (!this.#downstream.isWritten(event))
           this.#judge.fail("I3", `Pass of ${describe(event)} is sent before it is written`);
         for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
-          newest(this.#passes, `${storedName(key)} ${dispatcherKey(id)}@${status.lives[index]}`, epoch);
+          newest(this.#passes, `${storedName(key)} ${node} ${idOf(id)}@${status.lives[index]}`, epoch);
       } else if (present && (this.#changedAt.get(storedName(key)) ?? Number.POSITIVE_INFINITY) < knownSince)
         this.#judge.fail(
           "I1",
@@ -355,8 +347,7 @@ export class Monitors {
       else
         for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
           if (
-            (this.#granted.get(`${storedName(key)} ${dispatcherKey(id)}@${status.lives[index]}`) ?? 0n) <
-            epoch
+            (this.#granted.get(`${storedName(key)} ${node} ${idOf(id)}@${status.lives[index]}`) ?? 0n) < epoch
           )
             this.#judge.fail("I2", `Write of ${describe(event)} is sent to a life that was not granted it`);
     }
@@ -365,38 +356,45 @@ export class Monitors {
   /** A dispatcher does what it was told. */
   executes(incarnation: Incarnation, event: LogEvent, action: "write" | "pass"): void {
     const key = storedName(event.capture.key);
-    const { carrier, life, name } = incarnation;
-    const said = this.#of(carrier.id, life);
+    const { carrier, node, life, name } = incarnation;
+    const said = this.#saidOf(incarnation);
     // What nobody was asked about is written at once.
     if (!said.waiting.has(key)) return;
     const told = action === "write" ? this.#granted : this.#passes;
-    const epoch = told.get(`${key} ${carrier.id}@${life}`);
+    const epoch = told.get(`${key} ${node} ${carrier.id}@${life}`);
     if (epoch === undefined)
       this.#judge.fail("I2", `${name} ${action}s ${describe(event)} and was not told so in this life`);
-    else if (epoch < this.followedOn(carrier.node))
+    else if (epoch < this.followedOn(node))
       this.#judge.fail("D11", `${name} ${action}s ${describe(event)}, as epoch ${epoch} has told it`);
   }
 
   /** D10a: who is closed has told what it did. */
-  closed({ carrier, life, name, executing, executed }: Incarnation): void {
+  closed(incarnation: Incarnation): void {
+    const { name, executing, executed } = incarnation;
     if (executing !== undefined) this.#judge.fail("D10a", `${name} is closed and still at ${executing}`);
-    const said = this.#of(carrier.id, life);
+    const said = this.#saidOf(incarnation);
     for (const key of executed.keys())
       if (said.waiting.has(key) && !said.done.has(key))
         this.#judge.fail("D10a", `${name} is closed and has not told that it did ${key}`);
   }
 
   /** Whether the DONE of a key is in the status queue. */
-  hasTold({ carrier, life }: Incarnation, key: string): boolean {
-    return this.#of(carrier.id, life).done.has(key);
+  hasTold(incarnation: Incarnation, key: string): boolean {
+    return this.#saidOf(incarnation).done.has(key);
+  }
+
+  #saidOf({ carrier, node, process, life }: Incarnation): Said {
+    return this.#sayings.by(process, node, carrier.id, life);
   }
 }
 
-/** What counts of a state whether a report or a registration brings it (protocol.md M14). */
-function hears(said: Said, state: State): void {
-  const text = storedName(keyOf(state));
-  said.keys.add(text);
-  if (state.stage === BlockStage.WAITING) said.waiting.add(text);
+/** Whether all parts of the opening have come (protocol.md R1). */
+function isOpen({ meta }: Root): boolean {
+  return meta.partsExpected > 0 && meta.parts.length === meta.partsExpected;
+}
+
+function ofTable(roster: StoredRoster, tableId: bigint): StoredLife[] {
+  return [...roster.lives.values()].filter((life) => life.tableId === tableId);
 }
 
 function newest(epochs: Map<string, bigint>, name: string, epoch: bigint): void {

@@ -7,7 +7,7 @@ const VISIBILITY = 30_000;
 
 export interface QueueWatcher {
   /** A message is in the status queue. */
-  reported(body: string, attributes: Readonly<Record<string, string>>): void;
+  reported(process: Process, body: string, attributes: Readonly<Record<string, string>>): void;
   /** A node's process is given a message. */
   delivered(message: Stored): void;
   /** A message of an action queue is gone for good. */
@@ -26,7 +26,7 @@ export function queuesFor(process: Process, queues: Queues, watcher: QueueWatche
     send: (url, { body, attributes }) =>
       process.request(10, () => {
         queues.put(url, body, attributes);
-        watcher.reported(body, attributes);
+        watcher.reported(process, body, attributes);
       }),
     receive: async (url, waitSeconds, signal) => {
       if (signal.aborted) return [];

@@ -1,7 +1,6 @@
-import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
 import { decode, type Encoding, type MessageOf, type MessageType } from "../protocol/codec.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
-import type { State, TableSpanBlockStatus } from "../protocol/messages.ts";
+import type { DispatcherID, State, TableSpanBlockStatus } from "../protocol/messages.ts";
 
 /** So many messages are on their way at a time, about. */
 const KEPT = 1_000;
@@ -27,11 +26,16 @@ export function keyOf(state: State): EventKey {
   return { commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint };
 }
 
+/** A dispatcher's name: its id as 32 hex digits. */
+export function idOf({ high, low }: Pick<DispatcherID, "high" | "low">): string {
+  return high.toString(16).padStart(16, "0") + low.toString(16).padStart(16, "0");
+}
+
 /** Whose report it is: one dispatcher's, or several in one. */
-export function livesOf(status: TableSpanBlockStatus): { id: DispatcherKey; life: bigint }[] {
-  const one = status.ID ? [{ id: dispatcherKey(status.ID), life: status.life }] : [];
+export function livesOf(status: TableSpanBlockStatus): { id: string; life: bigint }[] {
+  const one = status.ID ? [{ id: idOf(status.ID), life: status.life }] : [];
   const many = status.dispatcherIDs.map((id, index) => ({
-    id: dispatcherKey(id),
+    id: idOf(id),
     life: status.lives[index]!,
   }));
   return [...one, ...many];

@@ -128,7 +128,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
       closed: (incarnation) => monitors.closed(incarnation),
     },
     watcher: {
-      reported: (body, attributes) => monitors.reported(body, attributes),
+      reported: (process, body, attributes) => monitors.reported(process, body, attributes),
       delivered: (message) => durability.delivered(message, (id) => nodes.carriers.get(id)?.running),
       obeyed: (message) => durability.obeyed(message),
     },
@@ -139,9 +139,9 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
       layout: setup.chance(0.3) ? ("dispatcher" as const) : ("node" as const),
     })),
   });
-  monitors.incarnationOf = (id, life) => {
+  monitors.incarnationOf = (process, id, life) => {
     const running = nodes.carriers.get(id)?.running;
-    return running?.life === life ? running : undefined;
+    return running?.process === process && running.life === life ? running : undefined;
   };
   const names = [...nodes.machines.keys()];
   for (const { tableId, from, to } of tableSpans(workload, options.dispatchers - 1, setup))
@@ -195,11 +195,11 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
   function checkRoster(watched: Monitors, of: Nodes, by: Judge): void {
     const roster = watched.rosterOf(watched.root!);
     const expected = tablesAtTheEnd(workload).map((table) => `${table.tableId} in ${table.schema.id}`);
-    const known = [...roster.tables.values()].map((table) => `${table.tableId} in ${table.schemaId}`);
+    const known = [...roster.tables].map(([tableId, schemaId]) => `${tableId} in ${schemaId}`);
     if (expected.sort().join() !== known.sort().join())
       by.fail("roster", `tables are ${known.join()} and should be ${expected.join()}`);
     for (const carrier of of.carriers.values())
-      if (!carrier.over && roster.find(carrier.id)?.life.life !== carrier.running?.life)
+      if (!carrier.over && roster.lives.get(carrier.id)?.life !== carrier.running?.life)
         by.fail("roster", `dispatcher ${carrier.id} is known in another life`);
   }
 }
