@@ -54,6 +54,8 @@ export interface Step {
   /** The roster version on which the last grant was judged, and how many lives the event touched there. */
   readonly grantedOn: number;
   readonly grantedLives: number;
+  /** The roster version on which everybody was done; absent while it is open. */
+  readonly closedOn?: number;
   /** Which of the grants wrote; -1 while none did, or if it was written before Weir saw it (protocol.md M15). */
   readonly wroteBy: number;
 }
@@ -99,8 +101,9 @@ export function passingStep(step: Step, now: number): Step {
   return { ...step, phase: "passing", phaseAt: now };
 }
 
-export function closedStep(step: Step, now: number): Step {
-  return { ...step, phase: "closed", phaseAt: now };
+/** @param closedOn the roster version on which everybody was done with it */
+export function closedStep(step: Step, now: number, closedOn: number): Step {
+  return { ...step, phase: "closed", phaseAt: now, closedOn };
 }
 
 /** The life that holds the last grant. */

@@ -148,6 +148,9 @@ export class StoreParts {
       case "touchTally":
       case "readTallies":
         return [this.#part(`tallies ${pathOf(args[0])} ${args[1]}`)];
+      case "notePositions":
+      case "readPositions":
+        return [this.#part("positions")];
       case "keep":
       case "readKept":
       case "dropKept":

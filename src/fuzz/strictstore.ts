@@ -57,7 +57,7 @@ export class StrictStore extends MemoryStore {
     changes: BarrierChanges,
   ): Promise<BarrierResult> {
     checkKey(name.space.text);
-    barrierUpdate(conditions, changes, 1).expressions();
+    barrierUpdate(conditions, changes).expressions();
     return super.touchBarrier(name, conditions, changes);
   }
 

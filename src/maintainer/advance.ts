@@ -228,7 +228,7 @@ function* judgePassed(
   const closed = yield* commit(
     session,
     { sameEpoch: root.epoch, sameRoster: roster.version, sameStep: sameStep(key, step), ...conditions },
-    { step: { key, step: closedStep(step, session.now) }, ...changes },
+    { step: { key, step: closedStep(step, session.now, roster.version) }, ...changes },
   );
   if (!closed) return false;
   session.observer.note({

@@ -59,7 +59,9 @@ function* applyFirst(
   draft.changeRoutes(routes.put, routes.removed);
   const applied = applyEvent(draft, event);
   const settled = withoutConflict(step);
-  const next = event.blocking ? passingStep(settled, session.now) : closedStep(settled, session.now);
+  const next = event.blocking
+    ? passingStep(settled, session.now)
+    : closedStep(settled, session.now, roster.version);
   const { changes, replaced, touched } = yield* putDraft(session, draft);
   const closes = event.blocking ? undefined : closing(root, key);
   const done = yield* commit(

@@ -6,6 +6,7 @@ import { handleMembership } from "./membershipturn.ts";
 import { type Observation, Observer } from "./observe.ts";
 import { Outbox } from "./outbox.ts";
 import type { ActionMessage, DeadLetter } from "./port.ts";
+import { notePositions } from "./positions.ts";
 import { ask, type Program, together } from "./program.ts";
 import { noteProgress } from "./progress.ts";
 import { handleReports } from "./reports.ts";
@@ -176,6 +177,7 @@ function* handleSpace(
   );
   if (changed) yield* handleKept(session);
   yield* noteProgress(session, inputs);
+  yield* notePositions(session, inputs);
   yield* handleReports(
     session,
     inputs.flatMap((input) =>

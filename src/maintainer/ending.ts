@@ -27,6 +27,7 @@ export function* buryClosed(session: Session, key: string): Program<void> {
     {
       tombstone: {
         closedAt: phaseAt,
+        closedOn: step.closedOn ?? 0,
         grantedAt,
         writtenAt,
         writer: writerOf(step)?.id ?? "",

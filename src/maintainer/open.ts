@@ -37,21 +37,26 @@ export interface Opened {
 /**
  * Opens a barrier, or finds it open: the barrier item first, then the root, on conditions that show that it was not closed
  * meanwhile (design.md, order of writes; I9; decisions/0024). If it is covered already, Write is granted by the same write.
- * @returns the step, or the tombstone that stands in its place
+ * @returns the step; or that it is closed: its tombstone stands in its place, or it is not above the floor
  */
 export function* openBarrier(
   session: Session,
   key: string,
   opener: Opener,
-): Program<Opened | { closed: BarrierItem }> {
+): Program<Opened | { closed: true }> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     if (!session.fresh) yield* session.refresh();
     const open = session.step(key);
     if (open !== undefined) return { step: open, grantsBefore: open.grants.length };
     const root = session.root!;
+    // Everybody has it behind them: its tombstone may be gone (design.md I9).
+    if (key <= root.floor) {
+      yield* forgetAhead(session, key);
+      return { closed: true };
+    }
     const roster = yield* session.roster();
     const { item, fence } = yield* standing(session, key, opener);
-    if (item.tombstone !== undefined) return { closed: item };
+    if (item.tombstone !== undefined) return { closed: true };
 
     session.learnItem(key, item);
     // Another report may have come first: what it said stands (protocol.md M3).
@@ -80,7 +85,13 @@ export function* openBarrier(
         : undefined;
     const committed = yield* commit(
       session,
-      { sameEpoch: root.epoch, ...fence, ...(changes && { notOpenYet: key }), ...given?.conditions },
+      {
+        sameEpoch: root.epoch,
+        aboveFloor: key,
+        ...fence,
+        ...(changes && { notOpenYet: key }),
+        ...given?.conditions,
+      },
       {
         ...(given ? { step: { key, step: given.next } } : { open: { key, step } }),
         ...(changes && { addPending: key }),
@@ -123,6 +134,13 @@ function* standing(
   const complete = event.blocking ? completedBy(places, event, "waiting", undefined) : [];
   const touched = yield* touchOpening(session, session.name(key), opener, complete);
   return { item: touched.item!, fence };
+}
+
+/** An item that was written before the root was known, where no barrier can be: nobody else would find it. */
+function* forgetAhead(session: Session, key: string): Program<void> {
+  const ahead = session.ahead.get(key);
+  if (!session.ahead.delete(key) || ahead?.touched?.done !== true) return;
+  yield* ask("expireBarriers", session.space, session.root!.epoch, [key]);
 }
 
 /**

@@ -8,7 +8,10 @@ export interface Placed {
   readonly places: readonly Place[];
 }
 
-/** A WAITING of a life that is over: its dispatcher's table was dropped, and it may still hang (I9). */
+/**
+ * A WAITING that nobody waits for, whose dispatcher hangs all the same (I9): of a life that is over, for its table was dropped; or
+ * at an event that is behind where the life started (R10).
+ */
 export interface Orphan {
   readonly report: Report;
   readonly target: Target;

@@ -4,6 +4,7 @@
  * in-memory store, and under a checker that tries every interleaving.
  */
 import type { CompleteMark } from "../barrier/coverage.ts";
+import type { ChunkPosition } from "../barrier/floor.ts";
 import type { Chunk, ChunkPointer, RosterMeta } from "../barrier/roster.ts";
 import type { Phase, Step } from "../barrier/step.ts";
 import type { Encoding } from "../protocol/codec.ts";
@@ -23,6 +24,13 @@ export interface Root {
    * the root was begun by a version that did not write it down.
    */
   readonly closedUpTo: string | undefined;
+  /**
+   * Every dispatcher is done with everything up to this key (`keyText`): who waits there passes, and nothing there changes the
+   * roster (decisions/0027). It only grows within an epoch. `NOTHING_CLOSED`: not known of any key.
+   */
+  readonly floor: string;
+  /** Items of barriers up to this key have a time to live; it is never above the floor. */
+  readonly expiredUpTo: string;
   /** Keys of events that still must change the roster, as `keyText` (protocol.md M9, M10). */
   readonly pending: readonly string[];
   /** Open barriers by `keyText`. */
@@ -50,6 +58,10 @@ export interface RootConditions {
   readonly nothingClosedSince?: number;
   /** The key is above every one that was closed, so it was not closed itself (design.md I9). */
   readonly aboveClosed?: string;
+  /** The key is above the floor: what everybody has behind it is not opened again (design.md I9). */
+  readonly aboveFloor?: string;
+  /** These barriers are open and no others: the floor does not rise over one that is opened meanwhile (design.md I9). */
+  readonly sameOpen?: readonly string[];
   /** The barrier is not open, or is and waits without a grant: Write is granted once (design.md I2). */
   readonly notGrantedYet?: string;
   /** No event came or went that still must change the roster (protocol.md M9, M10). */
@@ -72,6 +84,8 @@ export interface RootChanges {
   readonly countClosed?: boolean;
   /** The key that is closed is the highest one so far. */
   readonly closedUpTo?: string;
+  /** Raises the floor. */
+  readonly floor?: { readonly key: string; readonly expiredUpTo: string };
   /** The barrier has its tombstone and leaves the root. */
   readonly remove?: string;
 }
@@ -100,9 +114,11 @@ export interface BarrierItem {
   readonly bytes: number;
 }
 
-/** What stays of a closed barrier until TTL: the history that operators read. */
+/** What stays of a closed barrier, at least until the floor has passed it; and then for a while, as history. */
 export interface Tombstone {
   readonly closedAt: number;
+  /** The roster version on which everybody was done; 0: not known. */
+  readonly closedOn: number;
   readonly grantedAt: number;
   readonly writtenAt: number;
   readonly writer: string;
@@ -186,6 +202,14 @@ export interface DeadLetter {
   readonly reason: string;
 }
 
+/** Keys (`keyText`) above one and up to another. */
+export interface KeyRange {
+  readonly above: string;
+  readonly upTo: string;
+  /** The lowest come first. */
+  readonly oldestFirst?: true;
+}
+
 /** The operations, each atomic. All reads are consistent. Each may throw: then it is unknown whether it took effect. */
 export interface Port {
   readRoot(space: Space): Promise<Root | undefined>;
@@ -207,7 +231,14 @@ export interface Port {
     space: Space,
     epoch: bigint,
     limit: number,
+    range?: KeyRange,
   ): Promise<{ readonly key: string; readonly item: BarrierItem }[]>;
+  /** Lets items of barriers expire: the floor has passed them, so nothing depends on them any more. */
+  expireBarriers(space: Space, epoch: bigint, keys: readonly string[]): Promise<void>;
+  /** Notes how far chunks are at least; of two of the same chunk and `start` the last one stays. */
+  notePositions(space: Space, epoch: bigint, positions: readonly ChunkPosition[]): Promise<void>;
+  /** What is noted of an epoch. It may be gone any time: then less is known. */
+  readPositions(space: Space, epoch: bigint): Promise<ChunkPosition[]>;
   /** Adds to the set of lives that reported, and gives the whole set (design.md: sets are commutative). */
   touchTally(
     name: BarrierName,

@@ -1,5 +1,6 @@
 import { isPast, touches } from "../barrier/event.ts";
-import type { Place } from "../barrier/roster.ts";
+import { type StatusChange, senderMismatch } from "../barrier/membership.ts";
+import type { Place, Roster } from "../barrier/roster.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
 import { judge, markWritten } from "./advance.ts";
 import type { SpaceInput } from "./intake.ts";
@@ -22,23 +23,29 @@ export function* noteProgress(session: Session, inputs: readonly SpaceInput[]): 
   if (open.length === 0) return;
   for (const { membership } of inputs) {
     if (membership?.kind !== "status") continue;
-    const { sender } = membership;
-    const roster = yield* session.roster();
-    const node = roster.nodes.get(sender.node);
-    if (node === undefined || sender.start < node.start) continue;
-    if (node.principal && sender.principal && node.principal !== sender.principal) continue;
-    const reached = membership.statuses.flatMap(({ id, life, checkpointTs }) => {
-      const place = roster.find(id);
-      if (place === undefined || place.life.node !== sender.node || checkpointTs === NO_CHECKPOINT) return [];
-      const isOf = sender.start > 0n ? life === place.life.life : BigInt(sender.sentAt) >= place.life.life;
-      return isOf ? [{ place, checkpointTs }] : [];
-    });
+    const reached = currentStatuses(yield* session.roster(), membership);
     for (const key of open) {
       const { commitTs } = parseKeyText(key);
       const past = reached.filter((one) => one.checkpointTs > commitTs).map((one) => one.place);
       yield* provenPast(session, key, past);
     }
   }
+}
+
+/** The checkpoints in a heartbeat that are of present lives, and said by who hosts them (protocol.md R6, R7). */
+export function currentStatuses(
+  roster: Roster,
+  { sender, statuses }: StatusChange,
+): { readonly place: Place; readonly checkpointTs: bigint }[] {
+  const node = roster.nodes.get(sender.node);
+  if (node === undefined || sender.start < node.start) return [];
+  if (senderMismatch(node, sender) !== undefined) return [];
+  return statuses.flatMap(({ id, life, checkpointTs }) => {
+    const place = roster.find(id);
+    if (place === undefined || place.life.node !== sender.node || checkpointTs === NO_CHECKPOINT) return [];
+    const isOf = sender.start > 0n ? life === place.life.life : BigInt(sender.sentAt) >= place.life.life;
+    return isOf ? [{ place, checkpointTs }] : [];
+  });
 }
 
 /**

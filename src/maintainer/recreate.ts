@@ -2,14 +2,16 @@
 import { completeVersions, spokenFor } from "../barrier/coverage.ts";
 import { RosterDraft } from "../barrier/draft.ts";
 import { eventFromBytes, isPast, TRIGGER_TABLE, touches } from "../barrier/event.ts";
+import type { ChunkPosition } from "../barrier/floor.ts";
 import { Placement } from "../barrier/placement.ts";
 import { type Reached, restartAt } from "../barrier/restart.ts";
 import type { DispatcherChunk, EndedLife, LostLife, Restart, Roster } from "../barrier/roster.ts";
 import { covers } from "../barrier/tiling.ts";
+import { parseKeyText } from "../protocol/eventkey.ts";
 import { putDraft } from "./applying.ts";
 import { commit } from "./commit.ts";
 import { evaluate } from "./evaluate.ts";
-import type { BarrierItem, Count, Tally } from "./port.ts";
+import { type BarrierItem, type Count, NOTHING_CLOSED, type Tally } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import { schedulerQueue } from "./schedule.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
@@ -94,22 +96,29 @@ class Evidence {
   readonly #session: Session;
   readonly #tallies = new Map<string, readonly Tally[]>();
   #barriers: { readonly key: string; readonly item: BarrierItem }[] | undefined;
+  #positions: readonly ChunkPosition[] | undefined;
 
   constructor(session: Session) {
     this.#session = session;
   }
 
   /**
-   * Where a lost dispatcher stood: its checkpoint, the newest barrier that it had passed, and the one at which it waited. Only
-   * what is recorded of that very life counts: a start that is too late would lose rows.
+   * Where a lost dispatcher stood: its checkpoint, how far its chunk was, the newest barrier that it had passed, and the one at
+   * which it waited. Only what is recorded of that very life counts: a start that is too late would lose rows. What everybody had behind
+   * them, it had (decisions/0027).
    */
   *startOf({ ended, chunk, lost: { was, endedOn } }: Candidate): Program<Restart> {
     const session = this.#session;
     this.#barriers ??= yield* ask("readHistory", session.space, session.root!.epoch, HISTORY);
-    const reached: Reached[] = [];
+    this.#positions ??= yield* ask("readPositions", session.space, session.root!.epoch);
+    const checkpointTs = this.#positions
+      .filter((one) => one.chunk === chunk.id && was.addedAt <= one.version && one.version < endedOn)
+      .reduce((highest, { atLeast }) => (atLeast > highest ? atLeast : highest), was.since);
+    const { floor } = session.root!;
+    const reached: Reached[] = floor === NOTHING_CLOSED ? [] : [{ key: parseKeyText(floor), passed: true }];
     for (const { key, item } of this.#barriers) {
       const event = eventFromBytes(item.event);
-      if (!event.blocking || !touches(event, was) || isPast(was.since, event.key)) continue;
+      if (!event.blocking || !touches(event, was) || isPast(checkpointTs, event.key)) continue;
       const told = function* (this: Evidence, count: Count) {
         const complete = completeVersions(count === "waiting" ? item.waiting : item.passed, chunk);
         const before = complete.filter((version) => version < endedOn);
@@ -125,7 +134,7 @@ class Evidence {
       }
       if (waited) reached.push({ key: event.key, passed: false });
     }
-    return restartAt(was.since, reached);
+    return restartAt(checkpointTs, reached);
   }
 
   *#talliesOf(key: string, count: Count): Program<readonly Tally[]> {

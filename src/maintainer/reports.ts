@@ -170,6 +170,8 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
       else if ("orphan" in known) sorted.orphans.push({ report, target: known.orphan });
       else if (report.stage === "waiting" && !isReplicating(known.life)) notReplicating.push(known);
       else if (report.stage === "none" && isPast(known.life.since, key)) behind.push(known);
+      else if (report.stage === "waiting" && !report.registered && isPast(known.life.since, key))
+        sorted.orphans.push({ report, target: known.life });
       else if (report.stage !== "done" && isPast(known.life.since, key)) stale++;
       else places.push(known);
     }

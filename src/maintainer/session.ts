@@ -24,6 +24,8 @@ export interface Settings {
   readonly redrivers?: readonly string[];
   /** How long a node that started again has to bring back its dispatchers before others are asked to, in ms. */
   readonly recreateAfter: number;
+  /** How often it is noted how far the dispatchers of a chunk are, in ms (decisions/0027). */
+  readonly positionsEvery: number;
   /** How long ended lives and dropped tables are remembered, in ms: longer than a queue keeps a message. */
   readonly rememberFor: number;
 }
@@ -33,6 +35,7 @@ export const DEFAULT_SETTINGS: Omit<Settings, "actionQueuePrefix"> = {
   repeatAfter: 3_000,
   sendsAtOnce: 400,
   recreateAfter: 60_000,
+  positionsEvery: 5 * 60_000,
   rememberFor: 15 * 24 * 3600 * 1000,
 };
 
@@ -66,6 +69,10 @@ export interface SpaceMemory {
   rosterEpoch: bigint;
   readonly chunks: Map<string, Chunk>;
   readonly barriers: Map<string, BarrierMemory>;
+  /** When the position of a chunk was noted last, in ms since 1970, and in which version of it. */
+  readonly positionsAt: Map<number, { readonly version: number; readonly at: number }>;
+  /** What was known when the floor could not be raised, so that it is not tried again before more is. */
+  floorTried: { readonly closedCount: number; readonly at: number } | undefined;
 }
 
 export function emptyMemory(): SpaceMemory {
@@ -76,6 +83,8 @@ export function emptyMemory(): SpaceMemory {
     rosterEpoch: 0n,
     chunks: new Map(),
     barriers: new Map(),
+    positionsAt: new Map(),
+    floorTried: undefined,
   };
 }
 
@@ -224,6 +233,8 @@ export class Session {
     const names = new Set(root.pointers.map((pointer) => pointer.name));
     for (const name of memory.chunks.keys()) if (!names.has(name)) memory.chunks.delete(name);
     const chunks = root.pointers.map((pointer) => memory.chunks.get(pointer.name)!);
+    const ids = new Set(root.pointers.map((pointer) => pointer.id));
+    for (const id of memory.positionsAt.keys()) if (!ids.has(id)) memory.positionsAt.delete(id);
     memory.roster = new Roster(root.rosterVersion, root.meta, chunks);
     memory.rosterEpoch = root.epoch;
     this.outbox.under(memory.roster, root.epoch);

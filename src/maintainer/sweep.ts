@@ -1,5 +1,6 @@
 import { flush, goOn, type Invocation, openSession } from "./batch.ts";
 import { describeOpen, holdUp } from "./describe.ts";
+import { raiseFloor } from "./floor.ts";
 import { Observer } from "./observe.ts";
 import { ask, type Program, together } from "./program.ts";
 import { recreateLost } from "./recreate.ts";
@@ -46,6 +47,7 @@ function* sweepSpace(
     if (session.root !== undefined) {
       yield* session.roster();
       yield* goOn(session, false);
+      yield* raiseFloor(session);
       yield* recreateLost(session, session.settings.recreateAfter);
       yield* missingTables(session);
       yield* describe(session);

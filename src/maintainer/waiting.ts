@@ -139,15 +139,15 @@ function late(session: Session, key: string, placed: readonly Placed[]): void {
 }
 
 /**
- * Dispatchers whose table was dropped wait for nobody: once the event that they wait for is written they pass. What
- * was sent when it was written may have been lost with its invocation.
+ * Dispatchers that nobody waits for, because their table was dropped or the event lies behind where they say that they
+ * started: once the event is written they pass. What was sent when it was written may have been lost with its invocation.
  */
 function* releaseOrphans(session: Session, key: string, orphans: readonly Orphan[]): Program<void> {
   if (!session.fresh) yield* session.refresh();
   const phase = session.step(key)?.phase;
   const open = phase !== undefined && phase !== "passing" && phase !== "closed";
   if (open) return;
-  if (phase === undefined) {
+  if (phase === undefined && key > (session.root?.floor ?? "")) {
     const item = yield* ask("readBarrier", session.name(key));
     if (item?.tombstone === undefined) return;
   }

@@ -6,7 +6,7 @@ import { N } from "./dynamodb/values.ts";
 
 /** Which map of the store in memory holds an item, and under which name. */
 export interface Where {
-  readonly part: "roots" | "chunks" | "barriers" | "tallies" | "kept";
+  readonly part: "roots" | "chunks" | "barriers" | "tallies" | "positions" | "kept";
   readonly path: string;
 }
 

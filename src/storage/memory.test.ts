@@ -70,11 +70,13 @@ describe("a store in memory with a clock", () => {
     await store.expireChunks(space, [nodes(1).pointer]);
     await store.touchBarrier(name(K1), {}, { stamp: 1 });
     await store.touchBarrier(name(K2), {}, { tombstone });
+    await store.expireBarriers(space, 1n, [K2]);
+    await store.notePositions(space, 1n, [{ chunk: 1, version: 1, start: 1n, atLeast: 1n }]);
     await store.touchTally(name(K1), "waiting", 1, { add: [1] });
     await store.keep(space, kept("a"));
     return store;
   };
-  const tombstone = { closedAt: 5, grantedAt: 3, writtenAt: 4, writer: "w", lives: 2 };
+  const tombstone = { closedAt: 5, closedOn: 6, grantedAt: 3, writtenAt: 4, writer: "w", lives: 2 };
   const parts = (gone: readonly { part: string }[]) => gone.map((one) => one.part).sort();
 
   it("deletes what is over, and nothing else, when it is told to", async () => {
@@ -86,7 +88,7 @@ describe("a store in memory with a clock", () => {
       undefined,
       nodes(2).chunk,
     ]);
-    expect(parts(store.expire(now + 15 * DAY))).toEqual(["barriers", "kept", "tallies"]);
+    expect(parts(store.expire(now + 15 * DAY))).toEqual(["barriers", "kept", "positions", "tallies"]);
     expect(await store.readBarrier(name(K2))).toBeUndefined();
     expect(await store.readTallies(name(K1), "waiting")).toEqual([]);
     expect(await store.readKept(space)).toEqual([]);

@@ -1,3 +1,4 @@
+import type { ChunkPosition } from "../barrier/floor.ts";
 import type { Chunk, ChunkPointer } from "../barrier/roster.ts";
 import type { Step } from "../barrier/step.ts";
 import {
@@ -8,6 +9,7 @@ import {
   type BarrierResult,
   type Count,
   type Kept,
+  type KeyRange,
   NOTHING_CLOSED,
   type Port,
   type Root,
@@ -22,7 +24,8 @@ import { canonical, frozen } from "./canonical.ts";
 import { encodeChunk } from "./chunkcodec.ts";
 import { barrierItem, tallyItem } from "./dynamodb/barrieritem.ts";
 import { keptItem } from "./dynamodb/keptitem.ts";
-import { barrierKey, chunkKey, type Key, keptKey, rootKey, tallyKey } from "./dynamodb/keys.ts";
+import { barrierKey, chunkKey, type Key, keptKey, positionKey, rootKey, tallyKey } from "./dynamodb/keys.ts";
+import { positionItem } from "./dynamodb/positionitem.ts";
 import { rootItem } from "./dynamodb/rootitem.ts";
 import { B, type Item } from "./dynamodb/values.ts";
 import { type Billed, Ledger, type Where } from "./ledger.ts";
@@ -39,6 +42,9 @@ export type Store = Pick<
   | "readBarrier"
   | "touchBarrier"
   | "readHistory"
+  | "expireBarriers"
+  | "notePositions"
+  | "readPositions"
   | "touchTally"
   | "readTallies"
   | "keep"
@@ -83,6 +89,7 @@ export class MemoryStore implements Store {
   chunks = new Map<string, Chunk>();
   barriers = new Map<string, BarrierItem>();
   tallies = new Map<string, TallyState>();
+  positions = new Map<string, ChunkPosition>();
   kept = new Map<string, Kept>();
   spaces = new Set<string>();
 
@@ -99,6 +106,7 @@ export class MemoryStore implements Store {
     copy.chunks = new Map(this.chunks);
     copy.barriers = new Map(this.barriers);
     copy.tallies = new Map(this.tallies);
+    copy.positions = new Map(this.positions);
     copy.kept = new Map(this.kept);
     copy.spaces = new Set(this.spaces);
     return copy;
@@ -106,8 +114,8 @@ export class MemoryStore implements Store {
 
   /** All that is stored, as text that is the same for equal stores, whatever was written in which order. */
   snapshot(): string {
-    const { roots, chunks, barriers, tallies, kept, spaces } = this;
-    const parts = [roots, chunks, barriers, tallies, kept].map(
+    const { roots, chunks, barriers, tallies, positions, kept, spaces } = this;
+    const parts = [roots, chunks, barriers, tallies, positions, kept].map(
       (part) =>
         `{${[...part]
           .map(([path, value]) => `${path}=${canonical(value)}`)
@@ -224,7 +232,7 @@ export class MemoryStore implements Store {
     const ledger = this.#ledger;
     if (ledger === undefined) return next;
     const key = barrierKey(name);
-    const ttl = changes.tombstone ? this.#ttl(this.#keepSeconds) : ledger.find(key)?.ttl;
+    const ttl = ledger.find(key)?.ttl;
     const stamps = withStamp(ledger.stamps(key), changes.stamp);
     const bytes = this.#weigh(key, { part: "barriers", path }, ttl, () => barrierItem(next, stamps));
     ledger.setStamps(key, stamps);
@@ -239,13 +247,48 @@ export class MemoryStore implements Store {
     space: Space,
     epoch: bigint,
     limit: number,
+    range?: KeyRange,
   ): Promise<{ key: string; item: BarrierItem }[]> {
     const prefix = barrierPath({ space, epoch, key: "" });
+    const order = range?.oldestFirst ? -1 : 1;
     return [...this.barriers]
       .filter(([path]) => path.startsWith(prefix))
       .map(([path, item]) => ({ key: path.slice(prefix.length), item }))
-      .sort((a, b) => (a.key < b.key ? 1 : -1))
+      .filter(({ key }) => range === undefined || (key > range.above && key <= range.upTo))
+      .sort((a, b) => (a.key < b.key ? order : -order))
       .slice(0, limit);
+  }
+
+  /** At once, the worst that a TTL can do, where items have none. */
+  async expireBarriers(space: Space, epoch: bigint, keys: readonly string[]): Promise<void> {
+    const ttl = this.#ttl(this.#keepSeconds);
+    for (const key of keys) {
+      const name = { space, epoch, key };
+      const path = barrierPath(name);
+      const item = this.barriers.get(path);
+      if (item === undefined) continue;
+      if (ttl === undefined) {
+        this.barriers.delete(path);
+        this.#ledger?.drop(barrierKey(name));
+      } else {
+        const stamps = this.#ledger!.stamps(barrierKey(name));
+        this.#weigh(barrierKey(name), { part: "barriers", path }, ttl, () => barrierItem(item, stamps));
+      }
+    }
+  }
+
+  async notePositions(space: Space, epoch: bigint, positions: readonly ChunkPosition[]): Promise<void> {
+    for (const one of positions) {
+      const path = `${space.text} ${epoch} ${one.chunk} ${one.start}`;
+      const key = positionKey(space, epoch, one.chunk, one.start);
+      this.#weigh(key, { part: "positions", path }, this.#ttl(this.#keepSeconds), () => positionItem(one));
+      this.positions.set(path, frozen(one));
+    }
+  }
+
+  async readPositions(space: Space, epoch: bigint): Promise<ChunkPosition[]> {
+    const found = [...this.positions].filter(([path]) => path.startsWith(`${space.text} ${epoch} `));
+    return found.map(([, one]) => one).sort((a, b) => a.chunk - b.chunk || (a.start < b.start ? -1 : 1));
   }
 
   async touchTally(
@@ -318,7 +361,7 @@ function barrierPath({ space, epoch, key }: BarrierName): string {
 function rootAllows(root: Root | undefined, conditions: RootConditions): boolean {
   const { sameEpoch, epochIsNew, sameRoster, sameStep, notOpenYet, nothingClosedSince, samePending } =
     conditions;
-  const { aboveClosed, notGrantedYet } = conditions;
+  const { aboveClosed, aboveFloor, sameOpen, notGrantedYet } = conditions;
   if (sameEpoch !== undefined && root?.epoch !== sameEpoch) return false;
   if (epochIsNew !== undefined && root !== undefined && root.epoch >= epochIsNew) return false;
   if (sameRoster !== undefined && root?.rosterVersion !== sameRoster) return false;
@@ -330,6 +373,11 @@ function rootAllows(root: Root | undefined, conditions: RootConditions): boolean
   if (nothingClosedSince !== undefined && root?.closedCount !== nothingClosedSince) return false;
   if (aboveClosed !== undefined && !(root?.closedUpTo !== undefined && root.closedUpTo < aboveClosed))
     return false;
+  if (aboveFloor !== undefined && !(root !== undefined && root.floor < aboveFloor)) return false;
+  if (sameOpen !== undefined) {
+    const open = new Set(root?.steps.keys());
+    if (open.symmetricDifference(new Set(sameOpen)).size > 0) return false;
+  }
   if (notGrantedYet !== undefined) {
     const step = root?.steps.get(notGrantedYet);
     if (step !== undefined && (step.phase !== "waiting" || step.grants.length > 0)) return false;
@@ -359,6 +407,8 @@ function changeRoot(root: Root | undefined, changes: RootChanges): Root {
     pointers: changes.roster?.pointers ?? base.pointers,
     closedCount: base.closedCount + (changes.countClosed ? 1 : 0),
     closedUpTo: changes.closedUpTo ?? base.closedUpTo,
+    floor: changes.floor?.key ?? base.floor,
+    expiredUpTo: changes.floor?.expiredUpTo ?? base.expiredUpTo,
     pending: [...pending].sort(),
     steps: new Map([...steps].sort(([a], [b]) => (a < b ? -1 : 1))),
     bytes: 0,
@@ -369,6 +419,8 @@ const EMPTY_ROOT = {
   rosterVersion: 0,
   closedCount: 0,
   closedUpTo: NOTHING_CLOSED,
+  floor: NOTHING_CLOSED,
+  expiredUpTo: NOTHING_CLOSED,
   pending: [],
   steps: new Map<string, Step>(),
 };

@@ -315,6 +315,16 @@ export class World {
     );
   }
 
+  /** A heartbeat of several dispatchers that replicate, all as far as each other. */
+  statuses(from: TestNode, ids: readonly string[], checkpointTs: bigint, life = 1n): StatusMessage {
+    const statuses = ids.map((id) => ({ ID: dispatcherId(id), life, checkpointTs }));
+    return this.message(
+      from,
+      "HeartBeatRequest",
+      create(schemas.HeartBeatRequest, { changefeedID: CHANGEFEED, statuses }),
+    );
+  }
+
   report(
     from: TestNode,
     dispatchers: readonly (string | { id: string; life: bigint })[],

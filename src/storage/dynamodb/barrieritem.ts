@@ -52,6 +52,7 @@ export function barrierItem(barrier: BarrierItem, stamps: ReadonlySet<number>): 
     ...(sentAt !== 0 && { sentAt: N(sentAt) }),
     ...(tombstone && {
       closedAt: N(tombstone.closedAt),
+      closedOn: N(tombstone.closedOn),
       grantedAt: N(tombstone.grantedAt),
       writtenAt: N(tombstone.writtenAt),
       lives: N(tombstone.lives),
@@ -63,6 +64,7 @@ export function barrierItem(barrier: BarrierItem, stamps: ReadonlySet<number>): 
 function tombstoneFrom(item: Item): Tombstone {
   return {
     closedAt: integer(item["closedAt"]),
+    closedOn: integer(item["closedOn"]),
     grantedAt: integer(item["grantedAt"]),
     writtenAt: integer(item["writtenAt"]),
     writer: text(item["writer"]),
@@ -70,8 +72,8 @@ function tombstoneFrom(item: Item): Tombstone {
   };
 }
 
-/** @param ttl seconds since 1970 until which a tombstone stays */
-export function barrierUpdate(conditions: BarrierConditions, changes: BarrierChanges, ttl: number): Update {
+/** A barrier's item gets its time to live when the floor has passed it, not before (decisions/0027). */
+export function barrierUpdate(conditions: BarrierConditions, changes: BarrierChanges): Update {
   const update = new Update();
   // A tombstone is final (design.md I9).
   if (conditions.notClosed) update.condition(`attribute_not_exists(${update.name("closedAt")})`);
@@ -103,10 +105,9 @@ export function barrierUpdate(conditions: BarrierConditions, changes: BarrierCha
   if (addUnreachable?.length) update.add("unreachable", SS(addUnreachable));
   if (sentAt !== undefined) update.set(update.name("sentAt"), update.value(N(sentAt)));
   if (tombstone) {
-    for (const name of ["closedAt", "grantedAt", "writtenAt", "lives"] as const)
+    for (const name of ["closedAt", "closedOn", "grantedAt", "writtenAt", "lives"] as const)
       update.set(update.name(name), update.value(N(tombstone[name])));
     update.set(update.name("writer"), update.value(S(tombstone.writer)));
-    update.set(update.name("ttl"), update.value(N(ttl)));
   }
   return update;
 }

@@ -25,6 +25,13 @@ export const tallyKey = (name: BarrierName, count: Count, chunk: number): Key =>
   sk: chunk.toString().padStart(8, "0"),
 });
 
+export const positionPartition = (space: Space, epoch: bigint) => `${epochPartition(space, epoch)}#POSITIONS`;
+
+export const positionKey = (space: Space, epoch: bigint, chunk: number, start: bigint): Key => ({
+  pk: positionPartition(space, epoch),
+  sk: `${chunk.toString().padStart(8, "0")}#${start}`,
+});
+
 // Each version in a partition of its own: reading a large roster is spread over the table.
 export const chunkKey = (space: Space, { name }: Pick<ChunkPointer, "name">): Key => ({
   pk: `${space.text}#C#${name}`,

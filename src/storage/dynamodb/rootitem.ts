@@ -21,6 +21,8 @@ export function rootFrom(item: Item | undefined): Root | undefined {
     pointers: pointersFrom(text(item["pointers"])),
     closedCount: integer(item["closedCount"]),
     closedUpTo: item["closedUpTo"]?.S,
+    floor: item["floor"]?.S ?? NOTHING_CLOSED,
+    expiredUpTo: item["expiredUpTo"]?.S ?? NOTHING_CLOSED,
     pending: [...strings(item["pending"])].sort(),
     steps,
     bytes: itemBytes(item),
@@ -39,6 +41,7 @@ export function rootItem(root: Root, token: string): Item {
     pointers: S(pointersText(root.pointers)),
     closedCount: N(root.closedCount),
     ...(root.closedUpTo !== undefined && { closedUpTo: S(root.closedUpTo) }),
+    ...(root.floor !== NOTHING_CLOSED && { floor: S(root.floor), expiredUpTo: S(root.expiredUpTo) }),
     ...(root.pending.length > 0 && { pending: SS(root.pending) }),
     steps: { M: steps },
   };
@@ -64,6 +67,17 @@ const CLAUSES: {
   notOpenYet: (update, key) => `attribute_not_exists(${update.name("steps")}.${update.name(key)})`,
   nothingClosedSince: (update, count) => `${update.name("closedCount")} = ${update.value(N(count))}`,
   aboveClosed: (update, key) => `${update.name("closedUpTo")} < ${update.value(S(key))}`,
+  aboveFloor: (update, key) => {
+    const name = update.name("floor");
+    return `attribute_not_exists(${name}) OR ${name} < ${update.value(S(key))}`;
+  },
+  sameOpen: (update, keys) => {
+    const steps = update.name("steps");
+    return [
+      `size(${steps}) = ${update.value(N(keys.length))}`,
+      ...keys.map((key) => `attribute_exists(${steps}.${update.name(key)})`),
+    ].join(" AND ");
+  },
   notGrantedYet: (update, key) => {
     const step = `${update.name("steps")}.${update.name(key)}`;
     return (
@@ -120,6 +134,7 @@ function startEpoch(update: Update, changes: RootChanges): void {
   update.set(update.name("closedCount"), update.value(N(changes.countClosed ? 1 : 0)));
   update.set(update.name("closedUpTo"), update.value(S(changes.closedUpTo ?? NOTHING_CLOSED)));
   update.set(update.name("steps"), update.value({ M: steps }));
+  for (const name of ["floor", "expiredUpTo"]) update.remove(update.name(name));
   setRoster(update, changes.roster!);
   if (changes.addPending !== undefined && changes.addPending !== changes.removePending)
     update.set(update.name("pending"), update.value(SS([changes.addPending])));
@@ -140,6 +155,10 @@ function changeRoot(update: Update, changes: RootChanges): void {
   if (changes.countClosed) update.add("closedCount", N(1));
   if (changes.closedUpTo !== undefined)
     update.set(update.name("closedUpTo"), update.value(S(changes.closedUpTo)));
+  if (changes.floor) {
+    update.set(update.name("floor"), update.value(S(changes.floor.key)));
+    update.set(update.name("expiredUpTo"), update.value(S(changes.floor.expiredUpTo)));
+  }
 }
 
 function setRoster(update: Update, roster: NonNullable<RootChanges["roster"]>): void {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import type { ChunkPosition } from "../../barrier/floor.ts";
 import type { Chunk, ChunkPointer } from "../../barrier/roster.ts";
 import type {
   BarrierChanges,
@@ -9,6 +10,7 @@ import type {
   BarrierResult,
   Count,
   Kept,
+  KeyRange,
   Root,
   RootChanges,
   RootConditions,
@@ -28,19 +30,22 @@ import {
   epochPartition,
   keptKey,
   keptPartition,
+  positionKey,
+  positionPartition,
   rootKey,
   SPACES,
   spaceKey,
   tallyKey,
   tallyPartition,
 } from "./keys.ts";
+import { positionFrom, positionItem } from "./positionitem.ts";
 import { isOwnCommit, rootFrom, rootUpdate } from "./rootitem.ts";
 import { Table } from "./table.ts";
 import { B, N, text, Update } from "./values.ts";
 
 export interface StoreOptions {
   readonly table: string;
-  /** How long tombstones, tallies and kept messages stay. Default: `KEEP_SECONDS`. */
+  /** How long what `KEEP_SECONDS` is about stays. Default: `KEEP_SECONDS`. */
   readonly keepSeconds?: number;
   /** How long superseded chunk versions stay. Default: an hour. */
   readonly supersededSeconds?: number;
@@ -56,6 +61,7 @@ export interface StoreOptions {
  * | space | `ROOT` | root |
  * | space `#` epoch | `B#` key | barrier |
  * | space `#` epoch `#` key `#` count | chunk | tally |
+ * | space `#` epoch `#POSITIONS` | chunk `#` start | how far a chunk is at least |
  * | space `#C#` name | `CHUNK` | one version of a roster chunk |
  * | space `#KEPT` | id | kept message |
  * | `SPACES` | space | registry for the sweeper |
@@ -126,7 +132,7 @@ export class DynamoStore implements Store {
     conditions: BarrierConditions,
     changes: BarrierChanges,
   ): Promise<BarrierResult> {
-    const update = barrierUpdate(conditions, changes, this.#ttl(this.#keepSeconds));
+    const update = barrierUpdate(conditions, changes);
     const { done, item } = await this.table.update(barrierKey(name), update);
     const barrier = barrierFrom(item);
     return done ? { done: true, item: barrier! } : { done: false, item: barrier };
@@ -177,9 +183,41 @@ export class DynamoStore implements Store {
     space: Space,
     epoch: bigint,
     limit: number,
+    range?: KeyRange,
   ): Promise<{ key: string; item: BarrierItem }[]> {
-    const items = await this.table.query(epochPartition(space, epoch), "B#", { newestFirst: true, limit });
+    const items = await this.table.query(epochPartition(space, epoch), "B#", {
+      newestFirst: range?.oldestFirst !== true,
+      limit,
+      // Sort keys are compared with both ends; a digit behind a key is above it and below the next.
+      ...(range && { between: [`B#${range.above}0`, `B#${range.upTo}`] as const }),
+    });
     return items.map((item) => ({ key: text(item["sk"]).slice(2), item: barrierFrom(item)! }));
+  }
+
+  async expireBarriers(space: Space, epoch: bigint, keys: readonly string[]): Promise<void> {
+    const ttl = this.#ttl(this.#keepSeconds);
+    await inParallel(keys, async (key) => {
+      const update = new Update();
+      update.set(update.name("ttl"), update.value(N(ttl)));
+      update.condition(`attribute_exists(${update.name("pk")})`);
+      await this.table.update(barrierKey({ space, epoch, key }), update);
+    });
+  }
+
+  async notePositions(space: Space, epoch: bigint, positions: readonly ChunkPosition[]): Promise<void> {
+    const ttl = N(this.#ttl(this.#keepSeconds));
+    await this.table.putMany(
+      positions.map((one) => ({
+        key: positionKey(space, epoch, one.chunk, one.start),
+        attributes: { ...positionItem(one), ttl },
+        bytes: 200,
+      })),
+    );
+  }
+
+  async readPositions(space: Space, epoch: bigint): Promise<ChunkPosition[]> {
+    const items = await this.table.query(positionPartition(space, epoch));
+    return items.map(positionFrom).sort((a, b) => a.chunk - b.chunk || (a.start < b.start ? -1 : 1));
   }
 
   /** Seconds since 1970 until which an item stays that is kept for so long from now. */

@@ -89,11 +89,24 @@ export class Table {
   async query(
     pk: string,
     prefix = "",
-    options: { newestFirst?: boolean; limit?: number } = {},
+    options: {
+      newestFirst?: boolean;
+      limit?: number;
+      /** Only sort keys from the first to the second of these, both included; then `prefix` is not looked at. */
+      between?: readonly [string, string];
+    } = {},
   ): Promise<Item[]> {
     const items: Item[] = [];
     // DynamoDB refuses a limit of 0.
     if (options.limit !== undefined && options.limit < 1) return items;
+    const { between } = options;
+    // DynamoDB refuses a range that ends before it begins.
+    if (between && between[0] > between[1]) return items;
+    const [condition, values] = between
+      ? ["sk BETWEEN :from AND :to", { ":from": { S: between[0] }, ":to": { S: between[1] } }]
+      : prefix === ""
+        ? ["", {}]
+        : ["begins_with(sk, :sk)", { ":sk": { S: prefix } }];
     let from: Item | undefined;
     do {
       this.#count("Query");
@@ -101,8 +114,8 @@ export class Table {
         new QueryCommand({
           TableName: this.name,
           ConsistentRead: true,
-          KeyConditionExpression: prefix === "" ? "pk = :pk" : "pk = :pk AND begins_with(sk, :sk)",
-          ExpressionAttributeValues: { ":pk": { S: pk }, ...(prefix !== "" && { ":sk": { S: prefix } }) },
+          KeyConditionExpression: condition === "" ? "pk = :pk" : `pk = :pk AND ${condition}`,
+          ExpressionAttributeValues: { ":pk": { S: pk }, ...values },
           ScanIndexForward: !options.newestFirst,
           ...(options.limit !== undefined && { Limit: options.limit - items.length }),
           ...(from && { ExclusiveStartKey: from }),

@@ -4,7 +4,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { DynamoStore } from "../dynamodb/store.ts";
 import { KEEP_SECONDS } from "../lifetimes.ts";
 import type { DynamoEngine } from "./engine.ts";
-import { K1, kept, name, pointer, roster, space, step } from "./samples.ts";
+import { K1, K2, kept, name, pointer, roster, space, step } from "./samples.ts";
 
 const NOW = 1_700_000_000_000;
 const SQS_MAXIMUM_RETENTION = 14 * 24 * 3600;
@@ -163,9 +163,15 @@ export function dynamoContract(get: () => DynamoEngine, saysWhatIsThere: boolean
       const until = NOW / 1000 + KEEP_SECONDS;
       await store.touchBarrier(name(K1), {}, { stamp: 1 });
       expect(await ttl(`${space.text}#1`, `B#${K1}`)).toBeUndefined();
-      const tombstone = { closedAt: 5, grantedAt: 3, writtenAt: 4, writer: "w", lives: 2 };
+      const tombstone = { closedAt: 5, closedOn: 6, grantedAt: 3, writtenAt: 4, writer: "w", lives: 2 };
       await store.touchBarrier(name(K1), {}, { tombstone });
+      // A tombstone stays until the floor has passed it (decisions/0027).
+      expect(await ttl(`${space.text}#1`, `B#${K1}`)).toBeUndefined();
+      await store.expireBarriers(space, 1n, [K1, K2]);
       expect(await ttl(`${space.text}#1`, `B#${K1}`)).toBe(until);
+      expect(await store.readBarrier(name(K2))).toBeUndefined();
+      await store.notePositions(space, 1n, [{ chunk: 3, version: 1, start: 0n, atLeast: 7n }]);
+      expect(await ttl(`${space.text}#1#POSITIONS`, "00000003#0")).toBe(until);
       await store.touchTally(name(K1), "waiting", 3, { add: [1] });
       expect(await ttl(`${space.text}#1#${K1}#waiting`, "00000003")).toBe(until);
       await store.keep(space, kept("k"));

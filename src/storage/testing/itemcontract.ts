@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 import type { Chunk, ChunkPointer } from "../../barrier/roster.ts";
+import { NOTHING_CLOSED } from "../../maintainer/port.ts";
 import { spaceOf } from "../../maintainer/space.ts";
 import type { Store } from "../memory.ts";
 import { K1, K2, kept, name, pointer, roster, space } from "./samples.ts";
@@ -51,7 +52,7 @@ export function itemContract(make: () => Promise<Store>): void {
     expect((await store.touchBarrier(name(K1), same, { addWaiting: ["1.1"] })).done).toBe(true);
     const first = await store.touchBarrier(name(K2), same, { create });
     expect([first.done, first.item!.event]).toEqual([true, create.event]);
-    const tombstone = { closedAt: 5, grantedAt: 3, writtenAt: 4, writer: "w", lives: 2 };
+    const tombstone = { closedAt: 5, closedOn: 6, grantedAt: 3, writtenAt: 4, writer: "w", lives: 2 };
     await store.touchBarrier(name(K1), {}, { tombstone });
     const late = await store.touchBarrier(name(K1), { notClosed: true }, { addWaiting: ["9.9"] });
     expect(late.done).toBe(false);
@@ -71,6 +72,18 @@ export function itemContract(make: () => Promise<Store>): void {
     ]);
   });
 
+  it("keeps the last position of each chunk and start, in its epoch", async () => {
+    const at = (chunk: number, start: bigint, atLeast: bigint) => ({ chunk, version: 3, start, atLeast });
+    await store.notePositions(space, 1n, [at(10, 0n, 5n), at(2, 7n, 2n ** 64n - 2n)]);
+    await store.notePositions(space, 1n, [at(10, 0n, 4n), at(10, 2n ** 63n, 9n)]);
+    await store.notePositions(space, 2n, [at(1, 0n, 1n)]);
+    expect(await store.readPositions(space, 1n)).toEqual([
+      at(2, 7n, 2n ** 64n - 2n),
+      at(10, 0n, 4n),
+      at(10, 2n ** 63n, 9n),
+    ]);
+  });
+
   it("gives the history newest first, as much as is wanted", async () => {
     const keys = [K1, K2, "00000000000000000300-0"];
     for (const key of keys) await store.touchBarrier(name(key), {}, { stamp: 1 });
@@ -79,6 +92,16 @@ export function itemContract(make: () => Promise<Store>): void {
     expect(await list(10)).toEqual(keys.toReversed());
     expect(await list(2)).toEqual(keys.toReversed().slice(0, 2));
     expect(await list(0)).toEqual([]);
+    const between = async (above: string, upTo: string, limit = 9, oldestFirst?: true) =>
+      (await store.readHistory(space, 1n, limit, { above, upTo, ...(oldestFirst && { oldestFirst }) })).map(
+        (one) => one.key,
+      );
+    expect(await between(NOTHING_CLOSED, K2)).toEqual([K2, K1]);
+    expect(await between(K1, "~")).toEqual([keys[2], K2]);
+    expect(await between(K1, "~", 1)).toEqual([keys[2]]);
+    expect(await between(K1, "~", 1, true)).toEqual([K2]);
+    expect(await between(K2, K1)).toEqual([]);
+    expect(await between(K1, K1)).toEqual([]);
   });
 
   it("lets one of many repeat an action", async () => {

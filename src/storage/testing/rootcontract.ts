@@ -22,7 +22,13 @@ export function rootContract(make: () => Promise<Store>): void {
     await store.commitRoot(
       space,
       { sameEpoch: 1n },
-      { open: { key: K1, step: step() }, addPending: K1, countClosed: true, closedUpTo: K1 },
+      {
+        open: { key: K1, step: step() },
+        addPending: K1,
+        countClosed: true,
+        closedUpTo: K1,
+        floor: { key: K1, expiredUpTo: K1 },
+      },
     );
     const high = 18446744073709551615n;
     const next = await store.commitRoot(space, { epochIsNew: high }, { startEpoch: high, roster: roster(1) });
@@ -33,6 +39,8 @@ export function rootContract(make: () => Promise<Store>): void {
       pointers: [],
       closedCount: 0,
       closedUpTo: NOTHING_CLOSED,
+      floor: NOTHING_CLOSED,
+      expiredUpTo: NOTHING_CLOSED,
       pending: [],
       steps: new Map(),
       bytes: next.root!.bytes,
@@ -90,13 +98,18 @@ export function rootContract(make: () => Promise<Store>): void {
     ["notOpenYet", { notOpenYet: K1 }],
     ["nothingClosedSince", { nothingClosedSince: 1 }],
     ["aboveClosed", { aboveClosed: NOTHING_CLOSED }],
+    ["aboveFloor", { aboveFloor: K1 }],
+    ["sameOpen, empty", { sameOpen: [] }],
+    ["sameOpen, another", { sameOpen: [K2] }],
+    ["sameOpen, more", { sameOpen: [K1, K2] }],
     ["samePending, empty", { samePending: [] }],
     ["samePending, fewer", { samePending: [K1] }],
     ["samePending, more", { samePending: [K1, K2, "00000000000000000300-0"] }],
   ])("refuses a write when %s does not hold, and says what is there", async (_, conditions) => {
     await start();
     await store.commitRoot(space, {}, { open: { key: K1, step: step() }, addPending: K1 });
-    await store.commitRoot(space, {}, { addPending: K2 });
+    const floor = { key: K1, expiredUpTo: NOTHING_CLOSED };
+    await store.commitRoot(space, { aboveFloor: K1 }, { addPending: K2, floor });
     const before = await store.readRoot(space);
     const result = await store.commitRoot(space, conditions, { countClosed: true, remove: K1 });
     expect(result.committed).toBe(false);
@@ -110,6 +123,8 @@ export function rootContract(make: () => Promise<Store>): void {
       notOpenYet: K2,
       nothingClosedSince: 0,
       aboveClosed: K1,
+      aboveFloor: K2,
+      sameOpen: [K1],
       notGrantedYet: K1,
       samePending: [K2, K1],
     };

@@ -86,6 +86,7 @@ const barrierChanges: fc.Arbitrary<BarrierChanges> = fc.record(
     sentAt: fc.integer({ min: 1, max: 3 }),
     tombstone: fc.record({
       closedAt: small,
+      closedOn: small,
       grantedAt: small,
       writtenAt: small,
       writer: fc.constantFrom("", "w"),
@@ -125,6 +126,14 @@ const write: fc.Arbitrary<Write> = fc.oneof(
       (store) =>
         store.keep(space, one),
   ),
+  fc.subarray([K1, K2]).map((keys): Write => {
+    return (store) => store.expireBarriers(space, 1n, keys);
+  }),
+  fc
+    .record({ chunk: small, version: small, start: fc.constantFrom(0n, 7n), atLeast: fc.bigInt(0n, 9n) })
+    .map((one): Write => {
+      return (store) => store.notePositions(space, 1n, [one]);
+    }),
   fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 3 }).map((ids): Write => {
     return (store) => store.dropKept(space, ids);
   }),
