@@ -103,7 +103,7 @@ describe("a store in memory with a clock", () => {
     now += 40 * DAY;
     await store.putChunks(space, [nodes(1)]);
     await store.touchTally(name(K1), "waiting", 1, { add: [2] });
-    expect(parts(store.expire(now))).toEqual(["barriers"]);
+    expect(parts(store.expire(now))).toEqual(["barriers", "positions"]);
     expect((await store.readTallies(name(K1), "waiting"))[0]!.reported).toEqual(new Set([1, 2]));
   });
 
@@ -112,7 +112,13 @@ describe("a store in memory with a clock", () => {
     const copy = store.clone();
     copy.expire(now + 40 * DAY);
     expect(await store.readBarrier(name(K2))).toBeDefined();
-    expect(parts(store.expire(now + 40 * DAY))).toEqual(["barriers", "chunks", "kept", "tallies"]);
+    expect(parts(store.expire(now + 40 * DAY))).toEqual([
+      "barriers",
+      "chunks",
+      "kept",
+      "positions",
+      "tallies",
+    ]);
   });
 });
 

@@ -272,7 +272,9 @@ export class MemoryStore implements Store {
         this.#ledger?.drop(barrierKey(name));
       } else {
         const stamps = this.#ledger!.stamps(barrierKey(name));
-        this.#weigh(barrierKey(name), { part: "barriers", path }, ttl, () => barrierItem(item, stamps));
+        const where: Where = { part: "barriers", path };
+        const bytes = this.#weigh(barrierKey(name), where, ttl, () => barrierItem(item, stamps));
+        this.barriers.set(path, frozen({ ...item, bytes }));
       }
     }
   }
