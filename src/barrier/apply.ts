@@ -1,7 +1,7 @@
 import type { RosterDraft } from "./draft.ts";
 import type { BlockEvent } from "./event.ts";
 import { TRIGGER_TABLE } from "./event.ts";
-import { Placement } from "./placement.ts";
+import { nextAssignedLife, Placement } from "./placement.ts";
 import type { Life, TableEntry } from "./roster.ts";
 
 /** What applying an event did, beside the draft: whom somebody has to tell. */
@@ -49,7 +49,9 @@ export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
       schemaId,
       since,
       schemaSince: 0n,
-      ...(node && { scheduledOn: node.id }),
+      ...(node && {
+        scheduled: { node: node.id, life: nextAssignedLife(draft.now, undefined, undefined), at: draft.now },
+      }),
     };
     draft.putTable(table);
     added.push(table);

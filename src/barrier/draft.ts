@@ -141,12 +141,17 @@ export class RosterDraft {
     return place.life;
   }
 
-  /** Notes who was told to create a lost dispatcher again, and from where. */
+  /**
+   * Notes who is told to create a lost dispatcher again, and from where. The life of whoever was told before is over: one who
+   * obeys late is refused (decisions/0028).
+   */
   giveLost(chunkId: number, id: DispatcherKey, given: NonNullable<LostLife["given"]>): void {
     const chunk = this.#editDispatchers(chunkId);
-    chunk.ended = chunk.ended.map((one) =>
-      one.id === id && one.lost ? { ...one, lost: { ...one.lost, given } } : one,
-    );
+    chunk.ended = chunk.ended.map((one) => {
+      if (one.id !== id || !one.lost) return one;
+      const before = one.lost.given?.life ?? 0n;
+      return { ...one, life: before > one.life ? before : one.life, lost: { ...one.lost, given } };
+    });
   }
 
   /** Remembers that a life is over of which nothing else is known. */

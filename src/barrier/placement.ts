@@ -1,5 +1,5 @@
 import type { RosterDraft } from "./draft.ts";
-import type { NodeEntry } from "./roster.ts";
+import type { Assignment, EndedLife, NodeEntry } from "./roster.ts";
 
 /** Which node gets the next dispatcher: the one with the fewest, of those that can be told; ties go by name. */
 export class Placement {
@@ -12,22 +12,61 @@ export class Placement {
 
   /** The node, which then counts as having one more; undefined: none can be told. */
   next(): NodeEntry | undefined {
-    this.#load ??= this.#count();
-    let best: string | undefined;
-    for (const [node, count] of this.#load) {
-      const least = best === undefined ? Number.POSITIVE_INFINITY : this.#load.get(best)!;
-      if (count < least || (count === least && node < best!)) best = node;
-    }
-    if (best === undefined) return undefined;
-    this.#load.set(best, this.#load.get(best)! + 1);
-    return this.#draft.node(best);
+    return this.#take([...this.#loads()]);
   }
 
-  #count(): Map<string, number> {
-    const load = new Map<string, number>();
-    for (const node of this.#draft.nodes()) if (node.nodeQueue !== "") load.set(node.id, 0);
-    for (const life of this.#draft.lives())
-      if (load.has(life.node)) load.set(life.node, load.get(life.node)! + 1);
-    return load;
+  /**
+   * Another node than the one that was asked in vain: one that hosts dispatchers, if there is any. Of a node without any
+   * nobody knows whether it is there, and there may be many that are not.
+   */
+  insteadOf(asked: string): NodeEntry | undefined {
+    const others = [...this.#loads()].filter(([node]) => node !== asked);
+    return this.#take(others.filter(([, count]) => count > 0)) ?? this.#take(others);
   }
+
+  /** How many dispatchers a node has that can be told; undefined: it cannot. */
+  loadOf(node: string): number | undefined {
+    return this.#loads().get(node);
+  }
+
+  #take(from: readonly (readonly [string, number])[]): NodeEntry | undefined {
+    let best: readonly [string, number] | undefined;
+    for (const one of from)
+      if (best === undefined || one[1] < best[1] || (one[1] === best[1] && one[0] < best[0])) best = one;
+    if (best === undefined) return undefined;
+    this.#loads().set(best[0], best[1] + 1);
+    return this.#draft.node(best[0]);
+  }
+
+  #loads(): Map<string, number> {
+    if (this.#load === undefined) {
+      this.#load = new Map();
+      for (const node of this.#draft.nodes()) if (node.nodeQueue !== "") this.#load.set(node.id, 0);
+      for (const life of this.#draft.lives()) {
+        const count = this.#load.get(life.node);
+        if (count !== undefined) this.#load.set(life.node, count + 1);
+      }
+    }
+    return this.#load;
+  }
+}
+
+/**
+ * The life for who is asked next: above all that the dispatcher had, and above that of whoever was asked before
+ * (decisions/0028). Milliseconds since 1970, as nodes number them (protocol.md R4), where that is high enough.
+ */
+export function nextAssignedLife(
+  now: number,
+  ended: Pick<EndedLife, "life"> | undefined,
+  before: Assignment | undefined,
+): bigint {
+  return [(ended?.life ?? 0n) + 1n, (before?.life ?? 0n) + 1n].reduce(
+    (highest, one) => (one > highest ? one : highest),
+    BigInt(now),
+  );
+}
+
+/** Whether so many ms are over since then. A clock that was far ahead and was put back is not waited for. */
+export function isOver(since: number, ms: number, now: number): boolean {
+  return now - since >= ms || since - now >= ms;
 }

@@ -49,7 +49,19 @@ export interface LostLife {
   /** The roster version in which it did not stand any more. */
   readonly endedOn: number;
   /** Who was told to create it, and from where (ticdc.md TM59); asking again says the same. */
-  readonly given?: Restart & { readonly node: string };
+  readonly given?: Restart & Assignment;
+}
+
+/** A dispatcher that a node is asked to create. */
+export interface Assignment {
+  readonly node: string;
+  /**
+   * The life that the dispatcher is registered with: below that of the next who is asked, so that of two who obey only the
+   * later one is accepted (decisions/0028). 0: a version that named none has asked.
+   */
+  readonly life: bigint;
+  /** Milliseconds since 1970, by the coordinator's clock: how long one waits before another is asked. */
+  readonly at: number;
 }
 
 /** Where a dispatcher that is created again starts. */
@@ -80,8 +92,8 @@ export interface TableEntry {
   readonly since: bigint;
   /** commitTs of the rename that brought it into its schema; 0 if it was always there (protocol.md R10). */
   readonly schemaSince: bigint;
-  /** The node that was told to create its dispatcher; absent for tables of the opening. */
-  readonly scheduledOn?: string;
+  /** Who was told to create its dispatcher; absent for tables of the opening. */
+  readonly scheduled?: Assignment;
 }
 
 export interface DroppedTable {

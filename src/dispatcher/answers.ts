@@ -9,6 +9,7 @@ import {
 } from "../protocol/messages.ts";
 import { type Dispatcher, isInfluenced } from "./dispatcher.ts";
 import type { ReceivedMessage } from "./ports.ts";
+import { RegistrationRefused } from "./registrations.ts";
 
 export interface AnswersOptions {
   readonly changefeed: ChangefeedID;
@@ -54,8 +55,9 @@ export class Answers {
           await onSchedule(request);
       } else throw new MalformedMessage(`attribute type is "${type}": nothing is known of it`);
     } catch (error) {
-      // What cannot be understood will not be understood the next time: it is told, and goes.
-      if (!(error instanceof MalformedMessage)) throw error;
+      // What cannot be understood will not be understood the next time, and a dispatcher that is refused will be refused again: it
+      // is told, and goes.
+      if (!(error instanceof MalformedMessage || error instanceof RegistrationRefused)) throw error;
       onError(error);
     }
   }

@@ -22,6 +22,11 @@ export interface DispatcherConfig {
    * stood in an earlier life (`skipDMLAsStartTs` of `ScheduleDispatcherRequest`, ticdc.md TM59). Needs `commitTsOf`.
    */
   readonly skipDMLAsStartTs?: boolean;
+  /**
+   * `life` of the `ScheduleDispatcherRequest` that asks for it: whoever is asked after this node has a higher one, and of the
+   * two only that is accepted (decisions/0028). Absent or 0: the node numbers it.
+   */
+  readonly life?: bigint;
   /** The commitTs of a row. */
   // biome-ignore lint/suspicious/noExplicitAny: rows are the sink's own business
   readonly commitTsOf?: (row: any) => bigint;
@@ -53,6 +58,8 @@ export class Dispatcher {
   readonly #surroundings: Surroundings;
   readonly #machine: DispatcherMachine;
   life: bigint;
+  /** Whether the coordinator has ever accepted it. */
+  accepted = false;
   schemaId: bigint;
   /** What `flush` was told is durable. */
   #flushedTs = 0n;
@@ -78,6 +85,11 @@ export class Dispatcher {
     this.schemaId = config.schemaId;
     const whole = (config.start?.length ?? 0) === 0 && (config.end?.length ?? 0) === 0;
     this.#machine = new DispatcherMachine({ tableId: config.tableId, whole }, config.checkpointTs);
+  }
+
+  /** Whether its life is the one that it was asked for with: a higher one would take it from whoever is asked now. */
+  get isAskedFor(): boolean {
+    return !this.accepted && this.life === this.config.life;
   }
 
   get outstanding(): boolean {

@@ -216,6 +216,42 @@ describe("a capture node", () => {
     expect((await created).life).toBe(second);
   });
 
+  it("registers who it is asked for with the life that it is asked with, and gives it up when another is asked since", async () => {
+    const asked = (life: bigint) =>
+      node.createDispatcher({
+        id: id(1n),
+        tableId: 1n,
+        schemaId: 1n,
+        checkpointTs: 50n,
+        life,
+        sink: sink("a"),
+      });
+    const result = (life: bigint, accepted: boolean, knownLife: bigint) =>
+      answer(
+        "RegistrationResult",
+        JSON.stringify({
+          accepted: accepted ? [{ id: wire(1n), life: `${life}` }] : [],
+          refused: accepted
+            ? []
+            : [{ id: wire(1n), life: `${life}`, knownLife: `${knownLife}`, reason: "r" }],
+        }),
+      );
+    const late = asked(5n);
+    expect(await until(() => lives().length === 1 && lives())).toEqual([5n]);
+    await Promise.all([result(5n, false, 5n), expect(late).rejects.toThrow(RegistrationRefused)]);
+    expect(node.dispatcher(id(1n))).toBeUndefined();
+    queues.take("status");
+    // Who was accepted once goes on like any other: its life may be ended by a start of its node, say.
+    const inTime = asked(6n);
+    await until(() => lives().length === 1);
+    await Promise.all([result(6n, true, 0n), inTime]);
+    const one = await inTime;
+    void one.handle(syncpoint);
+    await until(() => statuses().length > 0);
+    await result(6n, false, 7n);
+    expect(await until(() => lives()[1])).toBeGreaterThan(7n);
+  });
+
   it("registers again, with its event, who waits in a life that a late one has ended (R4)", async () => {
     const one = await dispatcher(1n);
     const before = one.life;

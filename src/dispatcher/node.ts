@@ -126,11 +126,12 @@ export class CaptureNode {
 
   /**
    * Creates a dispatcher and registers it. Resolves when the coordinator has accepted it (protocol.md R2, R4).
-   * @throws RegistrationRefused if it never will be: its table was dropped, or it is removed meanwhile
+   * @throws RegistrationRefused if it never will be: its table was dropped, it is removed meanwhile, or another node has been
+   *   asked for it since
    */
   async createDispatcher(config: DispatcherConfig): Promise<Dispatcher> {
     const dispatcher = new Dispatcher(config, {
-      life: this.#nextLife(0n),
+      life: config.life || this.#nextLife(0n),
       clock: this.clock,
       reporter: this.#reporter,
       onOutstanding: () => this.#queues.wake(config.id),

@@ -99,6 +99,7 @@ export class Registrations {
       const waiting = this.#waiting.get(keyOf(id));
       if (waiting?.dispatcher.life !== BigInt(life)) continue;
       this.#waiting.delete(keyOf(id));
+      waiting.dispatcher.accepted = true;
       waiting.accepted.resolve();
     }
     for (const { id, life, knownLife, reason } of result.refused) {
@@ -106,8 +107,8 @@ export class Registrations {
       if (waiting === undefined && BigInt(knownLife) > BigInt(life))
         this.#options.onSuperseded(keyOf(id), BigInt(life), BigInt(knownLife));
       if (waiting?.dispatcher.life !== BigInt(life)) continue;
-      if (BigInt(knownLife) < BigInt(life)) {
-        // It is not for its life that it is refused: a higher one would be refused as well, again and again.
+      if (BigInt(knownLife) < BigInt(life) || waiting.dispatcher.isAskedFor) {
+        // Either a higher life would be refused as well, again and again; or it is another node's by now (decisions/0028).
         this.#waiting.delete(keyOf(id));
         waiting.accepted.reject(new RegistrationRefused(`dispatcher ${keyOf(id)} is refused: ${reason}`));
         continue;

@@ -292,9 +292,10 @@ export function* flush(session: Session, observer: Observer): Program<number> {
 function* noteUnreachable(
   session: Session,
   observer: Observer,
-  { queue, about }: ActionMessage,
+  { queue, about, type }: ActionMessage,
 ): Program<void> {
   observer.note({ what: "queue-missing", space: session.space.text, detail: queue });
+  if (type === "ScheduleDispatcherRequest") session.goneQueues.add(queue);
   for (const key of about)
     if (session.step(key) !== undefined)
       yield* ask("touchBarrier", session.name(key), { notClosed: true }, { addUnreachable: [queue] });

@@ -17,6 +17,7 @@ export interface Observation {
     | "queue-missing"
     | "roster-changed"
     | "dispatchers-recreated"
+    | "tables-reassigned"
     | "barrier-open";
   readonly space: string;
   readonly key?: string;

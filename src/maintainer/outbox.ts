@@ -38,6 +38,8 @@ const RESULTS_PER_MESSAGE = 1_000;
 /** A dispatcher to create, with the id that it is given. */
 export interface ToCreate {
   readonly id: DispatcherKey;
+  /** The life that it is to be registered with (decisions/0028); 0: whoever creates it numbers it (protocol.md R4). */
+  readonly life: bigint;
   readonly tableId: bigint;
   readonly schemaId: bigint;
   readonly start: Uint8Array;
@@ -139,6 +141,7 @@ export class Outbox {
         dispatcherID: dispatcherId(one.id),
         schemaID: one.schemaId,
         mode: this.#space.mode,
+        life: one.life,
       },
       scheduleAction: ScheduleAction.Create,
       operatorType: one.move ? OperatorType.O_Move : OperatorType.O_Add,

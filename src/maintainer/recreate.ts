@@ -3,17 +3,15 @@ import { completeVersions, spokenFor } from "../barrier/coverage.ts";
 import { RosterDraft } from "../barrier/draft.ts";
 import { eventFromBytes, isPast, TRIGGER_TABLE, touches } from "../barrier/event.ts";
 import type { ChunkPosition } from "../barrier/floor.ts";
-import { Placement } from "../barrier/placement.ts";
+import { nextAssignedLife, Placement } from "../barrier/placement.ts";
 import { type Reached, restartAt } from "../barrier/restart.ts";
 import type { DispatcherChunk, EndedLife, LostLife, Restart, Roster } from "../barrier/roster.ts";
 import { covers } from "../barrier/tiling.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
-import { putDraft } from "./applying.ts";
-import { commit } from "./commit.ts";
-import { evaluate } from "./evaluate.ts";
 import { type BarrierItem, type Count, NOTHING_CLOSED, type Tally } from "./port.ts";
 import { ask, type Program } from "./program.ts";
-import { schedulerQueue } from "./schedule.ts";
+import { commitRoster } from "./rosterchange.ts";
+import { isOverdue, nextAsked, schedulerQueue } from "./schedule.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 
 /** Closed barriers that are looked through for how far a lost dispatcher had come. */
@@ -35,7 +33,7 @@ export function* recreateLost(session: Session, after: number): Program<void> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const roster = yield* session.roster();
     const due = candidates(roster, session.now - after);
-    const unassigned = due.filter(({ lost }) => !canBeTold(session, roster, lost.given));
+    const unassigned = due.filter(({ lost }) => !lost.given || mayBeGiven(session, roster, lost.given));
     if (unassigned.length === 0 || (yield* assign(session, roster, unassigned))) {
       const now = yield* session.roster();
       for (const { ended, lost } of candidates(now, session.now - after))
@@ -57,37 +55,33 @@ function candidates(roster: Roster, endedBefore: number): Candidate[] {
   );
 }
 
-function canBeTold(session: Session, roster: Roster, given: LostLife["given"]): boolean {
-  return given !== undefined && schedulerQueue(session, roster, given.node) !== undefined;
+function mayBeGiven(session: Session, roster: Roster, given: NonNullable<LostLife["given"]>): boolean {
+  return !session.settings.schedulerQueue && isOverdue(session, roster, given);
 }
 
 /** @returns whether it is committed; false: a race was lost, or there is nobody to give them to */
-function* assign(session: Session, roster: Roster, lost: readonly Candidate[]): Program<boolean> {
+function* assign(session: Session, roster: Roster, due: readonly Candidate[]): Program<boolean> {
   const draft = new RosterDraft(roster, session.now, session.settings.rememberFor);
   const placement = new Placement(draft);
   const evidence = new Evidence(session);
-  for (const { chunk, ended, lost: one } of lost) {
-    const node = placement.next()?.id ?? (session.settings.schedulerQueue ? "" : undefined);
-    // Nobody can be told now: asked again with the next sweep.
-    if (node === undefined) return true;
-    const start = one.given ?? (yield* evidence.startOf({ ended, chunk, lost: one }));
+  for (const { chunk, ended, lost } of due) {
+    const one = session.settings.schedulerQueue
+      ? { id: "" }
+      : nextAsked(session, draft, placement, lost.given);
+    // Nobody else can be told now: asked again with the next sweep.
+    if (one === undefined) continue;
+    const start = lost.given ?? (yield* evidence.startOf({ ended, chunk, lost }));
     draft.giveLost(chunk.id, ended.id, {
-      node,
+      node: one.id,
+      life: nextAssignedLife(session.now, ended, lost.given),
+      at: session.now,
       startTs: start.startTs,
       skipDMLAsStartTs: start.skipDMLAsStartTs,
     });
   }
-  const { changes, replaced, touched } = yield* putDraft(session, draft);
-  const conditions = { sameEpoch: session.root!.epoch, sameRoster: roster.version };
-  const done = yield* commit(session, conditions, { roster: changes });
-  yield* ask(
-    "expireChunks",
-    session.space,
-    done ? replaced : changes.pointers.filter((pointer) => touched.has(pointer.id)),
-  );
-  if (!done) return false;
-  session.observer.note({ what: "dispatchers-recreated", space: session.space.text, count: lost.length });
-  yield* evaluate(session, [...touched]);
+  if (!draft.changed) return true;
+  if (!(yield* commitRoster(session, draft))) return false;
+  session.observer.note({ what: "dispatchers-recreated", space: session.space.text, count: due.length });
   return true;
 }
 
@@ -159,6 +153,7 @@ function tellMove(
   if (queue === undefined) return;
   session.outbox.createDispatcher(queue.name, queue.encoding, {
     id: ended.id,
+    life: queue.takesLives ? given.life : 0n,
     tableId: was.tableId,
     schemaId: roster.tables.get(was.tableId)?.schemaId ?? schemaId,
     start: was.start,

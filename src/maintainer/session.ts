@@ -26,6 +26,8 @@ export interface Settings {
   readonly recreateAfter: number;
   /** How often it is noted how far the dispatchers of a chunk are, in ms (decisions/0027). */
   readonly positionsEvery: number;
+  /** How long a node that is asked for a dispatcher has to register it before another is asked, in ms. */
+  readonly reassignAfter: number;
   /** How long ended lives and dropped tables are remembered, in ms: longer than a queue keeps a message. */
   readonly rememberFor: number;
 }
@@ -36,6 +38,7 @@ export const DEFAULT_SETTINGS: Omit<Settings, "actionQueuePrefix"> = {
   sendsAtOnce: 400,
   recreateAfter: 60_000,
   positionsEvery: 5 * 60_000,
+  reassignAfter: 180_000,
   rememberFor: 15 * 24 * 3600 * 1000,
 };
 
@@ -114,6 +117,8 @@ export class Session {
   readonly observer: Observer;
   /** Ids of what was kept and is dealt with, but for what it has to tell. */
   readonly settledKept = new Set<string>();
+  /** Queues of nodes that do not exist any more, met while dispatchers were asked for. */
+  readonly goneQueues = new Set<string>();
   /** The barriers that were told of WAITING reports before the root was read, by key. */
   readonly ahead = new Map<string, Ahead>();
   #root: Root | undefined;

@@ -4,7 +4,7 @@ import { raiseFloor } from "./floor.ts";
 import { Observer } from "./observe.ts";
 import { ask, type Program, together } from "./program.ts";
 import { recreateLost } from "./recreate.ts";
-import { missingTables } from "./schedule.ts";
+import { missingTables, reassignTables, retireNodes } from "./schedule.ts";
 import { EpochChanged, pendingChanges, type Session } from "./session.ts";
 import type { Space } from "./space.ts";
 
@@ -48,8 +48,7 @@ function* sweepSpace(
       yield* session.roster();
       yield* goOn(session, false);
       yield* raiseFloor(session);
-      yield* recreateLost(session, session.settings.recreateAfter);
-      yield* missingTables(session);
+      yield* askForDispatchers(session, observer);
       yield* describe(session);
     }
   } catch (error) {
@@ -57,6 +56,21 @@ function* sweepSpace(
       failed.push({ space: space.text, reason: error instanceof Error ? error.message : String(error) });
   }
   yield* flush(session, observer);
+}
+
+/** Rounds in which others are asked because the queues of those who were asked are gone. */
+const ROUNDS = 4;
+
+/** Asks for all dispatchers that are missing. What cannot be delivered goes to another node at once. */
+function* askForDispatchers(session: Session, observer: Observer): Program<void> {
+  for (let round = 1; round <= ROUNDS; round++) {
+    yield* recreateLost(session, session.settings.recreateAfter);
+    yield* reassignTables(session);
+    yield* missingTables(session);
+    if (session.outbox.empty) return;
+    yield* flush(session, observer);
+    if (!(yield* retireNodes(session))) return;
+  }
 }
 
 function* describe(session: Session): Program<void> {

@@ -643,6 +643,13 @@ export declare type HeartBeatRequest = Message<"heartbeatpb.HeartBeatRequest"> &
    * @generated from field: heartbeatpb.RunningError err = 6;
    */
   err?: RunningError | undefined;
+
+  /**
+   * addition: the node that sends it goes for good
+   *
+   * @generated from field: bool leaving = 100;
+   */
+  leaving: boolean;
 };
 
 /**
@@ -776,6 +783,13 @@ export declare type DispatcherConfig = Message<"heartbeatpb.DispatcherConfig"> &
    * @generated from field: bool skipDMLAsStartTs = 6;
    */
   skipDMLAsStartTs: boolean;
+
+  /**
+   * addition, to new nodes: the life that the dispatcher is registered with
+   *
+   * @generated from field: uint64 life = 101;
+   */
+  life: bigint;
 };
 
 /**

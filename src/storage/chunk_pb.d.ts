@@ -271,6 +271,18 @@ export declare type StoredLost = Message<"weir.storage.StoredLost"> & {
    * @generated from field: bool skip_dml = 4;
    */
   skipDml: boolean;
+
+  /**
+   * 0: it was given by a version that named none
+   *
+   * @generated from field: uint64 given_life = 6;
+   */
+  givenLife: bigint;
+
+  /**
+   * @generated from field: uint64 given_at = 7;
+   */
+  givenAt: bigint;
 };
 
 /**
@@ -335,6 +347,18 @@ export declare type StoredTable = Message<"weir.storage.StoredTable"> & {
    * @generated from field: uint64 schema_since = 5;
    */
   schemaSince: bigint;
+
+  /**
+   * 0: it was asked for by a version that named none
+   *
+   * @generated from field: uint64 scheduled_life = 6;
+   */
+  scheduledLife: bigint;
+
+  /**
+   * @generated from field: uint64 scheduled_at = 7;
+   */
+  scheduledAt: bigint;
 };
 
 /**

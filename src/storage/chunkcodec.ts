@@ -77,9 +77,13 @@ class Dictionary {
 
 function storedTables(chunk: TableChunk) {
   const dictionary = new Dictionary();
-  const tables = chunk.tables.map(({ scheduledOn, ...table }) => ({
+  const tables = chunk.tables.map(({ scheduled, ...table }) => ({
     ...table,
-    ...(scheduledOn !== undefined && { scheduledOn: dictionary.indexOf(scheduledOn) }),
+    ...(scheduled && {
+      scheduledOn: dictionary.indexOf(scheduled.node),
+      scheduledLife: scheduled.life,
+      scheduledAt: BigInt(scheduled.at),
+    }),
   }));
   const dropped = chunk.dropped.map((one) => ({ ...one, droppedAt: BigInt(one.droppedAt) }));
   return { tables, dropped, names: dictionary.names };
@@ -128,6 +132,8 @@ function storedLost({ was, endedOn, given }: LostLife, dictionary: Dictionary) {
       givenTo: dictionary.indexOf(given.node),
       startTs: given.startTs,
       skipDml: given.skipDMLAsStartTs,
+      givenLife: given.life,
+      givenAt: BigInt(given.at),
     }),
   };
 }
@@ -154,13 +160,21 @@ function lifeFrom(life: StoredLife, names: readonly string[]): Life {
 }
 
 function lostFrom(
-  { was, endedOn, givenTo, startTs, skipDml }: StoredLost,
+  { was, endedOn, givenTo, startTs, skipDml, givenLife, givenAt }: StoredLost,
   names: readonly string[],
 ): LostLife {
   return {
     was: lifeFrom(was!, names),
     endedOn,
-    ...(givenTo !== undefined && { given: { node: names[givenTo]!, startTs, skipDMLAsStartTs: skipDml } }),
+    ...(givenTo !== undefined && {
+      given: {
+        node: names[givenTo]!,
+        startTs,
+        skipDMLAsStartTs: skipDml,
+        life: givenLife,
+        at: Number(givenAt),
+      },
+    }),
   };
 }
 
@@ -176,11 +190,17 @@ function endedFrom(one: StoredEnded, names: readonly string[]): EndedLife {
 }
 
 function tableFrom(
-  { tableId, schemaId, since, schemaSince, scheduledOn }: TableAsStored,
+  { tableId, schemaId, since, schemaSince, scheduledOn, scheduledLife, scheduledAt }: TableAsStored,
   names: readonly string[],
 ): TableEntry {
   const node = scheduledOn === undefined ? undefined : names[scheduledOn];
-  return { tableId, schemaId, since, schemaSince, ...(node !== undefined && { scheduledOn: node }) };
+  return {
+    tableId,
+    schemaId,
+    since,
+    schemaSince,
+    ...(node !== undefined && { scheduled: { node, life: scheduledLife, at: Number(scheduledAt) } }),
+  };
 }
 
 function droppedFrom({ tableId, droppedAt, droppedBy }: StoredDropped): DroppedTable {

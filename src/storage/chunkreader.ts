@@ -3,8 +3,10 @@ import type { Life, TableEntry } from "../barrier/roster.ts";
 import { tableRange } from "../protocol/span.ts";
 
 /** A table, and the number of the name of its node. */
-export interface TableAsStored extends Omit<TableEntry, "scheduledOn"> {
+export interface TableAsStored extends Omit<TableEntry, "scheduled"> {
   readonly scheduledOn?: number | undefined;
+  readonly scheduledLife: bigint;
+  readonly scheduledAt: bigint;
 }
 
 /**
@@ -190,6 +192,8 @@ export class ChunkReader {
     let since = 0n;
     let schemaSince = 0n;
     let scheduledOn: number | undefined;
+    let scheduledLife = 0n;
+    let scheduledAt = 0n;
     while (reader.pos < stop) {
       const tag = this.#tag();
       if (tag === 1 << 3) tableId = reader.int64() as bigint;
@@ -197,10 +201,13 @@ export class ChunkReader {
       else if (tag === 3 << 3) since = reader.uint64() as bigint;
       else if (tag === 4 << 3) scheduledOn = reader.uint32();
       else if (tag === 5 << 3) schemaSince = reader.uint64() as bigint;
+      else if (tag === 6 << 3) scheduledLife = reader.uint64() as bigint;
+      else if (tag === 7 << 3) scheduledAt = reader.uint64() as bigint;
       else return undefined;
     }
     if (reader.pos !== stop) return undefined;
-    return { tableId, schemaId, since, schemaSince, ...(scheduledOn !== undefined && { scheduledOn }) };
+    const scheduled = scheduledOn !== undefined && { scheduledOn };
+    return { tableId, schemaId, since, schemaSince, ...scheduled, scheduledLife, scheduledAt };
   }
 
   /** A tag as short as those of this schema are; 0, which is none, for what is written longer. */

@@ -145,7 +145,13 @@ export function itemContract(make: () => Promise<Store>): void {
       id: 40,
       version: 2,
       tables: [
-        { tableId: 5n, schemaId: 1n, since: 9n, schemaSince: 3n, scheduledOn: "n1" },
+        {
+          tableId: 5n,
+          schemaId: 1n,
+          since: 9n,
+          schemaSince: 3n,
+          scheduled: { node: "n1", life: 7n, at: 1_700_000_000_000 },
+        },
         { tableId: 6n, schemaId: 1n, since: 0n, schemaSince: 0n },
       ],
       dropped: [{ tableId: 7n, droppedAt: 8, droppedBy: 18446744073709551615n }],
