@@ -1,18 +1,19 @@
 import type { ComponentState } from "../protocol/messages.ts";
 import type { DispatcherKey } from "./dispatcherid.ts";
-import type {
-  Chunk,
-  DispatcherChunk,
-  EndedLife,
-  Life,
-  LostLife,
-  NodeChunk,
-  NodeEntry,
-  Roster,
-  RosterMeta,
-  RouteChunk,
-  TableChunk,
-  TableEntry,
+import {
+  type Chunk,
+  countsIn,
+  type DispatcherChunk,
+  type EndedLife,
+  type Life,
+  type LostLife,
+  type NodeChunk,
+  type NodeEntry,
+  type Roster,
+  type RosterMeta,
+  type RouteChunk,
+  type TableChunk,
+  type TableEntry,
 } from "./roster.ts";
 import { type Route, sourceName } from "./routes.ts";
 
@@ -65,6 +66,13 @@ export class RosterDraft {
   setMeta(change: Partial<RosterMeta>): void {
     this.#meta = { ...this.#meta, ...change };
     this.#metaChanged = true;
+  }
+
+  replaceMeta(meta: RosterMeta): void {
+    this.#meta = meta;
+    this.#metaChanged = true;
+    // Which tables count may be another matter now.
+    this.#tableIndex = undefined;
   }
 
   get changed(): boolean {
@@ -195,11 +203,66 @@ export class RosterDraft {
 
   /** All tables as this draft has them. */
   *tables(): Iterable<TableEntry> {
-    for (const chunk of this.base.chunks.values())
-      if (chunk.kind === "tables")
-        yield* (this.#changed.get(chunk.id) as TableChunk | undefined)?.tables ?? chunk.tables;
-    for (const chunk of this.#changed.values())
-      if (chunk.kind === "tables" && !this.base.chunks.has(chunk.id)) yield* chunk.tables;
+    for (const chunk of this.#countedTables()) yield* chunk.tables;
+  }
+
+  *#tableChunks(): Iterable<TableChunk> {
+    for (const chunk of this.#allChunks()) if (chunk.kind === "tables") yield chunk;
+  }
+
+  *#countedTables(): Iterable<TableChunk> {
+    for (const chunk of this.#tableChunks()) if (countsIn(this.#meta, chunk)) yield chunk;
+  }
+
+  /**
+   * Puts tables that a part of an opening names; they count when that opening is complete.
+   * @param opening its number; 0: they count at once
+   */
+  putNamed(
+    opening: number,
+    tables: readonly { readonly tableId: bigint; readonly schemaId: bigint }[],
+  ): void {
+    if (opening === 0) {
+      for (const table of tables)
+        if (!this.table(table.tableId)) this.putTable({ ...table, since: 0n, schemaSince: 0n });
+      return;
+    }
+    const mine = [...this.#tableChunks()].filter((chunk) => chunk.opening === opening);
+    const named = new Set(mine.flatMap((chunk) => chunk.tables.map((table) => table.tableId)));
+    const rooms = mine.filter((chunk) => chunk.tables.length < TABLES_PER_CHUNK).map((chunk) => chunk.id);
+    let room: Editable<TableChunk> | undefined;
+    for (const table of tables) {
+      if (named.has(table.tableId)) continue;
+      named.add(table.tableId);
+      if (room === undefined || room.tables.length >= TABLES_PER_CHUNK)
+        room = this.#roomForNamed(opening, rooms);
+      room.tables.push({ ...table, since: 0n, schemaSince: 0n });
+    }
+  }
+
+  #roomForNamed(opening: number, rooms: number[]): Editable<TableChunk> {
+    const emptied = () => {
+      const chunks = [...this.#countedTables()];
+      return chunks.find((one) => one.tables.length === 0 && one.dropped.length === 0)?.id;
+    };
+    const id = rooms.pop() ?? emptied() ?? this.#newTables();
+    const chunk = this.#edit(id) as Editable<TableChunk>;
+    chunk.opening = opening;
+    return chunk;
+  }
+
+  #newTables(): number {
+    const id = this.#newChunkId();
+    return this.#add({ kind: "tables", id, version: this.version, tables: [], dropped: [] }).id;
+  }
+
+  /** Takes out all that an opening has named which is not complete and never will be; 0: what counts at once. */
+  dropNamed(opening: number): void {
+    for (const { id } of [...this.#tableChunks()].filter((chunk) => (chunk.opening ?? 0) === opening)) {
+      const { opening: _, ...chunk } = this.#edit(id) as TableChunk;
+      this.#changed.set(id, { ...chunk, tables: [] });
+    }
+    this.#tableIndex = undefined;
   }
 
   /** Moves a table and its dispatchers to another schema, from the key of the rename on (protocol.md R10). */
@@ -316,9 +379,8 @@ export class RosterDraft {
   #chunksOfTables(): Map<bigint, number> {
     if (this.#tableIndex === undefined) {
       this.#tableIndex = new Map();
-      for (const chunk of this.#allChunks())
-        if (chunk.kind === "tables")
-          for (const one of chunk.tables) this.#tableIndex.set(one.tableId, chunk.id);
+      for (const chunk of this.#countedTables())
+        for (const one of chunk.tables) this.#tableIndex.set(one.tableId, chunk.id);
     }
     return this.#tableIndex;
   }
@@ -327,9 +389,8 @@ export class RosterDraft {
     const index = this.#chunksOfTables();
     const chunkId =
       index.get(tableId) ??
-      this.#allChunks().find((one) => one.kind === "tables" && one.tables.length < TABLES_PER_CHUNK)?.id ??
-      this.#add({ kind: "tables", id: this.#newChunkId(), version: this.version, tables: [], dropped: [] })
-        .id;
+      [...this.#countedTables()].find((one) => one.tables.length < TABLES_PER_CHUNK)?.id ??
+      this.#newTables();
     index.set(tableId, chunkId);
     return this.#edit(chunkId) as Editable<TableChunk>;
   }

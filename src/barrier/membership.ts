@@ -1,7 +1,10 @@
 import { ComponentState } from "../protocol/messages.ts";
+import { compareBytes } from "../protocol/span.ts";
 import type { DispatcherKey } from "./dispatcherid.ts";
 import type { RosterDraft } from "./draft.ts";
-import type { Life, NodeEntry } from "./roster.ts";
+import { applyOpening } from "./opening.ts";
+import { commitTsFault, highestPlausible } from "./plausible.ts";
+import type { EndedLife, Life, NodeEntry } from "./roster.ts";
 
 /** Who sent a message, as its attributes and the queue say. */
 export interface Sender {
@@ -44,6 +47,8 @@ export interface Registration {
   readonly nodeQueue: string;
   readonly encoding: NodeEntry["encoding"];
   readonly spans: readonly RegisteredSpan[];
+  /** Dispatchers that the message names and that cannot be registered, with what is wrong. */
+  readonly unfit?: readonly { readonly id: DispatcherKey; readonly life: bigint; readonly reason: string }[];
 }
 
 /** Component states of dispatchers, from a `HeartBeatRequest` (protocol.md R2, R5). */
@@ -88,19 +93,45 @@ export interface Outcome {
   stale: number;
   /** The whole message is refused: what is wrong and what to do. Nothing of it was applied. */
   rejected: string | undefined;
+  /** The sender is not who it says: it is told nothing, for the queue that it names may be another's (protocol.md R7). */
+  mismatched: boolean;
+  /** The whole message is of an earlier start of its node than this one, which is the known one. */
+  knownStart: bigint | undefined;
+  /** Why a message that is good changes nothing, if its sender must know. */
+  reason: string | undefined;
 }
 
-/** Applies one change to a draft. A change that was applied before changes nothing (protocol.md R4, R5). */
-export function applyMembership(draft: RosterDraft, change: MembershipChange): Outcome {
-  const outcome: Outcome = { accepted: [], refused: [], early: [], stale: 0, rejected: undefined };
+export function newOutcome(): Outcome {
+  return {
+    accepted: [],
+    refused: [],
+    early: [],
+    stale: 0,
+    rejected: undefined,
+    mismatched: false,
+    knownStart: undefined,
+    reason: undefined,
+  };
+}
+
+/**
+ * Applies one change to a draft. A change that was applied before changes nothing (protocol.md R4, R5).
+ * @param highest the highest commitTs of any key that the changefeed has met; 0: none
+ */
+export function applyMembership(draft: RosterDraft, change: MembershipChange, highest = 0n): Outcome {
+  const outcome = newOutcome();
   const { sender } = change;
   const node = draft.node(sender.node);
   const wrong = senderMismatch(node, sender);
-  if (wrong !== undefined) outcome.rejected = wrong;
-  else if (node && sender.start < node.start) outcome.stale++;
-  else if (change.kind === "opening") applyOpening(draft, change, outcome);
-  else if (change.kind === "registration") applyRegistration(draft, change, node, outcome);
-  else if (change.kind === "status") applyStatus(draft, change, outcome);
+  if (wrong !== undefined) {
+    outcome.rejected = wrong;
+    outcome.mismatched = true;
+  } else if (node && sender.start < node.start) {
+    outcome.stale++;
+    outcome.knownStart = node.start;
+  } else if (change.kind === "opening") applyOpening(draft, change, outcome);
+  else if (change.kind === "registration") applyRegistration(draft, change, node, highest, outcome);
+  else if (change.kind === "status") applyStatus(draft, change, node, outcome);
   else applyEviction(draft, change);
   return outcome;
 }
@@ -123,39 +154,11 @@ export function senderMismatch(node: NodeEntry | undefined, sender: Sender): str
   );
 }
 
-function applyOpening(draft: RosterDraft, change: Opening, outcome: Outcome): void {
-  const { meta } = draft;
-  const { sender } = change;
-  if (meta.partsExpected !== 0 && meta.partsExpected !== change.parts) {
-    outcome.rejected = `the opening has ${change.parts} parts here and ${meta.partsExpected} in a part that came before: send the same parts, or a higher maintainer_epoch`;
-    return;
-  }
-  if (!meta.parts.includes(change.part)) {
-    for (const table of change.tables)
-      if (!draft.table(table.tableId)) draft.putTable({ ...table, since: 0n, schemaSince: 0n });
-    draft.placeInSchemas(change.tables.map(({ tableId }) => draft.table(tableId)!));
-    draft.setMeta({
-      parts: [...meta.parts, change.part].sort((a, b) => a - b),
-      partsExpected: change.parts,
-      ...(meta.partsExpected === 0 && {
-        openedBy: sender.node,
-        openedByStart: sender.start,
-        answersEpochZero: change.answersEpochZero,
-      }),
-      ...(meta.trigger === undefined && change.trigger !== undefined && { trigger: change.trigger }),
-    });
-  } else if (sender.node === meta.openedBy && sender.start > meta.openedByStart) {
-    draft.setMeta({
-      openedByStart: sender.start,
-      ...(change.trigger !== undefined && { trigger: change.trigger }),
-    });
-  }
-}
-
 function applyRegistration(
   draft: RosterDraft,
   change: Registration,
   node: NodeEntry | undefined,
+  highest: bigint,
   outcome: Outcome,
 ): void {
   const { sender } = change;
@@ -174,9 +177,12 @@ function applyRegistration(
     });
   else if (node.nodeQueue === "" && nodeQueue !== "") draft.putNode({ ...node, nodeQueue });
 
+  for (const { id, life, reason } of change.unfit ?? [])
+    outcome.refused.push({ id, life, knownLife: knownLifeOf(draft, id), reason });
+  const most = highestPlausible(highest, draft.now);
   for (const span of change.spans) {
     const life = sender.start > 0n ? span.life : BigInt(sender.sentAt);
-    const refusal = refuse(draft, span, life, sender);
+    const refusal = refuse(draft, span, life, sender, most);
     if (refusal) {
       outcome.refused.push({ id: span.id, life, ...refusal });
       continue;
@@ -201,15 +207,34 @@ function applyRegistration(
   }
 }
 
+/** A range that holds nothing; an empty key is an outer end. */
+function isReversed({ start, end }: RegisteredSpan): boolean {
+  return start.length > 0 && end.length > 0 && compareBytes(start, end) >= 0;
+}
+
+function knownLifeOf(draft: RosterDraft, id: DispatcherKey): bigint {
+  return draft.find(id)?.life.life ?? draft.ended(id)?.life ?? 0n;
+}
+
 function refuse(
   draft: RosterDraft,
   span: RegisteredSpan,
   life: bigint,
   sender: Sender,
+  most: bigint,
 ): { knownLife: bigint; reason: string } | undefined {
   const known = draft.find(span.id)?.life;
   const ended = draft.ended(span.id);
-  const knownLife = known?.life ?? ended?.life ?? 0n;
+  const knownLife = knownLifeOf(draft, span.id);
+  // An old node that says 0 knows no checkpoint: it takes part from its table's key on, and has nothing behind it.
+  const unknown = span.checkpointTs === 0n && sender.start === 0n;
+  const fault = unknown ? undefined : commitTsFault(span.checkpointTs, "checkpoint_ts", most);
+  if (fault !== undefined) return { knownLife, reason: fault };
+  if (isReversed(span))
+    return {
+      knownLife,
+      reason: "the span's EndKey is not behind its StartKey: give the range that it carries",
+    };
   if (life === 0n)
     return { knownLife, reason: "life is absent: give each life of a dispatcher a higher number" };
   if (known && life < known.life) return { knownLife, reason: "a higher life is registered" };
@@ -221,13 +246,27 @@ function refuse(
   return undefined;
 }
 
-function applyStatus(draft: RosterDraft, change: StatusChange, outcome: Outcome): void {
+/**
+ * A status names no epoch, and numbers of lives need not grow from one epoch to the next: what is said of a process or a life
+ * that has not registered in this one may be of the one before. So it is kept until that process, that life, has (R5, R6).
+ */
+function applyStatus(
+  draft: RosterDraft,
+  change: StatusChange,
+  node: NodeEntry | undefined,
+  outcome: Outcome,
+): void {
   const { sender } = change;
+  const unregistered = sender.start > 0n && (node === undefined || sender.start > node.start);
   for (const status of change.statuses) {
     const life = sender.start > 0n ? status.life : BigInt(sender.sentAt);
     const ends = status.state === ComponentState.Stopped || status.state === ComponentState.Removed;
     const known = draft.find(status.id)?.life;
-    if (known && known.node !== sender.node && (sender.start === 0n || life <= known.life)) outcome.stale++;
+    const ended = draft.ended(status.id);
+    if (unregistered) outcome.early.push({ ...status, life });
+    else if (known && known.node !== sender.node && (sender.start === 0n || life <= known.life))
+      outcome.stale++;
+    else if (known && known.node !== sender.node) outcome.early.push({ ...status, life });
     else if (known && life < known.life) outcome.stale++;
     else if (known && isOf(known, life, sender)) {
       if (ends) draft.endLife(status.id, life);
@@ -235,11 +274,32 @@ function applyStatus(draft: RosterDraft, change: StatusChange, outcome: Outcome)
         draft.setState(status.id, status.state, sender.sentAt);
     } else if (ends) {
       if (known) draft.endLife(status.id, life);
-      else if (life > (draft.ended(status.id)?.life ?? 0n))
+      else if (life > (ended?.life ?? 0n))
         draft.rememberEnded({ id: status.id, life, node: sender.node, queue: "" });
-    } else if (life <= (draft.ended(status.id)?.life ?? 0n)) outcome.stale++;
-    else outcome.early.push({ ...status, life });
+    } else if (ended && life <= ended.life) {
+      outcome.stale++;
+      const refused = overFor(ended, sender, life);
+      if (refused) outcome.refused.push({ id: status.id, life, ...refused });
+    } else outcome.early.push({ ...status, life });
   }
+}
+
+/**
+ * Whether somebody who goes on in a life that is over must be told, so that its dispatcher is registered again as if its
+ * registration were refused (protocol.md R4). Lives of several nodes are as true as their clocks: a registration that came late can
+ * be of a dispatcher that was closed before this one was created (decisions/0019). One that ended as this very life knows, unless
+ * it was lost. The caller has seen that nobody is in its place.
+ */
+export function overFor(
+  ended: EndedLife,
+  sender: Sender,
+  life: bigint,
+): { knownLife: bigint; reason: string } | undefined {
+  if (sender.start === 0n || life === 0n) return undefined;
+  if (ended.life > life) return { knownLife: ended.life, reason: "a higher life of this dispatcher is over" };
+  if (ended.life === life && ended.lost && ended.node === sender.node)
+    return { knownLife: ended.life, reason: "this life was ended: register again if it goes on" };
+  return undefined;
 }
 
 /** Whether a status is of this life: it names it, or comes from an old node at or after it (protocol.md R6). */

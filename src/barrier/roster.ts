@@ -107,6 +107,8 @@ export interface TableChunk {
   readonly kind: "tables";
   readonly id: number;
   readonly version: number;
+  /** Its tables were named by parts of the opening with this number: they count if that is the one that was completed. */
+  readonly opening?: number;
   readonly tables: readonly TableEntry[];
   readonly dropped: readonly DroppedTable[];
 }
@@ -157,10 +159,35 @@ export interface RosterMeta {
   readonly openedByStart: bigint;
   /** An old node that opened with epoch 0 gets epoch 0 back (protocol.md R9a). */
   readonly answersEpochZero: boolean;
-  /** The parts of the opening that have come; all of 1..partsExpected means that the changefeed is open (R1). */
+  /** The parts of the opening that was completed: all of 1..partsExpected means that the changefeed is open (R1). */
   readonly parts: readonly number[];
   readonly partsExpected: number;
+  /** Openings of which not all parts have come. */
+  readonly openings?: readonly PendingOpening[];
+  /** The number of the opening that was completed, if it had several parts: tables that it named have it too. */
+  readonly opening?: number;
   readonly nextChunk: number;
+}
+
+/** An opening whose parts have not all come: of one start of one node, in so many parts (protocol.md R1). */
+export interface PendingOpening {
+  /** Above that of each one that began before. */
+  readonly number: number;
+  readonly node: string;
+  readonly start: bigint;
+  readonly parts: readonly number[];
+  readonly expected: number;
+  readonly trigger?: DispatcherKey;
+}
+
+/** Whether every part of the opening has come (protocol.md R1). */
+export function isOpened({ parts, partsExpected }: RosterMeta): boolean {
+  return partsExpected > 0 && parts.length === partsExpected;
+}
+
+/** Whether the tables of a chunk are the changefeed's, and not those of an opening that is not complete. */
+export function countsIn({ opening }: RosterMeta, chunk: TableChunk): boolean {
+  return chunk.opening === undefined || chunk.opening === opening;
 }
 
 export const EMPTY_META: RosterMeta = {
@@ -215,6 +242,7 @@ export class Roster {
         for (const life of chunk.lives) this.#places.set(life.id, { chunk, life });
         for (const ended of chunk.ended) this.#ended.set(ended.id, ended);
       } else if (chunk.kind === "tables") {
+        if (!countsIn(meta, chunk)) continue;
         for (const table of chunk.tables) this.tables.set(table.tableId, table);
         for (const table of chunk.dropped) this.dropped.set(table.tableId, table);
       } else if (chunk.kind === "nodes") {
@@ -227,7 +255,7 @@ export class Roster {
 
   /** Whether every part of the opening has come (protocol.md R1). */
   get opened(): boolean {
-    return this.meta.partsExpected > 0 && this.meta.parts.length === this.meta.partsExpected;
+    return isOpened(this.meta);
   }
 
   /** Reports name dispatchers in much the order in which they were registered: the next one is looked at first. */

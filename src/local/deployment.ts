@@ -25,6 +25,8 @@ import { type Names, resolve, resourcesOf, type Synthesized, synthesize } from "
 export const REGION = "us-east-1";
 /** The engines check no signature; any client is happy with these. */
 export const CREDENTIALS = { accessKeyId: "local", secretAccessKey: "local" };
+/** `SenderId` of all messages in fauxqs. */
+const LOCAL_SENDER = "000000000000";
 
 export interface LocalOptions {
   readonly sqsPort?: number;
@@ -108,6 +110,8 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalDeplo
     };
     const environment = {
       ...(resolve(Environment.Variables, names) as Record<string, string>),
+      // The queues here name one sender for everybody, who brings dead letters back as well.
+      WEIR_REDRIVERS: LOCAL_SENDER,
       AWS_REGION: REGION,
       AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
       AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,

@@ -1,6 +1,13 @@
 import { evaluate } from "./evaluate.ts";
 import type { SpaceInput, StatusMessage } from "./intake.ts";
-import { principalOf, type Report, SENDER_ATTRIBUTE, takeIn } from "./intake.ts";
+import {
+  mayReplay,
+  principalOf,
+  type Report,
+  SENDER_ATTRIBUTE,
+  SENT_AT_ATTRIBUTE,
+  takeIn,
+} from "./intake.ts";
 import { readKept } from "./kept.ts";
 import { handleMembership } from "./membershipturn.ts";
 import { type Observation, Observer } from "./observe.ts";
@@ -310,12 +317,17 @@ function rejection(space: string, message: StatusMessage, detail: string): Obser
  * sentAt; decisions/0016).
  */
 function deadLetter(message: StatusMessage, reason: string, settings: Settings): DeadLetter {
-  const { body, sentAt } = message;
+  const { body } = message;
+  // What anybody but a redriver says of either would count when a redriver brings it back.
   const { [SENDER_ATTRIBUTE]: _, ...attributes } = message.attributes;
   const sender = principalOf(message, settings);
+  const stated = message.attributes[SENT_AT_ATTRIBUTE];
+  const sentAt = {
+    [SENT_AT_ATTRIBUTE]: (mayReplay(message, settings) ? stated : undefined) ?? String(message.sentAt),
+  };
   return {
     body,
-    attributes: { sentAt: String(sentAt), ...attributes, ...(sender && { [SENDER_ATTRIBUTE]: sender }) },
+    attributes: { ...attributes, ...sentAt, ...(sender && { [SENDER_ATTRIBUTE]: sender }) },
     reason,
   };
 }

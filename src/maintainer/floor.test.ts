@@ -218,7 +218,7 @@ describe("the floor", () => {
 
   it("never rises above what was closed, however far heartbeats say that dispatchers are", async () => {
     await alter(100n);
-    await heartbeats(2n ** 62n);
+    await heartbeats(2n ** 49n);
     await world.sweep();
     expect(floor()).toBe(keyText(ddl(100n)));
   });

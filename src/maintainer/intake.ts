@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { type BlockEvent, eventBytes, eventOf, InvalidState } from "../barrier/event.ts";
 import type { MembershipChange, Sender } from "../barrier/membership.ts";
+import { commitTsFault, MAX_NUMBER } from "../barrier/plausible.ts";
 import { routeBytes } from "../barrier/routes.ts";
 import { decode, type Encoding, MalformedMessage, parseEncoding } from "../protocol/codec.ts";
 import { keyText, parseKeyText } from "../protocol/eventkey.ts";
@@ -92,6 +93,9 @@ export function principalOf(message: StatusMessage, { redrivers }: IntakeSetting
   return first && redrivers?.includes(message.principal) ? first : message.principal;
 }
 
+/** On a message that is brought back: when it was sent first, in ms since 1970 (protocol.md, section 1). */
+export const SENT_AT_ATTRIBUTE = "sentAt";
+
 /** Takes a message apart. Never throws for what the message says: that goes to `faults` (design.md I10). */
 export function takeIn(message: StatusMessage, settings: IntakeSettings): Intake {
   try {
@@ -152,6 +156,14 @@ const MAX_NODE_ID = 256;
 /** Bytes of a space as text: it is part of keys, of which DynamoDB takes 2,048 and 1,024. */
 const MAX_SPACE = 900;
 
+/**
+ * Who may say when a message was first sent, which for old nodes is the number of a life (protocol.md R6): redrivers. Where queues
+ * name no sender nobody can be told apart, and everybody may.
+ */
+export function mayReplay({ principal }: StatusMessage, { redrivers }: IntakeSettings): boolean {
+  return principal === "" || redrivers?.includes(principal) === true;
+}
+
 function senderOf(message: StatusMessage, settings: IntakeSettings): Sender {
   // Otherwise it would wait in a dead letter until somebody who is trusted brings it back.
   const first = message.attributes[SENDER_ATTRIBUTE];
@@ -165,7 +177,11 @@ function senderOf(message: StatusMessage, settings: IntakeSettings): Sender {
     throw new MalformedMessage(
       `attribute from is ${Buffer.byteLength(node)} bytes long: use an id of at most ${MAX_NODE_ID}`,
     );
-  const sentAt = numberAttribute(message, "sentAt", message.sentAt);
+  if (message.attributes[SENT_AT_ATTRIBUTE] !== undefined && !mayReplay(message, settings))
+    throw new MalformedMessage(
+      `attribute ${SENT_AT_ATTRIBUTE} is there: only who brings messages back may say when they were sent, leave it out or name principal ${message.principal} among the deployment's redrivers`,
+    );
+  const sentAt = numberAttribute(message, SENT_AT_ATTRIBUTE, message.sentAt);
   return {
     node,
     start: BigInt(numberAttribute(message, "start", 0)),
@@ -242,6 +258,13 @@ export function digestOf(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("base64url").slice(0, 16);
 }
 
+/** @throws MalformedMessage if no event can be there */
+function checkBlockTs({ BlockTs }: State): void {
+  if (BlockTs === 0n) throw new MalformedMessage("BlockTs is 0: name the event's commitTs");
+  const fault = commitTsFault(BlockTs, "BlockTs");
+  if (fault !== undefined) throw new MalformedMessage(fault);
+}
+
 const DONE_KINDS = {
   [DoneAction.UNSPECIFIED]: "unspecified",
   [DoneAction.WRITE_DONE]: "write",
@@ -251,7 +274,7 @@ const DONE_KINDS = {
 function reportOf(status: FoldedStatus, sender: Sender, message: StatusMessage, index: number): Report {
   const { state } = status;
   if (state === undefined) throw new MalformedMessage("state is absent: say what the dispatcher is at");
-  if (state.BlockTs === 0n) throw new MalformedMessage("BlockTs is 0: name the event's commitTs");
+  checkBlockTs(state);
   const lives = livesOf(status, sender);
   const key = keyText({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint });
   const redelivered = message.receiveCount > 1;
@@ -297,7 +320,7 @@ export function registeredReport(
     throw new MalformedMessage(
       "IsBlocked is false: only an event that a dispatcher is blocked at is a block state",
     );
-  if (state.BlockTs === 0n) throw new MalformedMessage("BlockTs is 0: name the event's commitTs");
+  checkBlockTs(state);
   return {
     key: keyText({ commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint }),
     stage,
@@ -320,6 +343,13 @@ const REGISTERED_STAGES: Partial<Record<BlockStage, Report["stage"]>> = {
   [BlockStage.DONE]: "written",
 };
 
+/** Why a life can be none (protocol.md R4): above the highest one there is no higher one. */
+export function lifeFault(life: bigint, { start }: Sender): string | undefined {
+  if (start > 0n && life === 0n)
+    return "life is absent: a node that sends start names the life of each dispatcher";
+  return life > MAX_NUMBER ? `life is ${life}: use numbers below 2^63 - 1` : undefined;
+}
+
 function livesOf({ ID, ids, lives, life }: FoldedStatus, sender: Sender): ReportedLife[] {
   if (ids.length > 0 && lives.length > 0 && lives.length !== ids.length)
     throw new MalformedMessage(
@@ -331,7 +361,9 @@ function livesOf({ ID, ids, lives, life }: FoldedStatus, sender: Sender): Report
     if (!ids.includes(id)) named.push({ id, life });
   }
   if (named.length === 0) throw new MalformedMessage("no dispatcher: set ID or dispatcherIDs");
-  if (sender.start > 0n && named.some((one) => one.life === 0n))
-    throw new MalformedMessage("life is absent: a node that sends start names the life of each dispatcher");
+  for (const one of named) {
+    const fault = lifeFault(one.life, sender);
+    if (fault !== undefined) throw new MalformedMessage(fault);
+  }
   return named;
 }

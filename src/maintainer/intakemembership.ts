@@ -1,6 +1,8 @@
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { InvalidState } from "../barrier/event.ts";
-import type { RegisteredSpan, Sender } from "../barrier/membership.ts";
+import type { RegisteredSpan, Registration, Sender } from "../barrier/membership.ts";
+import { MAX_PARTS } from "../barrier/opening.ts";
+import { commitTsFault, MAX_NUMBER, NO_CHECKPOINT } from "../barrier/plausible.ts";
 import { type Encoding, MalformedMessage } from "../protocol/codec.ts";
 import {
   type BootstrapTableSpan,
@@ -13,6 +15,7 @@ import {
 } from "../protocol/messages.ts";
 import {
   type Intake,
+  lifeFault,
   numberAttribute,
   type Report,
   refuseRedoSyncpoint,
@@ -38,6 +41,8 @@ export function statusChanges(message: StatusMessage, sender: Sender, request: H
       if (status.mode !== mode) continue;
       const fault = dispatcherFault(status.ID, status.life, sender) ?? componentFault(status.componentStatus);
       if (fault) faults.push(`statuses[${index}]: ${fault}`);
+      else if (status.checkpointTs !== NO_CHECKPOINT && status.checkpointTs > MAX_NUMBER)
+        faults.push(`statuses[${index}]: ${commitTsFault(status.checkpointTs, "checkpoint_ts")}`);
       else
         statuses.push({
           id: dispatcherKey(status.ID!),
@@ -78,13 +83,17 @@ export function registrationChanges(
   for (const mode of MODES) {
     const space = spaceFor(response.changefeedID, mode);
     const spans: RegisteredSpan[] = [];
+    const unfit: NonNullable<Registration["unfit"]>[number][] = [];
     const reports: Report[] = [];
     for (const [index, span] of response.spans.entries()) {
       if (span.mode !== mode) continue;
+      const { ID, life } = span;
       const fault =
-        dispatcherFault(span.ID, 1n, sender) ?? componentFault(span.componentStatus) ?? keyFault(span);
+        dispatcherFault(ID, life || 1n, sender) ?? componentFault(span.componentStatus) ?? keyFault(span);
       if (fault) {
         faults.push(`spans[${index}]: ${fault}`);
+        // It is kept, and its node is told: it would be sent again and again.
+        if (isNamed(ID)) unfit.push({ id: dispatcherKey(ID), life, reason: fault });
         continue;
       }
       spans.push(registeredSpan(span));
@@ -95,12 +104,12 @@ export function registrationChanges(
         faults.push(`spans[${index}].block_state: ${error.message}`);
       }
     }
-    if (spans.length > 0 || (mode === 0n && response.spans.length === 0))
+    if (spans.length > 0 || unfit.length > 0 || (mode === 0n && response.spans.length === 0))
       inputs.push({
         space,
         message,
-        epoch: response.maintainerEpoch || 1n,
-        membership: { kind: "registration", sender, replyQueue, nodeQueue, encoding, spans },
+        epoch: epochOf(response),
+        membership: { kind: "registration", sender, replyQueue, nodeQueue, encoding, spans, unfit },
         reports,
         replyQueue,
       });
@@ -135,6 +144,10 @@ export function openingChanges(
   const parts = numberAttribute(message, "parts", 1);
   if (part < 1 || part > parts)
     throw new MalformedMessage(`part ${part} of ${parts} makes no sense: count from 1 to parts`);
+  if (parts > MAX_PARTS)
+    throw new MalformedMessage(
+      `parts is ${parts}: put more tables into each, ${MAX_PARTS} parts are the most`,
+    );
   const trigger = request.tableTriggerEventDispatcherId;
   const inputs: SpaceInput[] = [];
   for (const [mode, schemas] of [
@@ -147,7 +160,7 @@ export function openingChanges(
     inputs.push({
       space: spaceFor(request.changefeedID, mode),
       message,
-      epoch: request.maintainerEpoch || 1n,
+      epoch: epochOf(request),
       membership: {
         kind: "opening",
         sender,
@@ -185,10 +198,18 @@ function registeredSpan(span: BootstrapTableSpan): RegisteredSpan {
 }
 
 function dispatcherFault(id: DispatcherID | undefined, life: bigint, sender: Sender): string | undefined {
-  if (id === undefined || (id.high === 0n && id.low === 0n)) return "ID is absent: name the dispatcher";
-  if (sender.start > 0n && life === 0n)
-    return "life is absent: a node that sends start names the life of each dispatcher";
-  return undefined;
+  return isNamed(id) ? lifeFault(life, sender) : "ID is absent: name the dispatcher";
+}
+
+function isNamed(id: DispatcherID | undefined): id is DispatcherID {
+  return id !== undefined && (id.high !== 0n || id.low !== 0n);
+}
+
+/** @throws MalformedMessage if no epoch could follow it */
+function epochOf({ maintainerEpoch }: { readonly maintainerEpoch: bigint }): bigint {
+  if (maintainerEpoch > MAX_NUMBER)
+    throw new MalformedMessage(`maintainer_epoch is ${maintainerEpoch}: use numbers below 2^63 - 1`);
+  return maintainerEpoch || 1n;
 }
 
 const isMode = (mode: bigint) => MODES.some((one) => one === mode);

@@ -1,5 +1,5 @@
 import { RosterDraft } from "../barrier/draft.ts";
-import { applyMembership, type Outcome, senderMismatch } from "../barrier/membership.ts";
+import { applyMembership, newOutcome, type Outcome } from "../barrier/membership.ts";
 import { EMPTY_META, Roster } from "../barrier/roster.ts";
 import { putDraft } from "./applying.ts";
 import { evaluate } from "./evaluate.ts";
@@ -7,7 +7,7 @@ import type { SpaceInput } from "./intake.ts";
 import { keepEarlyStatuses } from "./kept.ts";
 import type { Root } from "./port.ts";
 import { ask, type Program } from "./program.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import { highestMet, MAX_ATTEMPTS, type Session } from "./session.ts";
 
 interface Answered {
   readonly input: SpaceInput;
@@ -24,7 +24,7 @@ export interface MembershipTurn {
 
 /**
  * Applies openings, registrations and status changes of a batch to one space, in one change of the roster (protocol.md
- * R1 to R7). A root of a higher epoch starts empty, a message of a lower one is dropped.
+ * R1 to R7). A root of a higher epoch starts empty, a message of a lower one changes nothing, and is told so.
  * @param rejected gets the reason of what is refused as a whole
  */
 export function* handleMembership(
@@ -51,13 +51,12 @@ export function* handleMembership(
     }
     const { answered, changed, touched } = turn;
     if (session.root === undefined) return { changed: false, accepted };
-    const roster = yield* session.roster();
+    yield* session.roster();
     for (const { input, outcome } of answered) {
       accepted.set(input, new Set(outcome.accepted.map((one) => one.id)));
-      if (outcome.rejected !== undefined) {
-        noteMismatch(session, roster, input, outcome.rejected);
-        rejected(input, outcome.rejected);
-      } else yield* answer(session, input, outcome);
+      if (outcome.rejected !== undefined) rejected(input, outcome.rejected);
+      if (outcome.mismatched) noteMismatch(session, input, outcome.rejected ?? "");
+      else yield* answer(session, input, outcome);
     }
     if (changed || redelivered) yield* evaluate(session, touched);
     return { changed: changed || redelivered, accepted };
@@ -89,9 +88,11 @@ function* attemptChange(
         node: input.message.attributes["from"] ?? "",
         detail: "epoch",
       });
+      const reason = `maintainer_epoch ${input.epoch} is over: the changefeed is in epoch ${highest}`;
+      answered.push({ input, outcome: { ...newOutcome(), reason } });
       continue;
     }
-    answered.push({ input, outcome: applyMembership(draft, input.membership!) });
+    answered.push({ input, outcome: applyMembership(draft, input.membership!, highestMet(root)) });
   }
   const touched = new Set(inputs.flatMap((input) => chunksOf(draft, input)));
   if (!draft.changed) return { answered, changed: false, touched: [...touched] };
@@ -134,15 +135,9 @@ function* commitDraft(
 }
 
 /** Counts what was rejected for its sender (protocol.md R7). */
-function noteMismatch(session: Session, roster: Roster, input: SpaceInput, reason: string): void {
-  const { sender } = input.membership!;
-  if (reason === senderMismatch(roster.nodes.get(sender.node), sender))
-    session.observer.note({
-      what: "sender-mismatch",
-      space: session.space.text,
-      node: sender.node,
-      detail: reason,
-    });
+function noteMismatch(session: Session, input: SpaceInput, detail: string): void {
+  const { node } = input.membership!.sender;
+  session.observer.note({ what: "sender-mismatch", space: session.space.text, node, detail });
 }
 
 /** Statuses of a changefeed that nobody has registered with: those that may matter later are kept (protocol.md R6). */
@@ -179,7 +174,11 @@ function* answer(session: Session, input: SpaceInput, outcome: Outcome): Program
       count: outcome.stale,
     });
   if (outcome.early.length > 0) yield* keepEarlyStatuses(session, sender, outcome.early);
-  if (sender.start === 0n || membership.kind === "status" || membership.kind === "eviction") return;
+  if (sender.start === 0n || membership.kind === "eviction") return;
   const queue = input.replyQueue || (session.memory.roster?.nodes.get(sender.node)?.nodeQueue ?? "");
-  if (queue !== "" && outcome.stale === 0) session.outbox.registrationResult(queue, outcome);
+  if (queue === "") return;
+  const { refused, knownStart, rejected, reason = rejected } = outcome;
+  // A status is answered only if somebody must do something.
+  if (membership.kind === "status" && refused.length === 0 && knownStart === undefined) return;
+  session.outbox.registrationResult(queue, outcome, { start: sender.start, knownStart, reason });
 }

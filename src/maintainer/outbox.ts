@@ -51,6 +51,14 @@ export interface ToCreate {
   readonly move: boolean;
 }
 
+/** What a `RegistrationResult` says of a message that is refused as a whole (protocol.md R9a). */
+export interface WholeRefusal {
+  /** The `start` that it named, and the higher one that is known of its node. */
+  readonly start?: bigint;
+  readonly knownStart?: bigint | undefined;
+  readonly reason?: string | undefined;
+}
+
 interface Line {
   readonly kind: Kind;
   readonly key: string;
@@ -170,7 +178,11 @@ export class Outbox {
   }
 
   /** Answers a registration, an opening or a refusal (protocol.md R9a). */
-  registrationResult(queue: string, outcome: Pick<Outcome, "accepted" | "refused">): void {
+  registrationResult(
+    queue: string,
+    outcome: Pick<Outcome, "accepted" | "refused">,
+    whole: WholeRefusal = {},
+  ): void {
     const id = (key: DispatcherKey) => {
       const { high, low } = dispatcherId(key);
       return { high: high.toString(), low: low.toString() };
@@ -183,10 +195,20 @@ export class Outbox {
       reason: one.reason,
     }));
     const maintainerEpoch = this.#epoch.toString();
+    const { start, knownStart, reason } = whole;
+    const more = {
+      ...(knownStart !== undefined && { start: `${start}`, knownStart: `${knownStart}` }),
+      ...(reason !== undefined && { reason }),
+    };
     const most = Math.max(1, accepted.length, refused.length);
     for (let from = 0; from < most; from += RESULTS_PER_MESSAGE) {
       const part = <T>(all: readonly T[]) => all.slice(from, from + RESULTS_PER_MESSAGE);
-      const body = JSON.stringify({ accepted: part(accepted), refused: part(refused), maintainerEpoch });
+      const body = JSON.stringify({
+        accepted: part(accepted),
+        refused: part(refused),
+        maintainerEpoch,
+        ...more,
+      });
       this.#ready.push({ queue, type: "RegistrationResult", encoding: "json", body, about: [] });
     }
   }

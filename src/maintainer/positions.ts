@@ -16,7 +16,7 @@ export function* notePositions(session: Session, inputs: readonly SpaceInput[]):
     if (membership?.kind !== "status" || session.root === undefined) continue;
     const roster = yield* session.roster();
     const reached = new Map<DispatcherChunk, Map<Life, bigint>>();
-    for (const { place, checkpointTs } of currentStatuses(roster, membership)) {
+    for (const { place, checkpointTs } of currentStatuses(roster, membership, session.highestPlausible)) {
       let of = reached.get(place.chunk);
       if (of === undefined) {
         of = new Map();

@@ -1,5 +1,6 @@
 import { isPast, touches } from "../barrier/event.ts";
 import { type StatusChange, senderMismatch } from "../barrier/membership.ts";
+import { commitTsFault } from "../barrier/plausible.ts";
 import type { Place, Roster } from "../barrier/roster.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
 import { judge, markWritten } from "./advance.ts";
@@ -7,9 +8,6 @@ import type { SpaceInput } from "./intake.ts";
 import { ask, type Program } from "./program.ts";
 import { record } from "./record.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
-
-/** What TiCDC reports while it knows no checkpoint: no information, never progress (ticdc.md T11). */
-const NO_CHECKPOINT = 2n ** 64n - 1n;
 
 /** Who reports a key is past every earlier one (protocol.md M2, M15). */
 export function* passedBefore(session: Session, key: string, places: readonly Place[]): Program<void> {
@@ -23,7 +21,7 @@ export function* noteProgress(session: Session, inputs: readonly SpaceInput[]): 
   if (open.length === 0) return;
   for (const { membership } of inputs) {
     if (membership?.kind !== "status") continue;
-    const reached = currentStatuses(yield* session.roster(), membership);
+    const reached = currentStatuses(yield* session.roster(), membership, session.highestPlausible);
     for (const key of open) {
       const { commitTs } = parseKeyText(key);
       const past = reached.filter((one) => one.checkpointTs > commitTs).map((one) => one.place);
@@ -32,17 +30,23 @@ export function* noteProgress(session: Session, inputs: readonly SpaceInput[]): 
   }
 }
 
-/** The checkpoints in a heartbeat that are of present lives, and said by who hosts them (protocol.md R6, R7). */
+/**
+ * The checkpoints in a heartbeat that are of present lives, and said by who hosts them (protocol.md R6, R7).
+ * @param most the highest commitTs that is taken for one: what nobody can mean says nothing, for everything is behind it
+ */
 export function currentStatuses(
   roster: Roster,
   { sender, statuses }: StatusChange,
+  most: bigint,
 ): { readonly place: Place; readonly checkpointTs: bigint }[] {
   const node = roster.nodes.get(sender.node);
-  if (node === undefined || sender.start < node.start) return [];
+  // It names no epoch: what another process of this node says may be of a life of the same number (decisions/0025).
+  if (node === undefined || sender.start !== node.start) return [];
   if (senderMismatch(node, sender) !== undefined) return [];
   return statuses.flatMap(({ id, life, checkpointTs }) => {
     const place = roster.find(id);
-    if (place === undefined || place.life.node !== sender.node || checkpointTs === NO_CHECKPOINT) return [];
+    if (place === undefined || place.life.node !== sender.node) return [];
+    if (commitTsFault(checkpointTs, "checkpoint_ts", most) !== undefined) return [];
     const isOf = sender.start > 0n ? life === place.life.life : BigInt(sender.sentAt) >= place.life.life;
     return isOf ? [{ place, checkpointTs }] : [];
   });

@@ -1,5 +1,6 @@
 import { isPast } from "../barrier/event.ts";
-import { type Refused, senderMismatch } from "../barrier/membership.ts";
+import { overFor, type Refused, senderMismatch } from "../barrier/membership.ts";
+import { commitTsFault } from "../barrier/plausible.ts";
 import { isReplicating, type NodeEntry, type Place, type Roster } from "../barrier/roster.ts";
 import { type Grant, grantIndex, saysWritten } from "../barrier/step.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
@@ -26,8 +27,12 @@ interface Sorted {
   /** Reports by who does not host the dispatcher (protocol.md R7). */
   readonly mismatched: { readonly report: Report; readonly reason: string }[];
   readonly stale: { readonly report: Report; readonly count: number }[];
-  /** Who goes on in a life that a higher one has ended, with nobody in its place. */
-  readonly superseded: { readonly node: NodeEntry; readonly refused: Refused }[];
+  /** Who goes on in a life that is over, with nobody in its place, and the queue where that is told. */
+  readonly superseded: { readonly queue: string; readonly refused: Refused }[];
+  /** Processes that another start of their node has replaced, with that node. */
+  readonly replaced: Map<string, { readonly start: bigint; readonly node: NodeEntry }>;
+  /** Reports of keys that nobody can mean. */
+  readonly implausible: { readonly report: Report; readonly reason: string }[];
 }
 
 /**
@@ -43,7 +48,8 @@ export function* handleReports(
   yield* findRoot(session, reports);
   let sorted = yield* sort(session, reports);
   // A root from memory may be behind: what it does not know, or knows otherwise, is looked up before it is judged.
-  const doubtful = sorted.early.length + sorted.notReplicating.length + sorted.mismatched.length;
+  const { early, notReplicating, mismatched, implausible } = sorted;
+  const doubtful = early.length + notReplicating.length + mismatched.length + implausible.length;
   if (!session.fresh && doubtful > 0) {
     yield* session.refresh();
     sorted = yield* sort(session, reports);
@@ -64,6 +70,7 @@ export function* handleReports(
     });
     rejected(report, reason);
   }
+  for (const { report, reason } of sorted.implausible) rejected(report, reason);
   for (const { report, count } of sorted.stale)
     session.observer.note({
       what: "report-stale",
@@ -80,9 +87,15 @@ export function* handleReports(
       places.map((place) => place.life),
     );
 
-  const superseded = Map.groupBy(sorted.superseded, ({ node }) => node.nodeQueue);
+  const superseded = Map.groupBy(sorted.superseded, ({ queue }) => queue);
   for (const [queue, of] of superseded)
     session.outbox.registrationResult(queue, { accepted: [], refused: of.map((one) => one.refused) });
+  for (const { start, node } of sorted.replaced.values())
+    session.outbox.registrationResult(
+      node.nodeQueue,
+      { accepted: [], refused: [] },
+      { start, knownStart: node.start },
+    );
 
   const keys = new Set([
     ...sorted.placed.map((one) => one.report.key),
@@ -141,7 +154,10 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
     mismatched: [],
     stale: [],
     superseded: [],
+    replaced: new Map(),
+    implausible: [],
   };
+  const most = session.highestPlausible;
   const roster = session.root === undefined ? undefined : yield* session.roster();
   for (const report of reports) {
     const places: Place[] = [];
@@ -151,6 +167,20 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
     let stale = 0;
     const key = parseKeyText(report.key);
     const node = roster?.nodes.get(report.sender.node);
+    const { start } = report.sender;
+    if (
+      start > 0n &&
+      node &&
+      start < node.start &&
+      node.nodeQueue !== "" &&
+      !senderMismatch(node, report.sender)
+    )
+      sorted.replaced.set(`${node.id} ${start}`, { start, node });
+    const fault = commitTsFault(key.commitTs, "BlockTs", most);
+    if (fault !== undefined) {
+      sorted.implausible.push({ report, reason: fault });
+      continue;
+    }
     for (const one of report.lives) {
       const known = roster === undefined ? undefined : classify(roster, node, report, one);
       if (known === undefined || known === "early") {
@@ -161,14 +191,17 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
         const grant = report.stage === "done" ? grantOf(session, report, one) : undefined;
         if (grant === undefined) {
           stale++;
-          const refused = supersededBy(roster!, node, report, one);
-          if (refused) sorted.superseded.push({ node: node!, refused });
+          const told = supersededBy(roster!, node, report, one);
+          if (told) sorted.superseded.push(told);
         } else if (grant.node === report.sender.node) sorted.granted.push({ ...report, lives: [one] });
         else sorted.mismatched.push({ report, reason: mismatch(roster!, report, one.id) });
       } else if (known === "mismatch")
         sorted.mismatched.push({ report, reason: mismatch(roster!, report, one.id) });
-      else if ("orphan" in known) sorted.orphans.push({ report, target: known.orphan });
-      else if (report.stage === "waiting" && !isReplicating(known.life)) notReplicating.push(known);
+      else if ("orphan" in known) {
+        sorted.orphans.push({ report, target: known.orphan });
+        const told = supersededBy(roster!, node, report, one);
+        if (told) sorted.superseded.push(told);
+      } else if (report.stage === "waiting" && !isReplicating(known.life)) notReplicating.push(known);
       else if (report.stage === "none" && isPast(known.life.since, key)) behind.push(known);
       else if (report.stage === "waiting" && !report.registered && isPast(known.life.since, key))
         sorted.orphans.push({ report, target: known.life });
@@ -185,21 +218,23 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
 }
 
 /**
- * A dispatcher that waits in a life which a higher one has ended, and nobody has taken its place: it must be registered
- * again, as if its registration were refused (protocol.md R4). Lives of several nodes are as true as their clocks: a
- * registration that came late can be of a dispatcher that was closed before this one was created (decisions/0019).
+ * A dispatcher that goes on in a life which is over, and nobody has taken its place: whatever it reports, it is told so
+ * (decisions/0025). While another life has the place nothing is said: two nodes that both believe in one dispatcher would take it
+ * from each other for ever.
  */
 function supersededBy(
   roster: Roster,
   node: NodeEntry | undefined,
   report: Report,
   { id, life }: Report["lives"][number],
-): Refused | undefined {
-  if (report.stage !== "waiting" || report.registered || life === 0n) return undefined;
-  if (node === undefined || node.nodeQueue === "" || report.sender.start !== node.start) return undefined;
-  const ended = roster.ended(id);
-  if (roster.find(id) !== undefined || ended === undefined || ended.life <= life) return undefined;
-  return { id, life, knownLife: ended.life, reason: "a higher life of this dispatcher is over" };
+): Sorted["superseded"][number] | undefined {
+  if (report.registered || node === undefined || report.sender.start !== node.start) return undefined;
+  const ended = roster.find(id) === undefined ? roster.ended(id) : undefined;
+  const refused = ended && overFor(ended, report.sender, life);
+  if (!refused) return undefined;
+  // A node that was evicted has no queue any more, but its dispatchers had.
+  const queue = node.nodeQueue || (ended.node === node.id ? ended.queue : "");
+  return queue === "" ? undefined : { queue, refused: { id, life, ...refused } };
 }
 
 /** What a life that is over was granted, if its DONE says that it wrote that (protocol.md M8). */
@@ -228,6 +263,8 @@ function classify(
   const isNew = sender.start > 0n;
   if (senderMismatch(node, sender) !== undefined) return "mismatch";
   if (node && sender.start < node.start) return "stale";
+  // Of a process that has not registered in this epoch: a life of its number may be another's (decisions/0025).
+  if (isNew && node && sender.start > node.start) return "early";
   const named = isNew ? life : BigInt(sender.sentAt);
   const place = roster.find(id);
   if (place) {

@@ -164,4 +164,22 @@ describe("a dead letter that is brought back (decisions/0016)", () => {
     }
     expect(await world.phase(K)).toBeUndefined();
   });
+
+  it("says when it was sent first, which is nobody else's to say, also not by way of the dead letters", async () => {
+    const message = world.waiting(n2, [d(10)], K, state);
+    const forged = { ...message, attributes: { ...message.attributes, sentAt: "9007199254740991" } };
+    await world.handle(as("AROA2", forged));
+    const [letter] = world.deadLetters;
+    expect(letter!.reason).toMatch(/attribute sentAt is there: only who brings messages back/);
+    expect(letter!.attributes["sentAt"]).toBe(String(message.sentAt));
+    await world.handle(brought(redriver, message.body));
+    expect(world.deadLetters).toEqual([]);
+    expect(await world.phase(K)).toBe("writing");
+  });
+
+  it("says when it was sent first where queues name no sender, so that nobody can be told apart", async () => {
+    const late = world.waiting(n2, [d(10)], K, state);
+    await world.handle({ ...late, attributes: { ...late.attributes, sentAt: String(world.now - 5) } });
+    expect(world.deadLetters).toEqual([]);
+  });
 });

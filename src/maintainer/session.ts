@@ -1,12 +1,22 @@
 import type { CompleteMark } from "../barrier/coverage.ts";
 import { type BlockEvent, eventFromBytes } from "../barrier/event.ts";
+import { highestOf, highestPlausible } from "../barrier/plausible.ts";
 import type { Chunk, Place } from "../barrier/roster.ts";
 import { Roster } from "../barrier/roster.ts";
 import { type RouteChange, routesFromBytes } from "../barrier/routes.ts";
 import type { Step } from "../barrier/step.ts";
+import { parseKeyText } from "../protocol/eventkey.ts";
 import type { Observer } from "./observe.ts";
 import type { Outbox } from "./outbox.ts";
-import type { BarrierItem, BarrierName, BarrierResult, Count, Root, Tally } from "./port.ts";
+import {
+  type BarrierItem,
+  type BarrierName,
+  type BarrierResult,
+  type Count,
+  NOTHING_CLOSED,
+  type Root,
+  type Tally,
+} from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import type { Space } from "./space.ts";
 
@@ -98,6 +108,14 @@ export class EpochChanged extends Error {
 
 /** How often a write that loses a race is tried again before its messages go back to the queue. */
 export const MAX_ATTEMPTS = 12;
+
+/** The highest commitTs of any key that a changefeed has met; 0: none. */
+export function highestMet(root: Root | undefined): bigint {
+  if (root === undefined) return 0n;
+  const { closedUpTo = NOTHING_CLOSED, floor, steps } = root;
+  const keys = [...steps.keys(), closedUpTo, floor].filter((key) => key !== NOTHING_CLOSED);
+  return highestOf(keys.map(parseKeyText));
+}
 
 /** Events that still have to change the roster and that others wait for, in their order. */
 export function pendingChanges(root: Root): string[] {
@@ -313,6 +331,11 @@ export class Session {
    */
   earlierChange(key: string): string | undefined {
     return this.#root && pendingChanges(this.#root).find((other) => other < key);
+  }
+
+  /** The highest commitTs that is taken for one of this changefeed's. */
+  get highestPlausible(): bigint {
+    return highestPlausible(highestMet(this.#root), this.now);
   }
 
   /** Where lives stand in the present roster; those that are no longer current are left out. */

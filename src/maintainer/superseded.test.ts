@@ -44,13 +44,12 @@ describe("a dispatcher whose life was ended by one that came late (R4)", () => {
     expect(await world.phase(K)).toBe("writing");
   });
 
-  it("is not told while another has its place, nor for what it has done, nor if its own life is over", async () => {
+  it("is not told while another has its place, nor if its own life is over as it knows", async () => {
     await world.handle(world.registration(n1, [{ id: d(22), table: 20n, start: "m", life: 900n }]));
     world.queues.clear();
     await world.handle(world.waiting(n2, [{ id: d(22), life: 1n }], K, split));
     expect(refused(n2)).toEqual([]);
     await world.handle(world.status(n1, d(22), 900n, 2));
-    await world.handle(world.done(n2, [{ id: d(22), life: 1n }], K, "pass"));
     await world.handle(world.status(n1, d(21), 1n, 2));
     await world.handle(world.waiting(n1, [{ id: d(21), life: 1n }], K, split));
     expect([...refused(n1), ...refused(n2)]).toEqual([]);

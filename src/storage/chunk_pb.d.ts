@@ -309,6 +309,13 @@ export declare type StoredTables = Message<"weir.storage.StoredTables"> & {
    * @generated from field: repeated string names = 3;
    */
   names: string[];
+
+  /**
+   * absent: they count
+   *
+   * @generated from field: optional uint32 opening = 4;
+   */
+  opening?: number | undefined;
 };
 
 /**

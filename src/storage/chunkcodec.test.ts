@@ -77,19 +77,23 @@ const chunk: fc.Arbitrary<Chunk> = fc.oneof(
       { maxLength: 3 },
     ),
   }),
-  fc.record({
-    kind: fc.constant("tables" as const),
-    id: uint32,
-    version: uint32,
-    tables: fc.array(
-      fc.record(
-        { tableId: int64, schemaId: int64, since: uint64, schemaSince: uint64, scheduled },
-        { requiredKeys: ["tableId", "schemaId", "since", "schemaSince"] },
+  fc.record(
+    {
+      kind: fc.constant("tables" as const),
+      id: uint32,
+      version: uint32,
+      tables: fc.array(
+        fc.record(
+          { tableId: int64, schemaId: int64, since: uint64, schemaSince: uint64, scheduled },
+          { requiredKeys: ["tableId", "schemaId", "since", "schemaSince"] },
+        ),
+        { maxLength: 5 },
       ),
-      { maxLength: 5 },
-    ),
-    dropped: fc.array(fc.record({ tableId: int64, droppedAt: time, droppedBy: uint64 }), { maxLength: 3 }),
-  }),
+      dropped: fc.array(fc.record({ tableId: int64, droppedAt: time, droppedBy: uint64 }), { maxLength: 3 }),
+      opening: uint32,
+    },
+    { requiredKeys: ["kind", "id", "version", "tables", "dropped"] },
+  ),
   fc.record({
     kind: fc.constant("nodes" as const),
     id: uint32,

@@ -86,7 +86,8 @@ function storedTables(chunk: TableChunk) {
     }),
   }));
   const dropped = chunk.dropped.map((one) => ({ ...one, droppedAt: BigInt(one.droppedAt) }));
-  return { tables, dropped, names: dictionary.names };
+  const { opening } = chunk;
+  return { tables, dropped, names: dictionary.names, ...(opening !== undefined && { opening }) };
 }
 
 function storedDispatchers(chunk: DispatcherChunk) {
@@ -236,7 +237,8 @@ export function decodeLists(bytes: Uint8Array): Chunk | undefined {
     if (content === undefined) return undefined;
     const tables = content.tables.map((table) => tableFrom(table, content.names));
     const dropped = content.dropped.map((one) => droppedFrom(fromBinary(StoredDroppedSchema, one)));
-    return { kind: "tables", id, version, tables, dropped };
+    const { opening } = content;
+    return { kind: "tables", id, version, tables, dropped, ...(opening !== undefined && { opening }) };
   }
   return undefined;
 }
@@ -264,6 +266,7 @@ export function decodeWhole(bytes: Uint8Array): Chunk {
         version,
         tables: content.value.tables.map((table) => tableFrom(table, content.value.names)),
         dropped: content.value.dropped.map(droppedFrom),
+        ...(content.value.opening !== undefined && { opening: content.value.opening }),
       };
     case "nodes":
       return {

@@ -170,6 +170,7 @@ export class ChunkReader {
     const tables: TableAsStored[] = [];
     const names: string[] = [];
     const dropped: Uint8Array[] = [];
+    let opening: number | undefined;
     while (reader.pos < reader.len) {
       const tag = this.#tag();
       if (tag === ((1 << 3) | 2)) {
@@ -178,9 +179,10 @@ export class ChunkReader {
         tables.push(table);
       } else if (tag === ((2 << 3) | 2)) dropped.push(reader.bytes());
       else if (tag === ((3 << 3) | 2)) names.push(reader.string(true));
+      else if (tag === 4 << 3) opening = reader.uint32();
       else return undefined;
     }
-    return reader.pos === reader.len ? { tables, names, dropped } : undefined;
+    return reader.pos === reader.len ? { tables, names, dropped, opening } : undefined;
   }
 
   /** A StoredTable behind its length. */

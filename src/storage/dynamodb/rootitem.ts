@@ -196,12 +196,18 @@ function stepFrom(item: Item): Step {
 }
 
 function metaText(meta: RosterMeta): string {
-  return JSON.stringify({ ...meta, openedByStart: meta.openedByStart.toString() });
+  const openings = meta.openings?.map((one) => ({ ...one, start: one.start.toString() }));
+  return JSON.stringify({
+    ...meta,
+    openedByStart: meta.openedByStart.toString(),
+    ...(openings && { openings }),
+  });
 }
 
 function metaFrom(stored: string): RosterMeta {
-  const { trigger, openedByStart, ...others } = JSON.parse(stored);
-  return { ...others, trigger, openedByStart: BigInt(openedByStart) };
+  const { trigger, openedByStart, openings, ...others } = JSON.parse(stored);
+  const pending = openings?.map((one: { start: string }) => ({ ...one, start: BigInt(one.start) }));
+  return { ...others, trigger, openedByStart: BigInt(openedByStart), ...(pending && { openings: pending }) };
 }
 
 const KINDS = { dispatchers: "d", tables: "t", nodes: "n", routes: "r" } as const;
