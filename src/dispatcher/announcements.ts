@@ -1,5 +1,5 @@
 /** What a node tells of itself and its dispatchers, as messages: its opening, registrations and states. */
-import { create } from "@bufbuild/protobuf";
+import { create, equals } from "@bufbuild/protobuf";
 import { type DispatcherKey, dispatcherId } from "../barrier/dispatcherid.ts";
 import {
   type ChangefeedID,
@@ -29,8 +29,9 @@ export function openingOf(
   epoch: bigint,
   trigger: DispatcherKey,
   schemas: readonly OpeningSchema[],
+  tablesPerPart = TABLES_PER_PART,
 ): MaintainerPostBootstrapRequest[] {
-  return partsOf(schemas).map((part) => {
+  return partsOf(schemas, tablesPerPart).map((part) => {
     const listed = part.map((schema) => ({
       SchemaID: schema.schemaId,
       SchemaName: schema.name,
@@ -47,6 +48,17 @@ export function openingOf(
   });
 }
 
+/** Whether two openings are of the same tables, in the same parts, with the same table trigger. */
+export function sameOpening(
+  one: readonly MaintainerPostBootstrapRequest[],
+  other: readonly MaintainerPostBootstrapRequest[],
+): boolean {
+  return (
+    one.length === other.length &&
+    one.every((part, index) => equals(MaintainerPostBootstrapRequestSchema, part, other[index]!))
+  );
+}
+
 /** A registration of dispatchers as they stand; of nobody: the node has started (protocol.md R2, R5). */
 export function registrationOf(
   { changefeed, mode }: Speaker,
@@ -56,7 +68,7 @@ export function registrationOf(
   return create(MaintainerBootstrapResponseSchema, {
     changefeedID: changefeed,
     maintainerEpoch: epoch,
-    spans: dispatchers.map(({ config, life, schemaId, finishedTs, blockState }) => ({
+    spans: dispatchers.map(({ config, life, schemaId, registeredTs, blockState }) => ({
       ID: dispatcherId(config.id),
       SchemaID: schemaId,
       span: {
@@ -64,7 +76,7 @@ export function registrationOf(
         StartKey: config.start ?? new Uint8Array(),
         EndKey: config.end ?? new Uint8Array(),
       },
-      checkpointTs: finishedTs,
+      checkpointTs: registeredTs,
       ...(blockState && { blockState }),
       mode,
       life,
@@ -93,13 +105,13 @@ export function statusOf(
   });
 }
 
-function partsOf(schemas: readonly OpeningSchema[]): OpeningSchema[][] {
+function partsOf(schemas: readonly OpeningSchema[], most: number): OpeningSchema[][] {
   const parts: OpeningSchema[][] = [[]];
   let tables = 0;
   for (const schema of schemas)
-    for (let from = 0; from === 0 || from < schema.tables.length; from += TABLES_PER_PART) {
-      const slice = schema.tables.slice(from, from + TABLES_PER_PART);
-      if (tables > 0 && tables + slice.length > TABLES_PER_PART) {
+    for (let from = 0; from === 0 || from < schema.tables.length; from += most) {
+      const slice = schema.tables.slice(from, from + most);
+      if (tables > 0 && tables + slice.length > most) {
         parts.push([]);
         tables = 0;
       }

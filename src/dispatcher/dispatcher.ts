@@ -112,6 +112,18 @@ export class Dispatcher {
   }
 
   /**
+   * Registered again in one epoch, it is not behind an event that it wrote and that has no ACK: the tables that it adds are not known
+   * yet. In a higher epoch they are those of the opening.
+   */
+  registeredIn: "same epoch" | "new epoch" = "new epoch";
+
+  /** The checkpoint that its registration says. */
+  get registeredTs(): bigint {
+    const from = this.registeredIn === "same epoch" ? this.#machine.unacknowledgedFrom : undefined;
+    return from !== undefined && from <= this.finishedTs ? from - 1n : this.finishedTs;
+  }
+
+  /**
    * The event at which it waits, or whose action it executes, as a registration says it (protocol.md M14); or the syncpoint
    * behind which it is, for its checkpoint says no more than that the DDL of that commitTs is (R10).
    */

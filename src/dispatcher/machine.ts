@@ -96,6 +96,14 @@ export class DispatcherMachine {
     return this.#unacked.size > 0;
   }
 
+  /** commitTs of the first event that it wrote by itself, or writes, and that has no ACK yet. */
+  get unacknowledgedFrom(): bigint | undefined {
+    let first: bigint | undefined;
+    for (const { event } of this.#unacked.values())
+      if (first === undefined || event.key.commitTs < first) first = event.key.commitTs;
+    return first;
+  }
+
   /** The event that the stream stands at, and since which stage. */
   get blockedAt(): { readonly event: CaptureEvent; readonly stage: string } | undefined {
     if (this.#held) return { event: this.#held, stage: "held" };

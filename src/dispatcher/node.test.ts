@@ -263,10 +263,6 @@ describe("a capture node", () => {
           refused: [{ id: wire(1n), life: `${life}`, knownLife: `${life + 5_000_000n}`, reason: "r" }],
         }),
       );
-    // Nothing is outstanding: what it tells next it tells in the life that it has, and hears of this again.
-    await superseded(before);
-    await until(() => queues.waiting("p-n1").length === 0);
-    expect(registrations()).toEqual([]);
     void one.handle(syncpoint);
     await until(() => statuses().length > 0);
     await superseded(before);
@@ -280,6 +276,66 @@ describe("a capture node", () => {
     await superseded(before);
     await until(() => queues.waiting("p-n1").length === 0);
     expect(one.life).toBe(before + 5_000_001n);
+  });
+
+  it("registers again from before an event that it wrote and that has no ACK, so that its tables are not lost", async () => {
+    const one = await dispatcher(1n, 0n);
+    write.resolve();
+    for (const commitTs of [100n, 110n])
+      await one.handle({
+        key: { commitTs, isSyncPoint: false },
+        needAddedTables: [{ TableID: commitTs, SchemaID: 1n }],
+        payload: undefined,
+      });
+    await answer(
+      "RegistrationResult",
+      JSON.stringify({
+        accepted: [],
+        refused: [{ id: wire(1n), life: `${one.life}`, knownLife: `${one.life}`, reason: "r" }],
+      }),
+    );
+    const registration = await until(() => registrations().at(-1));
+    const [span] = decode("MaintainerBootstrapResponse", "json", registration.body).spans;
+    expect([span!.life, span!.checkpointTs]).toEqual([one.life, 99n]);
+    // In a higher epoch they are those of the opening.
+    queues.take("status");
+    void node.follow(2n);
+    const followed = await until(() => registrations().at(-1));
+    const [again] = decode("MaintainerBootstrapResponse", "json", followed.body).spans;
+    expect(again!.checkpointTs).toBe(110n);
+  });
+
+  it("goes above a start that is known of it, and sends again what was refused (R5)", async () => {
+    await start({ tablesPerPart: 1 });
+    const tables = [5n, 6n].map((tableId) => ({ tableId, name: `t${tableId}` }));
+    await node.open(id(1n), [{ schemaId: 1n, name: "s", tables }]);
+    void creating(1n).catch(() => undefined);
+    const first = await until(() => registrations().at(-1));
+    const refused = first.attributes["start"]!;
+    const known = BigInt(refused) + 3_600_000n;
+    queues.take("status");
+    const result = { accepted: [], refused: [], maintainerEpoch: "1", knownStart: `${known}` };
+    await answer("RegistrationResult", JSON.stringify({ ...result, start: `${BigInt(refused) - 1n}` }));
+    await until(() => queues.waiting("p-n1").length === 0);
+    await answer("RegistrationResult", JSON.stringify({ ...result, start: refused }));
+    const again = await until(() => registrations().at(-1));
+    expect(again.attributes["start"]).toBe(`${known + 1n}`);
+    expect(sent("MaintainerPostBootstrapRequest").map(({ attributes }) => attributes["start"])).toEqual([
+      `${known + 1n}`,
+      `${known + 1n}`,
+    ]);
+    await expect(node.open(id(1n), [{ schemaId: 1n, name: "s", tables: tables.slice(1) }])).rejects.toThrow(
+      /opened by this process with other tables/,
+    );
+  });
+
+  it("hears once that the changefeed is in a higher epoch", async () => {
+    const epochs: bigint[] = [];
+    await start({ onHigherEpoch: (epoch) => epochs.push(epoch) });
+    for (const maintainerEpoch of ["3", "3", "1", "4"])
+      await answer("RegistrationResult", JSON.stringify({ accepted: [], refused: [], maintainerEpoch }));
+    await until(() => epochs.length === 2);
+    expect(epochs).toEqual([3n, 4n]);
   });
 
   it("leaves its queues where they are when it stops, or takes them away if it will not come back", async () => {

@@ -1,7 +1,7 @@
 import type { DispatcherKey } from "../barrier/dispatcherid.ts";
-import { BlockStage, ComponentState } from "../protocol/messages.ts";
+import { BlockStage, ComponentState, type MaintainerPostBootstrapRequest } from "../protocol/messages.ts";
 import { ActionQueues } from "./actionqueues.ts";
-import { openingOf, registrationOf, type Speaker, statusOf } from "./announcements.ts";
+import { openingOf, registrationOf, type Speaker, sameOpening, statusOf } from "./announcements.ts";
 import { Answers } from "./answers.ts";
 import { Dispatcher, type DispatcherConfig } from "./dispatcher.ts";
 import type { CaptureNodeOptions, OpeningSchema } from "./options.ts";
@@ -9,6 +9,7 @@ import { type Clock, systemClock } from "./ports.ts";
 import { Positions } from "./positions.ts";
 import { RegistrationRefused, Registrations, removedBefore } from "./registrations.ts";
 import { Reporter } from "./reporter.ts";
+import { Starts } from "./starts.ts";
 import { StatusQueue } from "./statusqueue.ts";
 
 const HEARTBEAT_MS = 60_000;
@@ -30,12 +31,17 @@ export class CaptureNode {
   readonly #notWorking = new WeakSet<Dispatcher>();
   /** Dispatchers that are being removed, or were. */
   readonly #removed = new WeakSet<Dispatcher>();
+  readonly #starts: Starts;
   readonly #status: StatusQueue;
   readonly #reporter: Reporter;
   readonly #registrations: Registrations;
   readonly #queues: ActionQueues;
   readonly #answers: Answers;
   readonly #positions: Positions;
+  /** The opening that it has sent, and in which epoch. */
+  #opening: { readonly epoch: bigint; readonly parts: MaintainerPostBootstrapRequest[] } | undefined;
+  /** The highest epoch that it was told of. */
+  #toldEpoch = 0n;
   #lastLife = 0n;
   #epoch: bigint;
   #stopped = false;
@@ -48,10 +54,16 @@ export class CaptureNode {
     this.#epoch = options.epoch ?? 1n;
     const encoding = options.encoding ?? "json";
     const onError = (error: unknown, dispatcher?: Dispatcher) => options.onError?.(error, dispatcher);
+    this.#starts = new Starts({
+      node: options.id,
+      clock: this.clock,
+      onHigher: () => this.#startAgain(),
+      onError,
+    });
     this.#status = new StatusQueue({
       url: options.statusQueueUrl,
       from: options.id,
-      start: this.clock.now(),
+      start: () => this.#starts.present,
       encoding,
       queues: options.queues,
       clock: this.clock,
@@ -70,6 +82,9 @@ export class CaptureNode {
       send: (queue, dispatchers) => this.#register(queue, dispatchers),
       nextLife: (above) => this.#nextLife(above),
       onSuperseded: (id, life, knownLife) => this.#superseded(id, life, knownLife),
+      onAccepted: () => this.#starts.accepted(),
+      onStartRefused: (start, known) => this.#starts.refused(start, known),
+      onHigherEpoch: (epoch) => this.#hearsOf(epoch),
     });
     this.#answers = new Answers({
       ...this.#speaker,
@@ -113,9 +128,24 @@ export class CaptureNode {
     this.#positions.start();
   }
 
-  /** Opens the changefeed: names the table trigger and all tables (protocol.md R1). For the table trigger's node. */
+  /**
+   * Opens the changefeed: names the table trigger and all tables (protocol.md R1). For the table trigger's node. One start of a node
+   * opens an epoch with one list of tables, for its parts are known by nothing else.
+   * @throws RangeError if it has opened this epoch with other tables, and either has several parts
+   */
   async open(trigger: DispatcherKey, schemas: readonly OpeningSchema[]): Promise<void> {
-    const parts = openingOf(this.#speaker, this.#epoch, trigger, schemas);
+    const parts = openingOf(this.#speaker, this.#epoch, trigger, schemas, this.options.tablesPerPart);
+    const before = this.#opening?.epoch === this.#epoch ? this.#opening.parts : undefined;
+    const inParts = Math.max(before?.length ?? 0, parts.length) > 1;
+    if (before !== undefined && inParts && !sameOpening(before, parts))
+      throw new RangeError(
+        `epoch ${this.#epoch} was opened by this process with other tables or another table trigger: follow a higher epoch, and open that`,
+      );
+    this.#opening = { epoch: this.#epoch, parts };
+    await this.#sendOpening(parts);
+  }
+
+  async #sendOpening(parts: readonly MaintainerPostBootstrapRequest[]): Promise<void> {
     for (const [index, part] of parts.entries())
       await this.#status.send("MaintainerPostBootstrapRequest", part, {
         replyQueue: this.#queues.node.name,
@@ -157,6 +187,7 @@ export class CaptureNode {
     if (epoch <= this.#epoch)
       throw new RangeError(`epoch ${epoch} is not above ${this.#epoch}, which this node follows already`);
     this.#epoch = epoch;
+    for (const dispatcher of this.#dispatchers.values()) dispatcher.registeredIn = "new epoch";
     // What it registers says where it stands now: an action of the epoch before must not move it behind that (D11).
     this.#answers.raise(epoch);
     this.#positions.startOver();
@@ -258,6 +289,7 @@ export class CaptureNode {
   async stop({ deleteQueues = false } = {}): Promise<void> {
     this.#stopped = true;
     this.#registrations.stop();
+    this.#starts.stop();
     this.#positions.stop();
     this.#status.stop();
     for (const dispatcher of this.#dispatchers.values()) dispatcher.abandon();
@@ -285,8 +317,43 @@ export class CaptureNode {
     const dispatcher = this.#dispatchers.get(id);
     if (dispatcher?.life !== life || this.#removed.has(dispatcher)) return;
     // What it has begun it tells in the life that was told to do it; at its next event it hears of this again.
-    if (dispatcher.blockState?.stage !== BlockStage.WAITING) return;
-    dispatcher.life = this.#nextLife(knownLife);
+    this.#liveAgain(dispatcher, knownLife);
+  }
+
+  /** Registers a dispatcher in a higher life, unless it executes an action. */
+  #liveAgain(dispatcher: Dispatcher, above: bigint): void {
+    if (dispatcher.blockState?.stage === BlockStage.WRITING) return;
+    dispatcher.life = this.#nextLife(above);
+    dispatcher.registeredIn = "same epoch";
     void this.#registerAgain(dispatcher).catch((error) => this.options.onError?.(error, dispatcher));
+  }
+
+  /** It has a higher start now: all that it has registered is over, and what it has sent was dropped (protocol.md R5). */
+  #startAgain(): void {
+    if (this.#stopped) return;
+    const failed = (error: unknown) => this.options.onError?.(error);
+    if (this.#speaker.mode === 0n) this.#register(this.#queues.node.name, []).catch(failed);
+    if (this.#opening?.epoch === this.#epoch) this.#sendOpening(this.#opening.parts).catch(failed);
+    this.#registrations.again();
+    for (const dispatcher of this.#dispatchers.values())
+      if (
+        dispatcher.accepted &&
+        !this.#registrations.waitsFor(dispatcher.config.id) &&
+        !this.#removed.has(dispatcher)
+      )
+        this.#liveAgain(dispatcher, dispatcher.life);
+  }
+
+  #hearsOf(epoch: bigint): void {
+    if (epoch <= this.#toldEpoch) return;
+    this.#toldEpoch = epoch;
+    const { onHigherEpoch, onError } = this.options;
+    if (onHigherEpoch) onHigherEpoch(epoch);
+    else
+      onError?.(
+        new Error(
+          `the changefeed is in epoch ${epoch}, and node "${this.id}" follows ${this.#epoch}: nothing of it counts before it follows`,
+        ),
+      );
   }
 }

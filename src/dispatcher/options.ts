@@ -29,8 +29,15 @@ export interface CaptureNodeOptions {
   readonly heartbeatMs?: number;
   /** Numbers in [0, 1), so that nodes do not all do the same at the same moment. Default: `Math.random`. */
   readonly random?: () => number;
+  /** Tables in one part of an opening. Default: 2,000, about 40 bytes each, far below the message limit. */
+  readonly tablesPerPart?: number;
   /** The coordinator wants a dispatcher created or removed. The message comes again until this resolves. */
   readonly onSchedule?: (request: ScheduleDispatcherRequest) => Promise<void>;
+  /**
+   * The changefeed is in this epoch, above the one that the node follows, so that nothing of the node counts: call `follow`, or stop.
+   * Called once for each epoch. Default: it goes to `onError`.
+   */
+  readonly onHigherEpoch?: (epoch: bigint) => void;
   /** Something failed and is tried again. */
   readonly onError?: (error: unknown, dispatcher?: Dispatcher) => void;
 }

@@ -11,6 +11,12 @@ interface RegistrationsOptions {
   readonly nextLife: (above: bigint) => bigint;
   /** A life that was accepted before does not stand any more: a higher one has ended it. */
   readonly onSuperseded: (id: DispatcherKey, life: bigint, knownLife: bigint) => void;
+  /** Dispatchers were accepted. */
+  readonly onAccepted: () => void;
+  /** A message with this start of the node was refused: a higher one is known. */
+  readonly onStartRefused: (start: bigint, known: bigint) => void;
+  /** The changefeed is in this epoch, which is above the one that the node follows. */
+  readonly onHigherEpoch: (epoch: bigint) => void;
 }
 
 /** The body of a `RegistrationResult` (protocol.md R9a). */
@@ -24,6 +30,9 @@ interface RegistrationResult {
   }[];
   /** The epoch that answers; 0 counts as 1 (protocol.md R1, R9a). */
   readonly maintainerEpoch?: string;
+  /** The `start` of the message, if it was refused because this higher one is known of its node. */
+  readonly start?: string;
+  readonly knownStart?: string;
 }
 type WireId = { readonly high: string; readonly low: string };
 
@@ -95,16 +104,19 @@ export class Registrations {
   onResult(body: string, epoch: bigint): void {
     const result = parse(body);
     if (result.epoch < epoch) return;
+    if (result.epoch > epoch) this.#options.onHigherEpoch(result.epoch);
+    if (result.start !== undefined) this.#options.onStartRefused(result.start, result.knownStart);
     for (const { id, life } of result.accepted) {
       const waiting = this.#waiting.get(keyOf(id));
       if (waiting?.dispatcher.life !== BigInt(life)) continue;
       this.#waiting.delete(keyOf(id));
       waiting.dispatcher.accepted = true;
+      this.#options.onAccepted();
       waiting.accepted.resolve();
     }
     for (const { id, life, knownLife, reason } of result.refused) {
       const waiting = this.#waiting.get(keyOf(id));
-      if (waiting === undefined && BigInt(knownLife) > BigInt(life))
+      if (waiting === undefined && BigInt(knownLife) >= BigInt(life))
         this.#options.onSuperseded(keyOf(id), BigInt(life), BigInt(knownLife));
       if (waiting?.dispatcher.life !== BigInt(life)) continue;
       if (BigInt(knownLife) < BigInt(life) || waiting.dispatcher.isAskedFor) {
@@ -116,6 +128,11 @@ export class Registrations {
       waiting.dispatcher.life = this.#options.nextLife(BigInt(knownLife));
       this.#sendIn(COLLECT_MS);
     }
+  }
+
+  /** All who wait are registered again at once. */
+  again(): void {
+    if (this.#waiting.size > 0) this.#sendIn(COLLECT_MS);
   }
 
   /** An earlier sending stands in for a later one. */
@@ -141,15 +158,28 @@ export class Registrations {
   }
 }
 
+interface Parsed extends Pick<RegistrationResult, "accepted" | "refused"> {
+  readonly epoch: bigint;
+  readonly start: bigint | undefined;
+  readonly knownStart: bigint;
+}
+
+/** A higher one is no whole number any more that could be sent (protocol.md, section 1). */
+const MOST_START = 2n ** 53n - 2n;
+
 /** @throws MalformedMessage if it is none: then nothing of it counts */
-function parse(body: string): RegistrationResult & { readonly epoch: bigint } {
+function parse(body: string): Parsed {
   try {
-    const { accepted, refused, maintainerEpoch = "0" } = JSON.parse(body) as RegistrationResult;
+    const result = JSON.parse(body) as RegistrationResult;
+    const { accepted, refused, maintainerEpoch = "0" } = result;
+    const start = result.start === undefined ? undefined : BigInt(result.start);
+    const knownStart = BigInt(result.knownStart ?? 0);
+    if (knownStart < 0n || knownStart >= MOST_START) throw new RangeError(`start ${knownStart}`);
     for (const { id, life } of accepted) check(keyOf(id), BigInt(life));
     for (const { id, life, knownLife } of refused) check(keyOf(id), BigInt(life), BigInt(knownLife));
     const epoch = BigInt(maintainerEpoch);
     if (epoch < 0n) throw new RangeError(`epoch ${epoch}`);
-    return { accepted, refused, epoch: epoch || 1n };
+    return { accepted, refused, epoch: epoch || 1n, start, knownStart };
   } catch (cause) {
     throw new MalformedMessage("body is no RegistrationResult in JSON", { cause });
   }

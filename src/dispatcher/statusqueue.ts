@@ -3,9 +3,9 @@ import type { Clock, QueueClient } from "./ports.ts";
 
 export interface StatusQueueOptions {
   readonly url: string;
-  /** The node's id and start, which every message carries. */
+  /** The node's id and present start, which every message carries. */
   readonly from: string;
-  readonly start: number;
+  readonly start: () => number;
   readonly encoding: Encoding;
   readonly queues: QueueClient;
   readonly clock: Clock;
@@ -34,7 +34,7 @@ export class StatusQueue {
 
   async sendBody(type: MessageType, body: string, more: Record<string, string> = {}): Promise<void> {
     const { url, from, start, encoding, queues, clock, onError } = this.#options;
-    const attributes = { type, from, start: String(start), encoding, ...more };
+    const attributes = { type, from, start: String(start()), encoding, ...more };
     for (;;) {
       try {
         return await queues.send(url, { body, attributes });

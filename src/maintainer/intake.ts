@@ -151,6 +151,8 @@ function sliceOf(message: StatusMessage): Intake {
 const KNOWN_TYPES =
   "use BlockStatusRequest, HeartBeatRequest, MaintainerBootstrapResponse or MaintainerPostBootstrapRequest";
 
+/** Above the highest start there is none that a node could go on with (protocol.md R5). */
+const MAX_START = 2 ** 52;
 /** Bytes of a node's id: it stands in every item that knows the node. */
 const MAX_NODE_ID = 256;
 /** Bytes of a space as text: it is part of keys, of which DynamoDB takes 2,048 and 1,024. */
@@ -182,9 +184,14 @@ function senderOf(message: StatusMessage, settings: IntakeSettings): Sender {
       `attribute ${SENT_AT_ATTRIBUTE} is there: only who brings messages back may say when they were sent, leave it out or name principal ${message.principal} among the deployment's redrivers`,
     );
   const sentAt = numberAttribute(message, SENT_AT_ATTRIBUTE, message.sentAt);
+  const start = numberAttribute(message, "start", 0);
+  if (start > MAX_START)
+    throw new MalformedMessage(
+      `attribute start is ${start}: use a number up to 2^52, as milliseconds since 1970`,
+    );
   return {
     node,
-    start: BigInt(numberAttribute(message, "start", 0)),
+    start: BigInt(start),
     principal: principalOf(message, settings),
     sentAt,
   };
