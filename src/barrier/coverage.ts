@@ -30,6 +30,25 @@ export function completeVersions(
   return versions;
 }
 
+/**
+ * Marks that say nothing any more: of a chunk of the roster, all but its latest up to the present version, which says as
+ * much; and those of chunks that have left it. What a later roster may have brought is left alone.
+ */
+export function supersededMarks(marks: ReadonlySet<CompleteMark>, roster: Roster): CompleteMark[] {
+  const latest = new Map<number, number>();
+  const read = [...marks].map((mark) => {
+    const [id = 0, version = 0] = mark.split(".").map(Number);
+    const present = roster.chunks.get(id)?.version ?? 0;
+    if (version <= present) latest.set(id, Math.max(latest.get(id) ?? 0, version));
+    return { mark, id, version };
+  });
+  return read
+    .filter(({ id, version }) =>
+      roster.chunks.has(id) ? version < (latest.get(id) ?? 0) : id < roster.meta.nextChunk,
+    )
+    .map(({ mark }) => mark);
+}
+
 /** What an event asks of one chunk. */
 interface Touched {
   readonly required: readonly Life[];

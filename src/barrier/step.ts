@@ -49,8 +49,10 @@ export interface Step {
   readonly grantedAt: number;
   readonly writtenAt: number;
   readonly phaseAt: number;
-  /** Everybody who was ever granted Write; the last one is the writer (design.md I2). */
+  /** Who was granted Write, of many the latest (`MAX_GRANTS`); the last one is the writer (design.md I2). */
   readonly grants: readonly Grant[];
+  /** How many grants are not among them any more. */
+  readonly forgotten?: number;
   /** The roster version on which the last grant was judged, and how many lives the event touched there. */
   readonly grantedOn: number;
   readonly grantedLives: number;
@@ -78,17 +80,49 @@ export function openedStep(
   };
 }
 
-/** Grants Write (protocol.md M6a), first or again. */
-export function grantedStep(step: Step, grant: Grant, grantedOn: number, lives: number, now: number): Step {
+/** Grants that a barrier remembers: the DONE of each counts, however late (protocol.md M8). */
+export const MAX_GRANTS = 32;
+
+/** How often Write was granted. */
+export function grantCount({ grants, forgotten = 0 }: Pick<Step, "grants" | "forgotten">): number {
+  return grants.length + forgotten;
+}
+
+/**
+ * Grants Write (protocol.md M6a), first or again.
+ * @param most grants to remember, at least one. A forgotten one's DONE is stale, as if it had been lost with its writer
+ */
+export function grantedStep(
+  step: Step,
+  grant: Grant,
+  grantedOn: number,
+  lives: number,
+  now: number,
+  most = MAX_GRANTS,
+): Step {
+  const grants = [...step.grants, grant];
+  while (grants.length > most) grants.splice(leastNeeded(grants), 1);
+  const forgotten = grantCount(step) + 1 - grants.length;
   return {
     ...step,
     phase: "writing",
-    grants: [...step.grants, grant],
+    grants,
+    ...(forgotten > 0 && { forgotten }),
     grantedOn,
     grantedLives: lives,
     grantedAt: step.grantedAt || now,
     phaseAt: now,
   };
+}
+
+/** A grant whose life has a later one, or else the oldest. */
+function leastNeeded(grants: readonly Grant[]): number {
+  const again = grants.findIndex(
+    (one, index) =>
+      !one.registered &&
+      grants.some((later, at) => at > index && later.id === one.id && later.life === one.life),
+  );
+  return Math.max(0, again);
 }
 
 /** The DONE of Write is here (protocol.md M8); `wroteBy` -1: somebody is past the event (protocol.md M15). */

@@ -163,8 +163,8 @@ export class Invariants {
       faults.push(`I9: ${words} is opened again`);
     if (was && !FOLLOWS[was.phase].includes(step.phase))
       faults.push(`I3: ${words} goes from phase ${was.phase} to ${step.phase}`);
-    const grants = was?.grants.length ?? 0;
-    if (step.grants.length > grants) {
+    const granted = (one: typeof was) => (one === undefined ? 0 : one.grants.length + (one.forgotten ?? 0));
+    if (granted(step) > granted(was)) {
       const grant = step.grants.at(-1)!;
       const who = named(name, grant.id, grant.life);
       if (grant.registered) {

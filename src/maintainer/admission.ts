@@ -2,6 +2,7 @@
 import { TRIGGER_TABLE } from "../barrier/event.ts";
 import { planRoutes } from "../barrier/routes.ts";
 import type { Step } from "../barrier/step.ts";
+import { shortReason } from "./bounds.ts";
 import { commit, sameStep } from "./commit.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Placed } from "./placed.ts";
@@ -70,8 +71,9 @@ export function* holdForConflict(
   key: string,
   present: Step,
   step: Step,
-  conflict: string,
+  why: string,
 ): Program<boolean> {
+  const conflict = shortReason(why);
   if (present.conflict === conflict && present.phase === step.phase) return true;
   const held = yield* commit(
     session,

@@ -1,9 +1,10 @@
 import { chooseWriter, judgePassing, judgeWaiting, requiredLives, sameLives } from "../barrier/coverage.ts";
 import { type BlockEvent, involvesTrigger } from "../barrier/event.ts";
 import type { Place, Roster } from "../barrier/roster.ts";
-import { closedStep, grantedStep, type Step, writerOf, writtenStep } from "../barrier/step.ts";
+import { closedStep, grantedStep, MAX_GRANTS, type Step, writerOf, writtenStep } from "../barrier/step.ts";
 import { adoptKnownRoutes, holdForConflict, routeConflict, withoutConflict } from "./admission.ts";
 import { applyInTurn } from "./applying.ts";
+import { GRANT_SHARE } from "./bounds.ts";
 import { closing, commit, sameStep } from "./commit.ts";
 import { announceWritten, buryClosed } from "./ending.ts";
 import type { RootConditions } from "./port.ts";
@@ -125,10 +126,16 @@ function giving(session: Session, step: Step, roster: Roster, writer: Place, liv
   const { id, life, slot, node } = writer.life;
   const grant = { id, life, chunk: writer.chunk.id, slot, node };
   return {
-    next: grantedStep(step, grant, roster.version, lives, session.now),
+    next: grantedStep(step, grant, roster.version, lives, session.now, grantsToRemember(session, step)),
     writer,
     conditions: { sameRoster: roster.version, samePending: session.root!.pending },
   };
+}
+
+/** Of a root that is nearly full no more than there are: room for the first one was set aside. */
+function grantsToRemember(session: Session, step: Step): number {
+  const full = session.root!.bytes > GRANT_SHARE * session.settings.itemBytes;
+  return full ? Math.max(1, step.grants.length) : MAX_GRANTS;
 }
 
 /**

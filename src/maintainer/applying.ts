@@ -2,7 +2,7 @@ import { applyEvent } from "../barrier/apply.ts";
 import { RosterDraft } from "../barrier/draft.ts";
 import type { ChunkPointer, Roster } from "../barrier/roster.ts";
 import { planRoutes } from "../barrier/routes.ts";
-import { closedStep, passingStep, type Step } from "../barrier/step.ts";
+import { closedStep, grantCount, passingStep, type Step } from "../barrier/step.ts";
 import { holdForConflict, withoutConflict } from "./admission.ts";
 import { closing, commit, sameStep } from "./commit.ts";
 import { announceWritten, buryClosed } from "./ending.ts";
@@ -27,7 +27,7 @@ export function* applyInTurn(session: Session, key: string, written?: Step): Pro
     const step = present.phase === "written" ? present : written;
     if (step === undefined) return;
     // Write was granted anew while this one lost a race: whether it is written is judged again.
-    if (present.phase !== "written" && present.grants.length !== step.grants.length) return;
+    if (present.phase !== "written" && grantCount(present) !== grantCount(step)) return;
     const inTurn = session.earlierChange(key) === undefined;
     const roster = yield* session.roster();
     if (!inTurn || !roster.opened) {

@@ -1,3 +1,4 @@
+import { MAX_UNREACHABLE } from "./bounds.ts";
 import { evaluate } from "./evaluate.ts";
 import type { SpaceInput, StatusMessage } from "./intake.ts";
 import {
@@ -305,7 +306,12 @@ function* noteUnreachable(
   if (type === "ScheduleDispatcherRequest") session.goneQueues.add(queue);
   for (const key of about)
     if (session.step(key) !== undefined)
-      yield* ask("touchBarrier", session.name(key), { notClosed: true }, { addUnreachable: [queue] });
+      yield* ask(
+        "touchBarrier",
+        session.name(key),
+        { notClosed: true, fewerUnreachable: MAX_UNREACHABLE },
+        { addUnreachable: [queue] },
+      );
 }
 
 function rejection(space: string, message: StatusMessage, detail: string): Observation {

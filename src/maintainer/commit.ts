@@ -1,11 +1,11 @@
-import type { Step } from "../barrier/step.ts";
+import { grantCount, type Step } from "../barrier/step.ts";
 import type { Root, RootChanges, RootConditions } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import type { Session } from "./session.ts";
 
 /** The condition that a barrier has not moved since this step of it was read. */
 export function sameStep(key: string, step: Step): NonNullable<RootConditions["sameStep"]> {
-  return { key, phase: step.phase, grants: step.grants.length };
+  return { key, phase: step.phase, grants: grantCount(step) };
 }
 
 /**

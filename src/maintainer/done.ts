@@ -3,7 +3,7 @@ import { grantIndex, type Step, saysWritten } from "../barrier/step.ts";
 import { judge, markWritten } from "./advance.ts";
 import { noteDuplicates } from "./duplicates.ts";
 import { buryClosed } from "./ending.ts";
-import type { Report } from "./intake.ts";
+import type { Report, ReportedLife } from "./intake.ts";
 import type { Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
 import { record } from "./record.ts";
@@ -29,14 +29,12 @@ export function* doneReports(
 
   const redelivered = placed.some((one) => one.report.redelivered) || granted.some((one) => one.redelivered);
   const sentAt = latest([...placed.map((one) => one.report), ...granted]);
-  const writes: number[] = granted.map((report) =>
-    grantIndex(step, report.lives[0]!.id, report.lives[0]!.life),
-  );
+  const writes: ReportedLife[] = granted.map((report) => report.lives[0]!);
   const passes: Place[] = [];
   for (const { report, places } of placed)
     for (const place of places) {
       const grant = grantIndex(step, place.life.id, place.life.life);
-      if (grant >= 0 && saysWritten(step, grant, report.done)) writes.push(grant);
+      if (grant >= 0 && saysWritten(step, grant, report.done)) writes.push(place.life);
       // Of an old node without a grant: any other than the writer has passed (protocol.md, section 1).
       else if (report.done !== "write") passes.push(place);
       else session.observer.note({ what: "report-stale", space: session.space.text, key, count: 1 });
@@ -64,13 +62,19 @@ export function* doneReports(
  * life that is there, its Write may be on its way and would come when others have passed: its own DONE counts
  * (decisions/0021).
  */
-function* answered(session: Session, key: string, writes: readonly number[]): Program<number | undefined> {
+function* answered(
+  session: Session,
+  key: string,
+  writes: readonly ReportedLife[],
+): Program<number | undefined> {
   const step = session.step(key);
-  const [first] = writes;
+  // Which grant it is: of the step as it is now, for what was granted meanwhile may have taken an old one's place.
+  const indexes = step === undefined ? [] : writes.map(({ id, life }) => grantIndex(step, id, life));
+  const [first] = indexes.filter((index) => index >= 0);
   const last = step?.grants.at(-1);
   if (step?.phase !== "writing" || last === undefined || first === undefined) return first;
   // The same life may have been granted Write again.
-  const own = writes.find((one) => step.grants[one]!.id === last.id && step.grants[one]!.life === last.life);
+  const own = indexes.find((one) => step.grants[one]?.id === last.id && step.grants[one]?.life === last.life);
   if (own !== undefined) return own;
   const roster = yield* session.roster();
   return roster.find(last.id)?.life.life === last.life ? undefined : first;

@@ -1,7 +1,8 @@
-import { completeMark, completeVersions, missingLives } from "../barrier/coverage.ts";
-import type { DispatcherChunk } from "../barrier/roster.ts";
+import { completeMark, completeVersions, missingLives, supersededMarks } from "../barrier/coverage.ts";
+import type { DispatcherChunk, Roster } from "../barrier/roster.ts";
 import { judge } from "./advance.ts";
-import type { Count } from "./port.ts";
+import { MAX_SUPERSEDED_MARKS } from "./bounds.ts";
+import type { BarrierItem, Count } from "./port.ts";
 import { ask, type Program, together } from "./program.ts";
 import { requiredFor, writerFor } from "./record.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
@@ -61,6 +62,7 @@ function* lookAt(
   if (changed === "all") {
     const item = yield* ask("readBarrier", session.name(key));
     if (item) session.learnItem(key, item);
+    if (item) yield* dropSuperseded(session, key, item, roster);
     stamp = Math.max(stamp, item?.stamp ?? 0);
   } else {
     const stamped = yield* ask(
@@ -74,6 +76,15 @@ function* lookAt(
     stamp = Math.max(stamp, stamped.item.stamp);
   }
   return Math.max(stamp, yield* markCompleted(session, key, count, chunks));
+}
+
+/** Takes marks out of a barrier that was open through many versions of the roster (docs/bounds.md). */
+function* dropSuperseded(session: Session, key: string, item: BarrierItem, roster: Roster): Program<void> {
+  if (item.waiting.size + item.passed.size <= roster.dispatchers.length + MAX_SUPERSEDED_MARKS) return;
+  const dropWaiting = supersededMarks(item.waiting, roster);
+  const dropPassed = supersededMarks(item.passed, roster);
+  if (dropWaiting.length + dropPassed.length <= MAX_SUPERSEDED_MARKS) return;
+  yield* ask("touchBarrier", session.name(key), { notClosed: true }, { dropWaiting, dropPassed });
 }
 
 /** Marks chunks complete that are so by what is known now. @returns the stamp that it met */

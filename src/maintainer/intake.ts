@@ -8,9 +8,10 @@ import { decode, type Encoding, MalformedMessage, parseEncoding } from "../proto
 import { keyText, parseKeyText } from "../protocol/eventkey.ts";
 import { decodeReports, type FoldedStatus } from "../protocol/foldedreports.ts";
 import { BlockStage, type ChangefeedID, DoneAction, type State } from "../protocol/messages.ts";
+import { EVENT_SHARE, ROUTES_SHARE } from "./bounds.ts";
 import { openingChanges, registrationChanges, statusChanges } from "./intakemembership.ts";
 import { parseSlice, SLICE_TYPE, type Slice } from "./slice.ts";
-import { type Space, spaceOf } from "./space.ts";
+import { MAX_SPACE, type Space, spaceOf } from "./space.ts";
 
 /** A message of the status queue, as the maintainer gets it. */
 export interface StatusMessage {
@@ -80,6 +81,8 @@ export interface IntakeSettings {
   readonly actionQueuePrefix: string;
   /** Principals that may bring a dead letter back in the name of its sender: the coordinator's own and operators'. */
   readonly redrivers?: readonly string[];
+  /** Bytes that an item may have: an event that takes too much of it is refused (docs/bounds.md). */
+  readonly itemBytes: number;
 }
 
 /** On a dead letter: the principal that sent it first. Only the coordinator writes it (decisions/0016). */
@@ -114,7 +117,7 @@ function takeApart(message: StatusMessage, settings: IntakeSettings): Intake {
   const sender = senderOf(message, settings);
   switch (attributes["type"]) {
     case "BlockStatusRequest":
-      return reportsOf(message, sender, encoding);
+      return reportsOf(message, sender, encoding, settings);
     case "HeartBeatRequest":
       return statusChanges(message, sender, decode("HeartBeatRequest", encoding, body));
     case "MaintainerBootstrapResponse":
@@ -123,7 +126,7 @@ function takeApart(message: StatusMessage, settings: IntakeSettings): Intake {
         sender,
         encoding,
         decode("MaintainerBootstrapResponse", encoding, body),
-        settings.actionQueuePrefix,
+        settings,
       );
     case "MaintainerPostBootstrapRequest":
       return openingChanges(
@@ -155,8 +158,6 @@ const KNOWN_TYPES =
 const MAX_START = 2 ** 52;
 /** Bytes of a node's id: it stands in every item that knows the node. */
 const MAX_NODE_ID = 256;
-/** Bytes of a space as text: it is part of keys, of which DynamoDB takes 2,048 and 1,024. */
-const MAX_SPACE = 900;
 
 /**
  * Who may say when a message was first sent, which for old nodes is the number of a life (protocol.md R6): redrivers. Where queues
@@ -220,7 +221,12 @@ export function spaceFor(changefeed: ChangefeedID | undefined, mode: bigint): Sp
   return space;
 }
 
-function reportsOf(message: StatusMessage, sender: Sender, encoding: Encoding): Intake {
+function reportsOf(
+  message: StatusMessage,
+  sender: Sender,
+  encoding: Encoding,
+  { itemBytes }: IntakeSettings,
+): Intake {
   const request = decodeReports(encoding, message.body);
   const space = spaceFor(request.changefeedID, request.mode);
   const reports: Report[] = [];
@@ -230,6 +236,7 @@ function reportsOf(message: StatusMessage, sender: Sender, encoding: Encoding): 
     try {
       const report = reportOf(status, sender, message, index);
       refuseRedoSyncpoint(space, report);
+      refuseTooLarge(report, itemBytes);
       const lives = request.statuses.length === 1 ? report.lives : firstTime(report, seen);
       if (lives.length > 0) reports.push({ ...report, lives });
     } catch (error) {
@@ -258,6 +265,21 @@ function firstTime(report: Report, seen: Map<string, Set<string>>): readonly Rep
 export function refuseRedoSyncpoint(space: Space, report: Report): void {
   if (space.mode === 1n && parseKeyText(report.key).isSyncPoint)
     throw new MalformedMessage("IsSyncPoint in redo mode: redo has no syncpoints, report it in mode 0 only");
+}
+
+/**
+ * An event for which its barrier's item has no room: it would be refused with every report, and take others' with it.
+ * @throws MalformedMessage
+ */
+export function refuseTooLarge({ bytes, routes }: Report, itemBytes: number): void {
+  if (bytes.length > EVENT_SHARE * itemBytes)
+    throw new MalformedMessage(
+      `the event takes ${bytes.length} bytes of the ${Math.floor(EVENT_SHARE * itemBytes)} that it may: it lists too many tables, report it with influence DB or All`,
+    );
+  if (routes.length > ROUTES_SHARE * itemBytes)
+    throw new MalformedMessage(
+      `RouteTableAdmissions take ${routes.length} bytes of the ${Math.floor(ROUTES_SHARE * itemBytes)} that they may: admit fewer tables with one event`,
+    );
 }
 
 /** Digest of an event's bytes: short enough for the root, long enough that no two events of one key share it. */

@@ -15,10 +15,12 @@ import {
 } from "../protocol/messages.ts";
 import {
   type Intake,
+  type IntakeSettings,
   lifeFault,
   numberAttribute,
   type Report,
   refuseRedoSyncpoint,
+  refuseTooLarge,
   registeredReport,
   type SpaceInput,
   type StatusMessage,
@@ -70,7 +72,7 @@ export function registrationChanges(
   sender: Sender,
   encoding: Encoding,
   response: MaintainerBootstrapResponse,
-  prefix: string,
+  { actionQueuePrefix: prefix, itemBytes }: IntakeSettings,
 ): Intake {
   const replyQueue = queueAttribute(message, "replyQueue", prefix);
   if (replyQueue === "")
@@ -98,7 +100,7 @@ export function registrationChanges(
       }
       spans.push(registeredSpan(span));
       try {
-        reports.push(...blockReports(space, span, sender, message, index));
+        reports.push(...blockReports(space, span, sender, message, index, itemBytes));
       } catch (error) {
         if (!(error instanceof MalformedMessage || error instanceof InvalidState)) throw error;
         faults.push(`spans[${index}].block_state: ${error.message}`);
@@ -124,12 +126,14 @@ function blockReports(
   sender: Sender,
   message: StatusMessage,
   index: number,
+  itemBytes: number,
 ): Report[] {
   if (span.blockState === undefined) return [];
   const life = { id: dispatcherKey(span.ID!), life: span.life };
   const report = registeredReport(span.blockState, life, sender, message, index);
   if (report === undefined) return [];
   refuseRedoSyncpoint(space, report);
+  refuseTooLarge(report, itemBytes);
   return [report];
 }
 

@@ -11,6 +11,7 @@ export interface Observation {
     | "report-duplicate"
     | "report-kept"
     | "report-conflicts"
+    | "root-full"
     | "route-conflict"
     | "message-rejected"
     | "sender-mismatch"

@@ -1,8 +1,9 @@
 import type { CompleteMark } from "../barrier/coverage.ts";
 import { type BlockEvent, changesRoster, involvesTrigger } from "../barrier/event.ts";
-import type { Place } from "../barrier/roster.ts";
-import { openedStep, type Step } from "../barrier/step.ts";
+import type { Place, Roster } from "../barrier/roster.ts";
+import { grantCount, openedStep, type Step } from "../barrier/step.ts";
 import { afterGrant, grantOnOpening } from "./advance.ts";
+import { roomToOpen } from "./bounds.ts";
 import { commit } from "./commit.ts";
 import { digestOf } from "./intake.ts";
 import type { BarrierItem, BarrierName, BarrierResult, RootConditions } from "./port.ts";
@@ -37,17 +38,18 @@ export interface Opened {
 /**
  * Opens a barrier, or finds it open: the barrier item first, then the root, on conditions that show that it was not closed
  * meanwhile (design.md, order of writes; I9; decisions/0024). If it is covered already, Write is granted by the same write.
- * @returns the step; or that it is closed: its tombstone stands in its place, or it is not above the floor
+ * @returns the step; or that it is closed: its tombstone stands in its place, or it is not above the floor; or that the root has no room for it now: then nothing is
+ *   said to who reported, and it reports again (docs/bounds.md)
  */
 export function* openBarrier(
   session: Session,
   key: string,
   opener: Opener,
-): Program<Opened | { closed: true }> {
+): Program<Opened | { closed: true } | { full: true }> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     if (!session.fresh) yield* session.refresh();
     const open = session.step(key);
-    if (open !== undefined) return { step: open, grantsBefore: open.grants.length };
+    if (open !== undefined) return { step: open, grantsBefore: grantCount(open) };
     const root = session.root!;
     // Everybody has it behind them: its tombstone may be gone (design.md I9).
     if (key <= root.floor) {
@@ -79,6 +81,10 @@ export function* openBarrier(
     );
     // What is not blocking is written already (protocol.md M11).
     const step = event.blocking ? opened : { ...opened, phase: "written" as const, writtenAt: session.now };
+    if (!roomToOpen(root, key, step, longestNode(roster), session.settings.itemBytes)) {
+      session.observer.note({ what: "root-full", space: session.space.text, key });
+      return { full: true };
+    }
     const given =
       opener.grants && event.blocking && !routes
         ? grantOnOpening(session, key, step, event, roster, opener.places.at(-1))
@@ -103,12 +109,18 @@ export function* openBarrier(
       if (item.openedAt === session.now)
         session.observer.note({ what: "barrier-opened", space: session.space.text, key });
       if (given) yield* afterGrant(session, key, given, event, roster);
-      return { step: now!, grantsBefore: given ? 0 : now!.grants.length };
+      return { step: now!, grantsBefore: given ? 0 : grantCount(now!) };
     }
-    if (now !== undefined) return { step: now, grantsBefore: now.grants.length };
+    if (now !== undefined) return { step: now, grantsBefore: grantCount(now) };
     yield* ask("pause", attempt);
   }
   throw new Error(`barrier ${key} of ${session.space.text}: could not be opened in ${MAX_ATTEMPTS} attempts`);
+}
+
+function longestNode(roster: Roster): number {
+  let longest = 0;
+  for (const id of roster.nodes.keys()) longest = Math.max(longest, Buffer.byteLength(id));
+  return longest;
 }
 
 /**

@@ -132,6 +132,8 @@ export interface BarrierConditions {
   readonly sameEvent?: Uint8Array;
   /** Nobody repeated the outstanding action since: a repeat has one winner (design.md, section 6). */
   readonly notSentSince?: number;
+  /** It names fewer queues that are gone than this (docs/bounds.md). */
+  readonly fewerUnreachable?: number;
 }
 
 export interface BarrierChanges {
@@ -142,6 +144,9 @@ export interface BarrierChanges {
   readonly stamp?: number;
   readonly addWaiting?: readonly CompleteMark[];
   readonly addPassed?: readonly CompleteMark[];
+  /** Takes marks out that later ones say as well. In a write without `addWaiting` and `addPassed`. */
+  readonly dropWaiting?: readonly CompleteMark[];
+  readonly dropPassed?: readonly CompleteMark[];
   readonly addUnreachable?: readonly string[];
   readonly sentAt?: number;
   readonly tombstone?: Tombstone;

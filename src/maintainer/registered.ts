@@ -30,6 +30,11 @@ export function* registeredReports(
   // They count as WAITING only when the root says what they are doing: who sees them wait before might be granted Write, or
   // grant it to another, while they write or have written.
   const found = yield* findOrOpen(session, key, all, []);
+  // A registration says it once: its message comes again.
+  if ("full" in found)
+    throw new Error(
+      `${session.space.text}: too many barriers are open, ${key} is opened when some are closed`,
+    );
   // Closed: written, and whoever still executes its action needs nothing for that.
   if ("closed" in found) return;
   yield* adoptRoutes(session, key, routesOf(all));

@@ -6,6 +6,7 @@ import { Roster } from "../barrier/roster.ts";
 import { type RouteChange, routesFromBytes } from "../barrier/routes.ts";
 import type { Step } from "../barrier/step.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
+import { ITEM_BYTES } from "./bounds.ts";
 import type { Observer } from "./observe.ts";
 import type { Outbox } from "./outbox.ts";
 import {
@@ -40,6 +41,8 @@ export interface Settings {
   readonly reassignAfter: number;
   /** How long ended lives and dropped tables are remembered, in ms: longer than a queue keeps a message. */
   readonly rememberFor: number;
+  /** Bytes that an item of the table may have: DynamoDB's limit, less where bounds are to be met (docs/bounds.md). */
+  readonly itemBytes: number;
 }
 
 export const DEFAULT_SETTINGS: Omit<Settings, "actionQueuePrefix"> = {
@@ -50,6 +53,7 @@ export const DEFAULT_SETTINGS: Omit<Settings, "actionQueuePrefix"> = {
   positionsEvery: 5 * 60_000,
   reassignAfter: 180_000,
   rememberFor: 15 * 24 * 3600 * 1000,
+  itemBytes: ITEM_BYTES,
 };
 
 /** What is known to be recorded of one barrier. Sets only grow, so knowing less costs a write and never an answer. */

@@ -1,5 +1,5 @@
 import { MalformedMessage } from "../protocol/codec.ts";
-import { parseSpace, type Space } from "./space.ts";
+import { MAX_SPACE, parseSpace, type Space } from "./space.ts";
 
 /** Lives in one slice: ten of them, which one invocation may get, are sent in a second or two. */
 export const SLICE_LIVES = 100;
@@ -44,6 +44,7 @@ export function parseSlice(body: string): Slice {
   const { space, epoch, key, kind, chunk, from, first } = read as Record<string, unknown>;
   if (typeof space !== "string" || !/^[^/]*\/[^/]*\/[0-9a-f]{32}\/[01]$/.test(space) || !isEncoded(space))
     throw malformed("space");
+  if (space.length > MAX_SPACE) throw malformed(`space is ${space.length} bytes long`);
   if (typeof epoch !== "string" || !/^\d{1,20}$/.test(epoch)) throw malformed("epoch");
   if (typeof key !== "string" || !/^\d{20}-[01]$/.test(key)) throw malformed("key");
   if (kind !== "ack" && kind !== "pass") throw malformed("kind");

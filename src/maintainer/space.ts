@@ -1,6 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { type ChangefeedID, ChangefeedIDSchema } from "../protocol/messages.ts";
 
+/** Bytes of a space as text: it is part of keys, of which DynamoDB takes 2,048 and 1,024. */
+export const MAX_SPACE = 900;
+
 /** A barrier space: one changefeed in one mode (0 default, 1 redo; protocol.md M17). Modes share nothing. */
 export interface Space {
   readonly changefeed: Pick<ChangefeedID, "high" | "low" | "name" | "keyspace">;

@@ -1,6 +1,6 @@
 import { changesRoster, touches } from "../barrier/event.ts";
 import type { Place } from "../barrier/roster.ts";
-import { type Step, writerOf } from "../barrier/step.ts";
+import { grantCount, type Step, writerOf } from "../barrier/step.ts";
 import { tiles } from "../barrier/tiling.ts";
 import { adoptRoutes, routesOf } from "./admission.ts";
 import { judge } from "./advance.ts";
@@ -32,6 +32,7 @@ export function* waitingReports(
 
   if (!session.ahead.has(key)) noteDuplicates(session, key, "waiting", places);
   const found = yield* findOrOpen(session, key, placed, places, true);
+  if ("full" in found) return;
   if ("closed" in found) return late(session, key, placed);
   yield* adoptRoutes(session, key, routesOf(placed));
   const step = session.step(key) ?? found.step;
@@ -50,7 +51,7 @@ export function* waitingReports(
     return;
   }
   const sentAt = latest(placed.map((one) => one.report));
-  const granted = after.grants.length > found.grantsBefore;
+  const granted = grantCount(after) > found.grantsBefore;
   yield* answer(session, key, after, places, { granted, redelivered, sentAt });
 }
 
@@ -119,7 +120,7 @@ export function* findOrOpen(
   const { report } = placed[0]!;
   const step = session.step(key);
   if (step?.phase === "closed") return { closed: true as const };
-  if (step !== undefined) return { step, grantsBefore: step.grants.length };
+  if (step !== undefined) return { step, grantsBefore: grantCount(step) };
   return yield* openBarrier(session, key, {
     event: report.event!,
     bytes: report.bytes,
@@ -196,6 +197,7 @@ export function* noneReports(session: Session, key: string, placed: readonly Pla
     lateTablesHold: false,
     places: [],
   });
+  if ("full" in found) return;
   if ("closed" in found) {
     session.outbox.ackNow(key, lives);
     return;

@@ -1,3 +1,4 @@
+import { BOUNDS } from "./bounds.ts";
 import type { Mutant } from "./mutant.ts";
 import { OPENING } from "./opening.ts";
 
@@ -192,7 +193,7 @@ const MAINTAINER: readonly Mutant[] = [
     rule: "a DONE counts in the phase that its action belongs to (design.md, section 1; protocol.md M8)",
     file: "src/maintainer/done.ts",
     from: "if (grant >= 0 && saysWritten(step, grant, report.done)) writes.push(grant);",
-    to: "if (grant >= 0 || step.grants.length > 0) writes.push(Math.max(0, grant));",
+    to: "if (grant >= 0 || step.grants.length > 0) writes.push(grant >= 0 ? place.life : step.grants[0]!);",
   },
   {
     id: "late-done-passes",
@@ -476,4 +477,11 @@ const RECOVERY: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...BARRIER, ...MAINTAINER, ...OPENING, ...RECOVERY, ...DISPATCHER];
+export const MUTANTS: readonly Mutant[] = [
+  ...BARRIER,
+  ...MAINTAINER,
+  ...OPENING,
+  ...BOUNDS,
+  ...RECOVERY,
+  ...DISPATCHER,
+];

@@ -30,6 +30,9 @@ export class Durability {
   readonly #monitors: Monitors;
   readonly #judge: Judge;
 
+  /** Keys that had no room in the root once: what was recorded of them by then is judged with the reports' repeats. */
+  readonly #full = new Set<string>();
+
   /** What the messages that nodes have in hand do, by their receipts. */
   readonly #effects = new Map<string, Effect[]>();
 
@@ -51,7 +54,7 @@ export class Durability {
     copy.commitRoot = async (space, conditions, changes) => {
       const { step } = changes;
       const before = step && copy.roots.get(space.text)?.steps.get(step.key);
-      if (step && step.step.phase !== before?.phase)
+      if (step && step.step.phase !== before?.phase && !this.#full.has(step.key))
         this.#judge.fail(
           "I7",
           `${step.key} is ${before?.phase}, all messages are gone, and a sweep makes it ${step.step.phase}`,
@@ -70,8 +73,15 @@ export class Durability {
   /**
    * The event source has deleted a status message.
    * @param knownSince virtual time of the oldest root that its invocation may stand on
+   * @param full keys for which the root had no room: who reported is told nothing, and reports again
    */
-  handled({ id, body, attributes, sentAt }: Stored, told: boolean, knownSince: number): void {
+  handled(
+    { id, body, attributes, sentAt }: Stored,
+    told: boolean,
+    knownSince: number,
+    full: ReadonlySet<string>,
+  ): void {
+    for (const key of full) this.#full.add(key);
     const { root } = this.#monitors;
     // What was to be told in a former epoch is nothing to anybody in this one.
     if (!told && knownSince >= this.#monitors.epochSince)
@@ -86,7 +96,7 @@ export class Durability {
         ? // Of what was handled in the former epoch nothing is in this one: who reported says it again as it registers.
           knownSince < this.#monitors.epochSince
           ? undefined
-          : this.#reports(root, roster, encoding, body, sentAt < this.#monitors.epochSince)
+          : this.#reports(root, roster, encoding, body, sentAt < this.#monitors.epochSince, full)
         : attributes["type"] === "MaintainerBootstrapResponse"
           ? this.#registrations(root, roster, encoding, body)
           : undefined;
@@ -113,10 +123,13 @@ export class Durability {
     encoding: Encoding,
     body: string,
     former: boolean,
+    full: ReadonlySet<string>,
   ): string | undefined {
     for (const status of readMessage("BlockStatusRequest", encoding, body).blockStatuses) {
       // What was passed then need not be told now: it is said again when this epoch asks for it.
       if (former && status.state?.doneAction === DoneAction.PASS_DONE) continue;
+      // A root that nears its bound opens no more (docs/bounds.md).
+      if (status.state?.stage !== BlockStage.DONE && full.has(storedName(keyOf(status.state!)))) continue;
       for (const { id, life } of livesOf(status)) {
         const missing = this.#report(root, roster, id, life, status.state!);
         if (missing !== undefined) return missing;

@@ -27,8 +27,12 @@ export interface FunctionWatcher {
   /** A batch must never throw: what fails is named message by message. */
   threw(invocation: string, error: Error): void;
   sent(invocation: string, message: ActionMessage): void;
-  /** A status message is gone for good. `told`: all that the invocation had to tell is in its queues. */
-  handled(invocation: string, message: Stored, told: boolean): void;
+  /**
+   * A status message is gone for good.
+   * @param told all that the invocation had to tell is in its queues
+   * @param full keys of barriers for which the root had no room: who reported is told nothing, and reports again
+   */
+  handled(invocation: string, message: Stored, told: boolean, full: ReadonlySet<string>): void;
   /** Nothing is under way, and no message waits to come again. */
   quiet(): void;
   deadLetter(reason: string, body: string): void;
@@ -61,6 +65,8 @@ export class Functions {
   /** Invocations whose event source has not given up on them. */
   running = 0;
   requests = 0;
+  /** How often a barrier was not opened because the root had no room for it. */
+  fullRoots = 0;
   stopped = false;
 
   constructor(
@@ -71,8 +77,9 @@ export class Functions {
     concurrency: number,
     wrong: () => Wrongness,
     sendsAtOnce: number,
+    itemBytes: number,
   ) {
-    this.settings = { ...DEFAULT_SETTINGS, sendsAtOnce, actionQueuePrefix: ACTION_PREFIX };
+    this.settings = { ...DEFAULT_SETTINGS, sendsAtOnce, itemBytes, actionQueuePrefix: ACTION_PREFIX };
     this.#ground = ground;
     this.#store = store;
     this.#queues = queues;
@@ -143,12 +150,16 @@ export class Functions {
     void handled.then(
       async (result) => {
         await timeline.sleep(dice.between(1, 10));
+        const full = new Set(
+          result.observer.seen.flatMap((one) => (one.what === "root-full" ? [one.key!] : [])),
+        );
+        this.fullRoots += full.size;
         const failed = new Set(result.failed.map((one) => one.messageId));
         this.#watcher.ended(name, failed.size > 0 ? `failed ${result.failed[0]!.reason}` : "done");
         for (const message of messages)
           if (!failed.has(message.id)) {
             const gone = this.#queues.delete(STATUS_QUEUE, message.receipt);
-            if (gone) this.#watcher.handled(name, gone, !process.untold);
+            if (gone) this.#watcher.handled(name, gone, !process.untold, full);
           }
         outcome.resolve(true);
       },

@@ -38,7 +38,11 @@ const options = new Command("simulate")
   .option("--dispatchers <n>", "dispatchers at the beginning", whole, DEFAULTS.dispatchers)
   .option("--barriers <n>", "DDLs and syncpoints in the log", whole, DEFAULTS.barriers)
   .option("--max-faults <n>", "no more faults than this", whole, DEFAULTS.maxFaults)
-  .option("--item-bytes <n>", "bytes that an item of the table may have", whole, DEFAULTS.itemBytes)
+  .option(
+    "--item-bytes <n>",
+    "bytes that an item of the table may have (default: few in one seed of eight)",
+    whole,
+  )
   .option("--faults <kinds>", "kinds of faults, with commas; none; all", kinds, new Set(USUAL_FAULTS))
   .option("--trace <n>", "lines of the trace of a seed that fails", whole, 60)
   .option("--keep-going", "run the other seeds too when one fails", false)
@@ -53,7 +57,7 @@ const options = new Command("simulate")
     dispatchers: number;
     barriers: number;
     maxFaults: number;
-    itemBytes: number;
+    itemBytes?: number;
     faults: ReadonlySet<FaultKind>;
     trace: number;
     keepGoing: boolean;
@@ -62,7 +66,14 @@ const options = new Command("simulate")
 
 const { nodes, dispatchers, barriers, maxFaults, itemBytes, faults } = options;
 const optionsOf = (seed: number) =>
-  optionsFor(seed, { nodes, dispatchers, barriers, maxFaults, itemBytes, faults });
+  optionsFor(seed, {
+    nodes,
+    dispatchers,
+    barriers,
+    maxFaults,
+    ...(itemBytes !== undefined && { itemBytes }),
+    faults,
+  });
 const seeds = options.seed === undefined ? seedsFrom(options.from, options.seeds) : [options.seed];
 const count = options.seed === undefined ? options.seeds : 1;
 const began = performance.now();

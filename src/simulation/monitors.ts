@@ -135,7 +135,8 @@ export class Monitors {
       }
       const name = describe(event);
       if (was === undefined && this.#closed.has(key)) this.#judge.fail("I9", `${name} is opened again`);
-      if (step.grants.length > (was?.grants.length ?? 0)) this.#grants(root, event, key);
+      const granted = (one: typeof was) => (one === undefined ? 0 : one.grants.length + (one.forgotten ?? 0));
+      if (granted(step) > granted(was)) this.#grants(root, event, key);
       if (step.phase === "passing" && was?.phase !== "passing" && !this.#downstream.isWritten(event))
         this.#judge.fail("I3", `${name} is in phase passing and not written`);
       if (step.phase === "closed" && was?.phase !== "closed") this.#closes(root, event, key);

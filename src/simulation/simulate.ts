@@ -37,6 +37,8 @@ export interface SimulationResult {
   /** Milliseconds of virtual time. */
   readonly time: number;
   readonly requests: number;
+  /** How often a barrier was not opened because the root had no room for it. */
+  readonly fullRoots: number;
   readonly appliedAgain: number;
   readonly steps: number;
   /** The last lines of the trace, if something went wrong. */
@@ -105,8 +107,8 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
         note(invocation, `to ${message.queue.slice(ACTION_PREFIX.length)} ${message.type}`);
         monitors.sent(message, startedAt.get(invocation)! - ROOT_AGE);
       },
-      handled: (invocation, message, told) =>
-        durability.handled(message, told, startedAt.get(invocation)! - ROOT_AGE),
+      handled: (invocation, message, told, full) =>
+        durability.handled(message, told, startedAt.get(invocation)! - ROOT_AGE, full),
       quiet: () => void durability.quiet(functions.settings, Math.floor(EPOCH + timeline.now)),
       deadLetter: (reason) => judge.fail("dead letter", reason),
     },
@@ -114,6 +116,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     wrong(120_000),
     // Some hand a wave of actions over to other invocations as soon as it has more than a few.
     setup.chance(0.4) ? 1 + setup.below(4) : 400,
+    options.itemBytes,
   );
   const nodes = new Nodes(ground, {
     workload,
@@ -186,6 +189,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     faults: faults.counts,
     time: timeline.now,
     requests: functions.requests,
+    fullRoots: functions.fullRoots,
     appliedAgain: downstream.appliedAgain,
     steps: timeline.happened,
     last: judge.violation ? trace.last(traceLines) : [],

@@ -1,3 +1,4 @@
+import { MAX_STAMPS } from "./dynamodb/barrieritem.ts";
 import type { Item } from "./dynamodb/itemsize.ts";
 import { itemBytes } from "./dynamodb/itemsize.ts";
 import type { Key } from "./dynamodb/keys.ts";
@@ -67,8 +68,13 @@ export class Ledger {
     return this.#stamps.get(nameOf(key)) ?? new Set();
   }
 
-  setStamps(key: Key, stamps: ReadonlySet<number>): void {
-    this.#stamps.set(nameOf(key), stamps);
+  /** What the adapter does with an item's stamps after a write. @param weigh the item with these stamps */
+  setStamps(key: Key, stamps: ReadonlySet<number>, weigh: (stamps: ReadonlySet<number>) => number): void {
+    const name = nameOf(key);
+    if (stamps.size <= MAX_STAMPS) return void this.#stamps.set(name, stamps);
+    const left = new Set([Math.max(...stamps)]);
+    this.#stamps.set(name, left);
+    this.#items.set(name, { ...this.#items.get(name)!, bytes: weigh(left) });
   }
 
   /** Takes out the items whose time is over and that `choose` takes. */

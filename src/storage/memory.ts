@@ -1,6 +1,6 @@
 import type { ChunkPosition } from "../barrier/floor.ts";
 import type { Chunk, ChunkPointer } from "../barrier/roster.ts";
-import type { Step } from "../barrier/step.ts";
+import { grantCount, type Step } from "../barrier/step.ts";
 import {
   type BarrierChanges,
   type BarrierConditions,
@@ -223,6 +223,9 @@ export class MemoryStore implements Store {
       return { done: false, item };
     if (notSentSince !== undefined && item !== undefined && item.sentAt > notSentSince)
       return { done: false, item };
+    const { fewerUnreachable } = conditions;
+    if (fewerUnreachable !== undefined && item !== undefined && item.unreachable.size >= fewerUnreachable)
+      return { done: false, item };
     const next = frozen(this.#weighBarrier(name, path, changeBarrier(item, changes), changes));
     this.barriers.set(path, next);
     return { done: true, item: next };
@@ -235,7 +238,7 @@ export class MemoryStore implements Store {
     const ttl = ledger.find(key)?.ttl;
     const stamps = withStamp(ledger.stamps(key), changes.stamp);
     const bytes = this.#weigh(key, { part: "barriers", path }, ttl, () => barrierItem(next, stamps));
-    ledger.setStamps(key, stamps);
+    ledger.setStamps(key, stamps, (left) => ledger.weigh(key, barrierItem(next, left), ttl));
     return { ...next, bytes };
   }
 
@@ -310,7 +313,8 @@ export class MemoryStore implements Store {
       const stamps = withStamp(this.#ledger.stamps(key), changes.stamp);
       const ttl = this.#ttl(this.#keepSeconds);
       this.#weigh(key, { part: "tallies", path }, ttl, () => tallyItem(next.reported, stamps));
-      this.#ledger.setStamps(key, stamps);
+      const ledger = this.#ledger;
+      ledger.setStamps(key, stamps, (left) => ledger.weigh(key, tallyItem(next.reported, left), ttl));
     }
     this.tallies.set(path, next);
     return { chunk, ...next };
@@ -369,7 +373,8 @@ function rootAllows(root: Root | undefined, conditions: RootConditions): boolean
   if (sameRoster !== undefined && root?.rosterVersion !== sameRoster) return false;
   if (sameStep !== undefined) {
     const step = root?.steps.get(sameStep.key);
-    if (step?.phase !== sameStep.phase || step.grants.length !== sameStep.grants) return false;
+    if (step === undefined || step.phase !== sameStep.phase || grantCount(step) !== sameStep.grants)
+      return false;
   }
   if (notOpenYet !== undefined && root?.steps.has(notOpenYet)) return false;
   if (nothingClosedSince !== undefined && root?.closedCount !== nothingClosedSince) return false;
@@ -382,7 +387,7 @@ function rootAllows(root: Root | undefined, conditions: RootConditions): boolean
   }
   if (notGrantedYet !== undefined) {
     const step = root?.steps.get(notGrantedYet);
-    if (step !== undefined && (step.phase !== "waiting" || step.grants.length > 0)) return false;
+    if (step !== undefined && (step.phase !== "waiting" || grantCount(step) > 0)) return false;
   }
   if (samePending !== undefined) {
     if (new Set(root?.pending).symmetricDifference(new Set(samePending)).size > 0) return false;
@@ -433,11 +438,21 @@ function changeBarrier(item: BarrierItem | undefined, changes: BarrierChanges): 
     routes: item?.routes.length ? item.routes : Uint8Array.from(changes.routes ?? []),
     openedAt: item?.openedAt || (changes.create?.openedAt ?? 0),
     stamp: Math.max(item?.stamp ?? 0, changes.stamp ?? 0),
-    waiting: new Set([...(item?.waiting ?? []), ...(changes.addWaiting ?? [])]),
-    passed: new Set([...(item?.passed ?? []), ...(changes.addPassed ?? [])]),
+    waiting: changedSet(item?.waiting, changes.addWaiting, changes.dropWaiting),
+    passed: changedSet(item?.passed, changes.addPassed, changes.dropPassed),
     sentAt: changes.sentAt ?? item?.sentAt ?? 0,
     unreachable: new Set([...(item?.unreachable ?? []), ...(changes.addUnreachable ?? [])]),
     tombstone: changes.tombstone ?? item?.tombstone,
     bytes: 0,
   };
+}
+
+function changedSet<T>(
+  before: ReadonlySet<T> = new Set(),
+  add: readonly T[] = [],
+  drop: readonly T[] = [],
+): Set<T> {
+  const after = new Set([...before, ...add]);
+  for (const one of drop) after.delete(one);
+  return after;
 }

@@ -22,6 +22,9 @@ import {
   Update,
 } from "./values.ts";
 
+/** Stamps of one item before the lower ones are taken out (docs/bounds.md). */
+export const MAX_STAMPS = 64;
+
 /** A barrier's item. Absent parts are zero or empty. */
 export function barrierFrom(item: Item | undefined): BarrierItem | undefined {
   if (item === undefined) return undefined;
@@ -88,7 +91,14 @@ export function barrierUpdate(conditions: BarrierConditions, changes: BarrierCha
       `attribute_not_exists(${name}) OR ${name} <= ${update.value(N(conditions.notSentSince))}`,
     );
   }
+  if (conditions.fewerUnreachable !== undefined) {
+    const name = update.name("unreachable");
+    const most = update.value(N(conditions.fewerUnreachable));
+    update.condition(`attribute_not_exists(${name}) OR size(${name}) < ${most}`);
+  }
   const { create, stamp, addWaiting, addPassed, addUnreachable, sentAt, tombstone } = changes;
+  if (changes.dropWaiting?.length) update.delete("waiting", SS(changes.dropWaiting));
+  if (changes.dropPassed?.length) update.delete("passed", SS(changes.dropPassed));
   const keep = (attribute: string, value: ReturnType<typeof S>) => {
     const name = update.name(attribute);
     update.set(name, `if_not_exists(${name}, ${update.value(value)})`);
@@ -110,6 +120,22 @@ export function barrierUpdate(conditions: BarrierConditions, changes: BarrierCha
     update.set(update.name("writer"), update.value(S(tombstone.writer)));
   }
   return update;
+}
+
+/** Takes the stamps out that another is higher than: what is read is the highest. */
+export function prunedStamps(item: Item): Update | undefined {
+  const stamps = numbers(item["stamps"]);
+  if (stamps.size <= MAX_STAMPS) return undefined;
+  const update = new Update();
+  update.condition(`attribute_exists(${update.name("stamps")})`);
+  update.delete("stamps", NS(lowerStamps(stamps)));
+  return update;
+}
+
+/** All but the highest. */
+export function lowerStamps(stamps: ReadonlySet<number>): number[] {
+  const most = Math.max(...stamps);
+  return [...stamps].filter((stamp) => stamp < most);
 }
 
 /** A tally's item, for one chunk. */

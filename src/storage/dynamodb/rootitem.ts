@@ -1,5 +1,5 @@
 import type { RosterMeta } from "../../barrier/roster.ts";
-import type { Phase, Step } from "../../barrier/step.ts";
+import { grantCount, type Phase, type Step } from "../../barrier/step.ts";
 import { NOTHING_CLOSED, type Root, type RootChanges, type RootConditions } from "../../maintainer/port.ts";
 import { itemBytes } from "./itemsize.ts";
 import { B, type Item, integer, long, N, S, SS, strings, text, Update } from "./values.ts";
@@ -179,7 +179,7 @@ function stepItem(step: Step): Item {
   };
   return {
     phase: S(phase),
-    grants: N(grants.length),
+    grants: N(grantCount(step)),
     rest: S(JSON.stringify(rest)),
     ...(event && { event: B(event) }),
   };

@@ -21,13 +21,14 @@ import { parseSpace, type Space } from "../../maintainer/space.ts";
 import { decodeChunk, encodeChunk } from "../chunkcodec.ts";
 import { KEEP_SECONDS, SUPERSEDED_SECONDS } from "../lifetimes.ts";
 import type { Store } from "../memory.ts";
-import { barrierFrom, barrierUpdate, tallyFrom, tallyUpdate } from "./barrieritem.ts";
+import { barrierFrom, barrierUpdate, prunedStamps, tallyFrom, tallyUpdate } from "./barrieritem.ts";
 import { inParallel } from "./batches.ts";
 import { keptFrom, keptItem } from "./keptitem.ts";
 import {
   barrierKey,
   chunkKey,
   epochPartition,
+  type Key,
   keptKey,
   keptPartition,
   positionKey,
@@ -41,7 +42,7 @@ import {
 import { positionFrom, positionItem } from "./positionitem.ts";
 import { isOwnCommit, rootFrom, rootUpdate } from "./rootitem.ts";
 import { Table } from "./table.ts";
-import { B, N, text, Update } from "./values.ts";
+import { B, type Item, N, text, Update } from "./values.ts";
 
 export interface StoreOptions {
   readonly table: string;
@@ -134,6 +135,7 @@ export class DynamoStore implements Store {
   ): Promise<BarrierResult> {
     const update = barrierUpdate(conditions, changes);
     const { done, item } = await this.table.update(barrierKey(name), update);
+    if (done) await this.#prune(barrierKey(name), item);
     const barrier = barrierFrom(item);
     return done ? { done: true, item: barrier! } : { done: false, item: barrier };
   }
@@ -146,7 +148,13 @@ export class DynamoStore implements Store {
   ): Promise<Tally> {
     const update = tallyUpdate(changes, this.#ttl(this.#keepSeconds));
     const { item } = await this.table.update(tallyKey(name, count, chunk), update);
+    await this.#prune(tallyKey(name, count, chunk), item);
     return tallyFrom(chunk, item);
+  }
+
+  async #prune(key: Key, item: Item | undefined): Promise<void> {
+    const update = item && prunedStamps(item);
+    if (update) await this.table.update(key, update);
   }
 
   async readTallies(name: BarrierName, count: Count): Promise<Tally[]> {

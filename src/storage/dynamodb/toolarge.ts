@@ -1,7 +1,7 @@
+import { ITEM_BYTES } from "../../maintainer/bounds.ts";
 import type { Key } from "./keys.ts";
 
-/** DynamoDB's limit of an item, names of attributes included. */
-export const MAX_ITEM_BYTES = 400 * 1024;
+export { ITEM_BYTES as MAX_ITEM_BYTES };
 
 /** An item over 400 KB: the one error that no repetition mends. The message says which item, and what to do. */
 export class ItemTooLarge extends Error {

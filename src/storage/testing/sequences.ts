@@ -68,7 +68,7 @@ const small = fc.nat({ max: 3 });
 const mark = fc.constantFrom("1.1", "1.2", "2.1");
 const event = fc.constantFrom(new Uint8Array([7]), new Uint8Array([8]), new Uint8Array([7, 8]));
 const barrierConditions: fc.Arbitrary<BarrierConditions> = fc.record(
-  { notClosed: fc.constant(true as const), notSentSince: small, sameEvent: event },
+  { notClosed: fc.constant(true as const), notSentSince: small, sameEvent: event, fewerUnreachable: small },
   { requiredKeys: [] },
 );
 const barrierChanges: fc.Arbitrary<BarrierChanges> = fc.record(
