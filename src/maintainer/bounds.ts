@@ -7,8 +7,6 @@ export const ITEM_BYTES = 400 * 1024;
 
 /** Of the root: how full it may be for a barrier that is opened above all open ones, and below all of them. */
 export const OPEN_SHARE = { highest: 0.6, lowest: 0.9 } as const;
-/** Of the root: beyond this a registration that brings more chunks is refused. */
-export const ROSTER_SHARE = 0.5;
 /** Of the root: beyond this a grant takes the place of the oldest one of its barrier. */
 export const GRANT_SHARE = 0.92;
 /** Of a barrier's item: the event, and the route changes that it brings. */

@@ -157,7 +157,7 @@ const KNOWN_TYPES =
 /** Above the highest start there is none that a node could go on with (protocol.md R5). */
 const MAX_START = 2 ** 52;
 /** Bytes of a node's id: it stands in every item that knows the node. */
-const MAX_NODE_ID = 256;
+export const MAX_NODE_ID = 256;
 
 /**
  * Who may say when a message was first sent, which for old nodes is the number of a life (protocol.md R6): redrivers. Where queues

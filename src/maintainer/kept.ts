@@ -53,7 +53,7 @@ export function* keepEarly(session: Session, reports: readonly Report[]): Progra
 }
 
 /** Lives in one kept item: far below the 400 KB that an item may have. */
-const LIVES_PER_ITEM = 5_000;
+export const LIVES_PER_ITEM = 5_000;
 
 function inParts(report: Report): Report[] {
   const parts: Report[] = [];

@@ -12,7 +12,7 @@ import { completedBy } from "./record.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 
 /** An event up to this many bytes is held in the root too, so that who counts a DONE need not read the barrier. */
-const INLINE_EVENT = 256;
+export const INLINE_EVENT = 256;
 
 /** What a first report brings. */
 export interface Opener {

@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { MAX_GRANTS } from "../barrier/step.ts";
+import { MAX_STAMPS } from "../storage/dynamodb/barrieritem.ts";
+import {
+  EVENT_SHARE,
+  GRANT_SHARE,
+  ITEM_BYTES,
+  MAX_CONFLICT,
+  MAX_SUPERSEDED_MARKS,
+  MAX_UNREACHABLE,
+  OPEN_SHARE,
+  ROUTES_SHARE,
+} from "./bounds.ts";
+import { MAX_NODE_ID } from "./intake.ts";
+import { LIVES_PER_ITEM } from "./kept.ts";
+import { INLINE_EVENT } from "./open.ts";
+import { MAX_SPACE } from "./space.ts";
+
+const percent = (share: number) => `${share * 100} %`;
+
+it("the table of bounds says what the code has", () => {
+  const text = readFileSync(new URL("../../docs/bounds.md", import.meta.url), "utf8");
+  const rows = [...text.matchAll(/^\| ([^|]+) \| [^|]+ \| ([^|]+) \| [^|]+ \|$/gm)];
+  expect(Object.fromEntries(rows.slice(1).map(([, what, bound]) => [what, bound]))).toEqual({
+    root: `${percent(OPEN_SHARE.highest)} to ${percent(OPEN_SHARE.lowest)} of the item`,
+    "root: grants of a barrier": `${MAX_GRANTS}`,
+    "root: grants in a full root": `${percent(GRANT_SHARE)} of the item`,
+    "root: event of a barrier": `${INLINE_EVENT} bytes`,
+    "root: reason of a route conflict": `${MAX_CONFLICT} bytes`,
+    "barrier: event": `${percent(EVENT_SHARE)} of the item`,
+    "barrier: route changes": `${percent(ROUTES_SHARE)} of the item`,
+    "barrier: marks": `${MAX_SUPERSEDED_MARKS} superseded ones`,
+    "barrier: queues that are gone": `${MAX_UNREACHABLE}`,
+    "barrier and tally: stamps": `${MAX_STAMPS}`,
+    "kept report": LIVES_PER_ITEM.toLocaleString("en"),
+    "space in a key": `${MAX_SPACE} bytes`,
+    "node id": `${MAX_NODE_ID} bytes`,
+  });
+  expect(text).toContain(`items of up to ${ITEM_BYTES / 1024} KB`);
+});
