@@ -175,7 +175,13 @@ function applyRegistration(
       encoding: change.encoding,
       principal: node?.principal || sender.principal,
     });
-  else if (node.nodeQueue === "" && nodeQueue !== "") draft.putNode({ ...node, nodeQueue });
+  else {
+    // Evicted it has no queue, unbound no principal: its next registration says both.
+    const principal = node.principal || sender.principal;
+    const queue = node.nodeQueue || nodeQueue;
+    if (principal !== node.principal || queue !== node.nodeQueue)
+      draft.putNode({ ...node, principal, nodeQueue: queue });
+  }
 
   for (const { id, life, reason } of change.unfit ?? [])
     outcome.refused.push({ id, life, knownLife: knownLifeOf(draft, id), reason });

@@ -1,12 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { userInfo } from "node:os";
 import type { Command } from "commander";
 import { newMemory } from "../maintainer/batch.ts";
 import { type Evicted, evict } from "../maintainer/evict.ts";
 import { run } from "../maintainer/program.ts";
 import { DEFAULT_SETTINGS } from "../maintainer/session.ts";
 import { createPort } from "../messaging/port.ts";
-import { S } from "../storage/dynamodb/values.ts";
+import { audit, chosenSpace } from "./changefeed.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
 import { Problem } from "./problem.ts";
 
@@ -45,16 +44,7 @@ async function runEvict(options: EvictOptions): Promise<void> {
   const port = createPort({ dynamodb, sqs }, { table, actionQueuePrefix, deadLetterQueueUrl: "" });
   try {
     const spaces = await port.listSpaces();
-    const chosen = spaces.filter(
-      (space) => options.changefeed === undefined || space.text === options.changefeed,
-    );
-    if (chosen.length !== 1) {
-      const names = spaces.map((space) => `\n  ${space.text}`).join("");
-      throw new Problem(
-        `name one changefeed with --changefeed; there ${spaces.length === 1 ? "is" : "are"}:${names}`,
-      );
-    }
-    const [space] = chosen as [(typeof chosen)[number]];
+    const space = chosenSpace(spaces, options.changefeed);
     const now = Date.now();
     const { schedulerQueue } = options;
     const settings = { ...DEFAULT_SETTINGS, actionQueuePrefix, ...(schedulerQueue && { schedulerQueue }) };
@@ -64,15 +54,8 @@ async function runEvict(options: EvictOptions): Promise<void> {
     );
     if (ended.length === 0)
       throw new Problem(`${space.text} has no such dispatcher: weir barriers shows who is missing`);
-    // Who took whom out, and when, stays with the changefeed.
-    await port.store.table.put(
-      { pk: `${space.text}#AUDIT`, sk: `${new Date(now).toISOString()} ${randomUUID()}` },
-      {
-        by: S(userInfo().username),
-        what: S("evict"),
-        dispatchers: S(ended.map((life) => life.id).join(" ")),
-      },
-    );
+    const dispatchers = ended.map((life) => life.id).join(" ");
+    await audit(port.store.table, space, now, { what: "evict", dispatchers });
     for (const life of ended) console.log(`evicted ${life.id} of table ${life.tableId} on ${life.node}`);
   } finally {
     dynamodb.destroy();

@@ -7,6 +7,7 @@ import { registerEvict } from "./evict.ts";
 import { registerLocal } from "./local.ts";
 import { Problem } from "./problem.ts";
 import { registerReplay } from "./replay.ts";
+import { registerUnbind } from "./unbind.ts";
 
 const program = new Command("weir")
   .description("Barriers for change data capture: run them here, replay a change log, see what is open.")
@@ -17,6 +18,7 @@ registerLocal(program);
 registerBarriers(program);
 registerCheckpoint(program);
 registerEvict(program);
+registerUnbind(program);
 registerCost(program);
 
 try {

@@ -3,7 +3,9 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { ComponentState } from "../protocol/messages.ts";
 import { statusMessage } from "./lambda.ts";
 import { measure } from "./metrics.ts";
+import { run } from "./program.ts";
 import { d, ddl, node, normal, type TestNode, World } from "./testing/world.ts";
+import { unbind } from "./unbind.ts";
 
 const n1 = node("n1");
 const n2 = node("n2");
@@ -181,5 +183,43 @@ describe("a dead letter that is brought back (decisions/0016)", () => {
     const late = world.waiting(n2, [d(10)], K, state);
     await world.handle({ ...late, attributes: { ...late.attributes, sentAt: String(world.now - 5) } });
     expect(world.deadLetters).toEqual([]);
+  });
+});
+
+describe("a node that an operator frees from its principal (R7)", () => {
+  const spaceOf = async () => (await world.store.listSpaces())[0]!;
+  const free = async (to: string) => run(unbind(await spaceOf(), "n2", to, world.invocation()), world.port);
+  const speaks = async (principal: string) => {
+    world.deadLetters.length = 0;
+    await world.handleCold(as(principal, world.registration(n2, [{ id: d(10), table: 10n }])));
+    return world.deadLetters.length === 0;
+  };
+
+  it("is bound by its next registration", async () => {
+    expect(await speaks("AROA3")).toBe(false);
+    expect(await free("")).toBe("AROA2");
+    expect([await speaks("AROA3"), await speaks("AROA2")]).toEqual([true, false]);
+  });
+
+  it("is bound to whom the operator names, whoever registers first", async () => {
+    expect(await free("AROA3")).toBe("AROA2");
+    expect([await speaks("AROA2"), await speaks("AROA3")]).toEqual([false, true]);
+    expect(await free("AROA3")).toBe("AROA3");
+  });
+
+  it("is not freed on a roster that has changed meanwhile", async () => {
+    let others = 0;
+    const port = world.hookedPort(async (when, method) => {
+      if (when === "before" && method === "commitRoot" && others++ === 0)
+        await world.handleCold(world.registration(n1, [{ id: d(77), table: 77n }]));
+    });
+    const freed = await run(unbind(await spaceOf(), "n2", "", world.invocation()), port);
+    expect(freed).toBe("AROA2");
+    expect(others).toBe(2);
+    expect(await speaks("AROA3")).toBe(true);
+  });
+
+  it("has to be there", async () => {
+    expect(await run(unbind(await spaceOf(), "n9", "", world.invocation()), world.port)).toBeUndefined();
   });
 });

@@ -1,0 +1,40 @@
+import { RosterDraft } from "../barrier/draft.ts";
+import { putDraft } from "./applying.ts";
+import { type Invocation, openSession } from "./batch.ts";
+import { commit } from "./commit.ts";
+import { Observer } from "./observe.ts";
+import { ask, type Program } from "./program.ts";
+import { MAX_ATTEMPTS } from "./session.ts";
+import type { Space } from "./space.ts";
+
+/**
+ * Frees a node's id from the principal that registered it first (protocol.md R7), because that one is gone or was not the right one.
+ * Its lives stay: they end when the node starts again.
+ * @param to the principal that the id is bound to from now on; empty: that of its next registration
+ * @returns whom it was bound to, empty: to nobody; undefined: there is no such node
+ */
+export function* unbind(
+  space: Space,
+  id: string,
+  to: string,
+  invocation: Invocation,
+): Program<string | undefined> {
+  const session = openSession(space, invocation, new Observer(), 1);
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const root = yield* session.refresh();
+    if (root === undefined) return undefined;
+    const roster = yield* session.roster();
+    const node = roster.nodes.get(id);
+    if (node === undefined || node.principal === to) return node?.principal;
+    const draft = new RosterDraft(roster, session.now, session.settings.rememberFor);
+    draft.putNode({ ...node, principal: to });
+    const { changes, replaced, touched } = yield* putDraft(session, draft);
+    const conditions = { sameEpoch: root.epoch, sameRoster: roster.version };
+    const done = yield* commit(session, conditions, { roster: changes });
+    const unused = changes.pointers.filter((pointer) => touched.has(pointer.id));
+    yield* ask("expireChunks", space, done ? replaced : unused);
+    if (done) return node.principal;
+    yield* ask("pause", attempt);
+  }
+  throw new Error(`${space.text}: lost ${MAX_ATTEMPTS} races to unbind node "${id}"`);
+}
