@@ -81,6 +81,10 @@ export class Chaos {
       for (const carrier of ran)
         if (its.includes(carrier) && carrier.tableId !== 0n && !carrier.over && dice.chance(0.4))
           carrier.lost = true;
+    if (faults.happens("step", 0.3)) {
+      const offset = machine.wrong.offset + dice.between(-3_600_000, 1_800_000);
+      machine.wrong = { ...machine.wrong, offset };
+    }
     // Of what ran there, some may have been given to others meanwhile.
     if (dice.chance(0.3))
       for (const carrier of its)

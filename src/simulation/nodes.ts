@@ -22,7 +22,9 @@ import { KEYS, schemaAt, type Workload } from "./workload.ts";
 /** One machine: what stays the same from one start of its process to the next. */
 export interface Machine {
   readonly name: string;
-  readonly wrong: Wrongness;
+  wrong: Wrongness;
+  /** How many tables a part of an opening of its has. */
+  readonly tablesPerPart: number;
   readonly encoding: "json" | "protobuf";
   readonly layout: "node" | "dispatcher";
   process: Process | undefined;
@@ -184,6 +186,7 @@ export class Nodes {
       random: () => this.#ground.dice.next(),
       layout: machine.layout,
       encoding: machine.encoding,
+      tablesPerPart: machine.tablesPerPart,
       onSchedule: async (request) => this.#schedule(machine, request),
       onError: (error, dispatcher) => {
         this.#world.note(machine.name, `error ${(error as Error).message}`);

@@ -46,6 +46,8 @@ export const FAULT_KINDS = [
   "reopen",
   /** Clocks of nodes and functions are wrong, and run fast or slow. */
   "clock",
+  /** A node's clock is set, back or forward, while its process does not run. */
+  "step",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];

@@ -118,6 +118,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     setup.chance(0.4) ? 1 + setup.below(4) : 400,
     options.itemBytes,
   );
+  const parted = new Dice(options.seed, "parts").chance(0.4);
   const nodes = new Nodes(ground, {
     workload,
     disk,
@@ -140,6 +141,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
       wrong: wrong(3_600_000)(),
       encoding: setup.chance(0.5) ? ("protobuf" as const) : ("json" as const),
       layout: setup.chance(0.3) ? ("dispatcher" as const) : ("node" as const),
+      tablesPerPart: parted ? 1 + setup.below(3) : 2_000,
     })),
   });
   monitors.incarnationOf = (process, id, life) => {
