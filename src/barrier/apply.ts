@@ -50,7 +50,7 @@ export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
       since,
       schemaSince: 0n,
       ...(node && {
-        scheduled: { node: node.id, life: nextAssignedLife(draft.now, undefined, undefined), at: draft.now },
+        scheduled: { node: node.id, life: nextAssignedLife(draft, undefined, undefined), at: draft.now },
       }),
     };
     draft.putTable(table);

@@ -1,5 +1,26 @@
 import type { ComponentState } from "../protocol/messages.ts";
+import {
+  CHUNK_BYTES,
+  DROPPED_BYTES,
+  endedBytes,
+  type Fill,
+  fillOf,
+  fits,
+  isEmpty,
+  LIVES_PER_CHUNK,
+  lifeBytes,
+  MAX_DROPPED,
+  MAX_ENDED,
+  MAX_NODES,
+  nodeBytes,
+  PAST_BYTES,
+  ROUTES_PER_CHUNK,
+  routeBytes,
+  TABLES_PER_CHUNK,
+  tableBytes,
+} from "./chunkroom.ts";
 import type { DispatcherKey } from "./dispatcherid.ts";
+import { forgetting, mayBeForgotten } from "./forgotten.ts";
 import {
   type Chunk,
   countsIn,
@@ -16,15 +37,13 @@ import {
   type TableEntry,
 } from "./roster.ts";
 import { type Route, sourceName } from "./routes.ts";
-
-/** Lives in a chunk: few enough that a change rewrites little, enough that a set of chunks stays small. */
-export const LIVES_PER_CHUNK = 400;
-export const TABLES_PER_CHUNK = 2000;
-/** A route is four names: at 64 bytes each this is far below the 400 KB of an item. */
-export const ROUTES_PER_CHUNK = 500;
+import { covers } from "./tiling.ts";
 
 /** What a registration says of one dispatcher. */
 export type NewLife = Omit<Life, "slot" | "addedAt" | "schemaAt">;
+
+/** What chunks hold that never change. */
+const fills = new WeakMap<Chunk, Fill>();
 
 type Editable<C extends Chunk> = { -readonly [K in keyof C]: C[K] extends readonly (infer E)[] ? E[] : C[K] };
 
@@ -45,7 +64,15 @@ export class RosterDraft {
   readonly #ended = new Map<DispatcherKey, EndedLife | undefined>();
   /** The chunk of each table, once it is asked for. */
   #tableIndex: Map<bigint, number> | undefined;
+  /** The chunk of each node, once it is asked for. */
+  #nodeIndex: Map<string, number> | undefined;
+  /** What the chunks that changed hold at most; absent: to be counted again. */
+  readonly #fills = new Map<number, Fill>();
   readonly #rememberFor: number;
+  #endedCount: number | undefined;
+  /** Chunks out of which went what is remembered no longer. */
+  readonly #purged = new Set<number>();
+  #droppedCount: number | undefined;
 
   /**
    * @param now milliseconds since 1970
@@ -91,14 +118,17 @@ export class RosterDraft {
   }
 
   node(id: string): NodeEntry | undefined {
-    for (const chunk of this.#changed.values())
-      if (chunk.kind === "nodes") return chunk.nodes.find((node) => node.id === id);
-    return this.base.nodes.get(id);
+    const chunk = this.#chunksOfNodes().get(id);
+    return chunk === undefined ? undefined : this.#nodesIn(chunk).find((node) => node.id === id);
   }
 
   nodes(): readonly NodeEntry[] {
-    for (const chunk of this.#changed.values()) if (chunk.kind === "nodes") return chunk.nodes;
-    return [...this.base.nodes.values()];
+    return this.#allChunks().flatMap((chunk) => (chunk.kind === "nodes" ? chunk.nodes : []));
+  }
+
+  /** How many nodes there are. */
+  get nodeCount(): number {
+    return this.#chunksOfNodes().size;
   }
 
   /** A table of the changefeed as this draft has it. */
@@ -110,10 +140,44 @@ export class RosterDraft {
   }
 
   putNode(node: NodeEntry): void {
-    const chunk = this.#editNodes();
-    const at = chunk.nodes.findIndex((one) => one.id === node.id);
-    if (at < 0) chunk.nodes.push(node);
-    else chunk.nodes[at] = node;
+    const index = this.#chunksOfNodes();
+    const known = index.get(node.id);
+    const chunk = this.#edit(known ?? this.#roomForNode(node)) as Editable<NodeChunk>;
+    if (known === undefined) {
+      chunk.nodes.push(node);
+      this.#fill(chunk.id, nodeBytes(node));
+      index.set(node.id, chunk.id);
+    } else chunk.nodes[chunk.nodes.findIndex((one) => one.id === node.id)] = node;
+  }
+
+  /** Forgets a node that has no lives. What it sends late is refused (decisions/0029). */
+  forgetNode({ id, start }: NodeEntry): void {
+    const at = this.#chunksOfNodes().get(id);
+    if (at === undefined) return;
+    const chunk = this.#edit(at) as Editable<NodeChunk>;
+    chunk.nodes = chunk.nodes.filter((one) => one.id !== id);
+    this.#fills.delete(at);
+    this.#chunksOfNodes().delete(id);
+    this.forget({ start });
+  }
+
+  /** Room for one more node, if need be by forgetting some without dispatchers. @returns whether there is any */
+  makeRoomForNode(): boolean {
+    if (this.nodeCount < MAX_NODES) return true;
+    const hosts = new Set<string>();
+    for (const life of this.lives()) hosts.add(life.node);
+    const idle = this.nodes().filter(
+      ({ id, start }) => start > 0n && !hosts.has(id) && mayBeForgotten(start, this.now),
+    );
+    for (const node of idle.sort((a, b) => (a.start < b.start ? -1 : 1)).slice(0, MAX_NODES / 10))
+      this.forgetNode(node);
+    return this.nodeCount < MAX_NODES;
+  }
+
+  /** Notes what is not known any more, so that whatever is of it is refused. */
+  forget(one: Parameters<typeof forgetting>[1]): void {
+    const forgotten = forgetting(this.#meta.forgotten, one, this.now);
+    if (forgotten && forgotten !== this.#meta.forgotten) this.setMeta({ forgotten });
   }
 
   /**
@@ -124,10 +188,11 @@ export class RosterDraft {
     const before = this.find(life.id);
     if (before) this.#takeOut(life.id, before.chunk);
     else if (this.ended(life.id)) this.#forgetEnded(life.id);
-    const chunk = this.#roomFor(life.node);
+    const chunk = this.#roomFor(life.node, lifeBytes(life));
     const placed: Life = { ...life, slot: chunk.nextSlot, addedAt: this.version, schemaAt: this.version };
     chunk.nextSlot++;
     chunk.lives.push(placed);
+    this.#fill(chunk.id, lifeBytes(placed));
     this.#places.set(life.id, { chunk: chunk.id, life: placed });
   }
 
@@ -160,12 +225,13 @@ export class RosterDraft {
       const before = one.lost.given?.life ?? 0n;
       return { ...one, life: before > one.life ? before : one.life, lost: { ...one.lost, given } };
     });
+    this.#fills.delete(chunkId);
   }
 
   /** Remembers that a life is over of which nothing else is known. */
   rememberEnded(ended: Omit<EndedLife, "endedAt">): void {
     if (this.ended(ended.id)) this.#forgetEnded(ended.id);
-    this.#remember(this.#roomFor(ended.node), { ...ended, endedAt: this.now });
+    this.#remember(undefined, { ...ended, endedAt: this.now });
   }
 
   /** @param sentAt when the status was sent, in ms since 1970 */
@@ -174,20 +240,44 @@ export class RosterDraft {
   }
 
   putTable(table: TableEntry): void {
-    const known = this.#chunksOfTables().has(table.tableId);
-    const chunk = this.#editTables(table.tableId);
-    if (known) chunk.tables[chunk.tables.findIndex((one) => one.tableId === table.tableId)] = table;
-    else chunk.tables.push(table);
+    const index = this.#chunksOfTables();
+    const known = index.get(table.tableId);
+    const bytes = tableBytes(table);
+    if (known !== undefined) {
+      const chunk = this.#edit(known) as Editable<TableChunk>;
+      const at = chunk.tables.findIndex((one) => one.tableId === table.tableId);
+      const more = bytes - tableBytes(chunk.tables[at]!);
+      if (more <= 0 || fits(this.#fillOf(chunk).present, more, CHUNK_BYTES)) {
+        chunk.tables[at] = table;
+        this.#fill(known, more);
+        return;
+      }
+      // It has grown by the name of a node, and the chunk is full: another has room.
+      chunk.tables.splice(at, 1);
+      this.#fills.delete(known);
+    }
+    const chunk = this.#edit(this.#roomForTable(bytes)) as Editable<TableChunk>;
+    chunk.tables.push(table);
+    this.#fill(chunk.id, bytes);
+    index.set(table.tableId, chunk.id);
     if (this.base.dropped.has(table.tableId)) this.#forgetDropped(table.tableId);
   }
 
   /** @param droppedBy commitTs of the event */
   dropTable(tableId: bigint, droppedBy: bigint): void {
-    if (!this.#chunksOfTables().has(tableId)) return;
-    const chunk = this.#editTables(tableId);
-    this.#chunksOfTables().delete(tableId);
-    chunk.tables = chunk.tables.filter((one) => one.tableId !== tableId);
-    chunk.dropped.push({ tableId, droppedAt: this.now, droppedBy });
+    const index = this.#chunksOfTables();
+    const at = index.get(tableId);
+    if (at === undefined) return;
+    index.delete(tableId);
+    const chunk = this.#edit(at) as Editable<TableChunk>;
+    const place = chunk.tables.findIndex((one) => one.tableId === tableId);
+    this.#fill(at, -tableBytes(chunk.tables[place]!));
+    chunk.tables.splice(place, 1);
+    const room = this.#hasPast(chunk, DROPPED_BYTES) ? chunk : this.#roomForDropped();
+    room.dropped.push({ tableId, droppedAt: this.now, droppedBy });
+    this.#fill(room.id, 0, DROPPED_BYTES);
+    this.#droppedCount ??= this.base.dropped.size;
+    if (++this.#droppedCount > MAX_DROPPED) this.#forgetOldestDropped();
   }
 
   /** All lives as this draft has them. */
@@ -237,6 +327,7 @@ export class RosterDraft {
       if (room === undefined || room.tables.length >= TABLES_PER_CHUNK)
         room = this.#roomForNamed(opening, rooms);
       room.tables.push({ ...table, since: 0n, schemaSince: 0n });
+      this.#fills.delete(room.id);
     }
   }
 
@@ -248,6 +339,7 @@ export class RosterDraft {
     const id = rooms.pop() ?? emptied() ?? this.#newTables();
     const chunk = this.#edit(id) as Editable<TableChunk>;
     chunk.opening = opening;
+    this.#fills.delete(id);
     return chunk;
   }
 
@@ -261,6 +353,7 @@ export class RosterDraft {
     for (const { id } of [...this.#tableChunks()].filter((chunk) => (chunk.opening ?? 0) === opening)) {
       const { opening: _, ...chunk } = this.#edit(id) as TableChunk;
       this.#changed.set(id, { ...chunk, tables: [] });
+      this.#fills.delete(id);
     }
     this.#tableIndex = undefined;
   }
@@ -296,13 +389,19 @@ export class RosterDraft {
       if (chunk.routes.some((route) => gone.has(sourceName(route)))) {
         const copy = this.#edit(chunk.id) as Editable<RouteChunk>;
         copy.routes = copy.routes.filter((route) => !gone.has(sourceName(route)));
+        this.#fills.delete(chunk.id);
       }
     for (const route of put) {
-      const room = this.#routeChunks().find((chunk) => chunk.routes.length < ROUTES_PER_CHUNK);
+      const bytes = routeBytes(route);
+      const room = this.#routeChunks().find(
+        (chunk) =>
+          chunk.routes.length < ROUTES_PER_CHUNK && fits(this.#fillOf(chunk).present, bytes, CHUNK_BYTES),
+      );
       const id =
         room?.id ??
         this.#add({ kind: "routes", id: this.#newChunkId(), version: this.version, routes: [] }).id;
       (this.#edit(id) as Editable<RouteChunk>).routes.push(route);
+      this.#fill(id, bytes);
     }
   }
 
@@ -312,7 +411,44 @@ export class RosterDraft {
 
   /** The chunks that changed, each whole, all with the version of this draft. */
   finish(): Chunk[] {
-    return [...this.#changed.values()];
+    return [...this.#changed.values()].filter((chunk) => !isEmpty(chunk));
+  }
+
+  /** Chunks of the roster before in which nothing is left: they leave it. */
+  emptied(): number[] {
+    return [...this.#changed.values()].filter(isEmpty).map((chunk) => chunk.id);
+  }
+
+  /**
+   * Takes out what is not needed any more and nobody touches: chunks with nothing but what is remembered no longer, and nodes
+   * that are gone (decisions/0029). Changes nothing if there is none.
+   */
+  tidy(): void {
+    const isOver = (at: number) => this.now - at >= this.#rememberFor;
+    const hosts = new Set<string>();
+    for (const chunk of this.#allChunks()) {
+      if (chunk.kind === "dispatchers") {
+        if (
+          chunk.lives.length === 0 &&
+          chunk.ended.every((one) => isOver(one.endedAt) && !this.#isMissing(one))
+        ) {
+          const copy = this.#editDispatchers(chunk.id);
+          copy.ended = this.#stillRemembered(copy.ended);
+          continue;
+        }
+        for (const life of chunk.lives) hosts.add(life.node);
+        for (const ended of chunk.ended) hosts.add(ended.node);
+      } else if (chunk.kind === "tables" && chunk.tables.length === 0)
+        if (chunk.dropped.every((one) => isOver(one.droppedAt))) this.#edit(chunk.id);
+    }
+    for (const node of this.nodes())
+      if (
+        node.nodeQueue === "" &&
+        node.start > 0n &&
+        !hosts.has(node.id) &&
+        mayBeForgotten(node.start, this.now)
+      )
+        this.forgetNode(node);
   }
 
   #replaceLife(id: DispatcherKey, change: (life: Life) => Life): void {
@@ -327,15 +463,76 @@ export class RosterDraft {
 
   #takeOut(id: DispatcherKey, chunkId: number): Editable<DispatcherChunk> {
     const chunk = this.#editDispatchers(chunkId);
-    chunk.lives = chunk.lives.filter((life) => life.id !== id);
+    const at = chunk.lives.findIndex((life) => life.id === id);
+    this.#fill(chunkId, -lifeBytes(chunk.lives[at]!));
+    chunk.lives.splice(at, 1);
     this.#places.set(id, undefined);
     return chunk;
   }
 
-  #remember(chunk: Editable<DispatcherChunk>, ended: EndedLife): void {
-    chunk.ended = chunk.ended.filter((one) => this.now - one.endedAt < this.#rememberFor);
+  /** @param stood the chunk in which it stood: one that is lost stays there, for what barriers know of it */
+  #remember(stood: Editable<DispatcherChunk> | undefined, ended: EndedLife): void {
+    const bytes = endedBytes(ended);
+    const chunk = stood && (ended.lost || this.#hasPast(stood, bytes)) ? stood : this.#roomForPast(bytes);
+    if (!this.#purged.has(chunk.id)) {
+      this.#purged.add(chunk.id);
+      chunk.ended = this.#stillRemembered(chunk.ended);
+      this.#fills.delete(chunk.id);
+    }
     chunk.ended.push(ended);
+    if (ended.lost) this.#fill(chunk.id, bytes);
+    else this.#fill(chunk.id, 0, bytes);
     this.#ended.set(ended.id, ended);
+    this.#endedCount ??= this.base.dispatchers.reduce((count, one) => count + one.ended.length, 0);
+    if (++this.#endedCount > MAX_ENDED) this.#forgetOldestEnded();
+  }
+
+  #hasPast(chunk: Chunk, bytes: number): boolean {
+    return fits(this.#fillOf(chunk).past, bytes, PAST_BYTES);
+  }
+
+  /** Room for an ended life: beside lives of whatever node, or in a chunk of its own. */
+  #roomForPast(bytes: number): Editable<DispatcherChunk> {
+    const chunk = this.#allChunks().find((one) => one.kind === "dispatchers" && this.#hasPast(one, bytes));
+    return chunk ? this.#editDispatchers(chunk.id) : this.#newDispatchers("");
+  }
+
+  #stillRemembered(ended: readonly EndedLife[]): EndedLife[] {
+    return ended.filter((one) => {
+      if (this.now - one.endedAt < this.#rememberFor || this.#isMissing(one)) return true;
+      this.#ended.set(one.id, undefined);
+      this.forget(one);
+      return false;
+    });
+  }
+
+  /** Whether somebody has to create it again, however long ago it was lost. */
+  #isMissing({ id, lost }: EndedLife): boolean {
+    if (!lost || this.find(id) || !this.table(lost.was.tableId)) return false;
+    const { tableId } = lost.was;
+    return !covers(
+      tableId,
+      lost.was,
+      [...this.lives()].filter((life) => life.tableId === tableId),
+    );
+  }
+
+  /** A tenth of the lives that are over, the oldest: what is of them is refused from here on (decisions/0029). */
+  #forgetOldestEnded(): void {
+    const all = this.#allChunks().flatMap((chunk) => (chunk.kind === "dispatchers" ? chunk.ended : []));
+    const oldest = all.filter((one) => !one.lost).sort((a, b) => a.endedAt - b.endedAt);
+    const gone = new Set(oldest.slice(0, MAX_ENDED / 10));
+    for (const chunk of this.#allChunks())
+      if (chunk.kind === "dispatchers" && chunk.ended.some((one) => gone.has(one))) {
+        const copy = this.#editDispatchers(chunk.id);
+        copy.ended = copy.ended.filter((one) => !gone.has(one));
+        this.#fills.delete(chunk.id);
+      }
+    for (const one of gone) {
+      this.#ended.set(one.id, undefined);
+      this.forget(one);
+    }
+    this.#endedCount = all.length - gone.size;
   }
 
   #forgetEnded(id: DispatcherKey): void {
@@ -344,6 +541,7 @@ export class RosterDraft {
       if (chunk.kind === "dispatchers" && chunk.ended.some((one) => one.id === id)) {
         const copy = this.#editDispatchers(chunk.id);
         copy.ended = copy.ended.filter((one) => one.id !== id);
+        this.#fills.delete(chunk.id);
       }
   }
 
@@ -352,6 +550,7 @@ export class RosterDraft {
       if (chunk.kind === "tables" && chunk.dropped.some((one) => one.tableId === tableId)) {
         const copy = this.#edit(chunk.id) as Editable<TableChunk>;
         copy.dropped = copy.dropped.filter((one) => one.tableId !== tableId);
+        this.#fills.delete(chunk.id);
       }
   }
 
@@ -361,19 +560,75 @@ export class RosterDraft {
     return [...chunks.values()];
   }
 
-  #roomFor(node: string): Editable<DispatcherChunk> {
+  #roomFor(node: string, bytes: number): Editable<DispatcherChunk> {
     for (const chunk of this.#allChunks())
-      if (chunk.kind === "dispatchers" && chunk.lives.length < LIVES_PER_CHUNK && chunk.node === node)
+      if (chunk.kind === "dispatchers" && chunk.node === node && this.#hasRoom(chunk, bytes))
         return this.#editDispatchers(chunk.id);
-    return this.#add({
+    return this.#newDispatchers(node);
+  }
+
+  /** One that was lost stays where it was: it counts as long as it is remembered. */
+  #hasRoom({ id, lives, ended }: DispatcherChunk, bytes: number): boolean {
+    const standing =
+      lives.length < LIVES_PER_CHUNK ? lives.length + ended.filter((one) => one.lost).length : lives.length;
+    return standing < LIVES_PER_CHUNK && fits(this.#fillOf(this.#chunk(id)).present, bytes, CHUNK_BYTES);
+  }
+
+  #newDispatchers(node: string): Editable<DispatcherChunk> {
+    const id = this.#newChunkId();
+    const chunk: Chunk = {
       kind: "dispatchers",
-      id: this.#newChunkId(),
+      id,
       node,
       version: this.version,
       nextSlot: 0,
       lives: [],
       ended: [],
-    }) as Editable<DispatcherChunk>;
+    };
+    return this.#add(chunk) as Editable<DispatcherChunk>;
+  }
+
+  #chunk(id: number): Chunk {
+    return this.#changed.get(id) ?? this.base.chunks.get(id)!;
+  }
+
+  /** What a chunk holds at most. */
+  #fillOf(chunk: Chunk): Fill {
+    const changed = this.#changed.has(chunk.id);
+    const known = changed ? this.#fills.get(chunk.id) : fills.get(chunk);
+    if (known !== undefined) return known;
+    const fill = fillOf(this.#chunk(chunk.id));
+    if (changed) this.#fills.set(chunk.id, fill);
+    else fills.set(chunk, fill);
+    return fill;
+  }
+
+  /** So many bytes more are in a chunk that changed, of what is there and of what is over. */
+  #fill(id: number, present: number, past = 0): void {
+    const known = this.#fills.get(id);
+    if (known) this.#fills.set(id, { present: known.present + present, past: known.past + past });
+  }
+
+  #chunksOfNodes(): Map<string, number> {
+    if (this.#nodeIndex === undefined) {
+      this.#nodeIndex = new Map();
+      for (const chunk of this.#allChunks())
+        if (chunk.kind === "nodes") for (const one of chunk.nodes) this.#nodeIndex.set(one.id, chunk.id);
+    }
+    return this.#nodeIndex;
+  }
+
+  #nodesIn(id: number): readonly NodeEntry[] {
+    return (this.#chunk(id) as NodeChunk).nodes;
+  }
+
+  #roomForNode(node: NodeEntry): number {
+    const bytes = nodeBytes(node);
+    const room = this.#allChunks().find(
+      (one) => one.kind === "nodes" && fits(this.#fillOf(one).present, bytes, CHUNK_BYTES),
+    );
+    if (room) return room.id;
+    return this.#add({ kind: "nodes", id: this.#newChunkId(), version: this.version, nodes: [] }).id;
   }
 
   #chunksOfTables(): Map<bigint, number> {
@@ -385,25 +640,32 @@ export class RosterDraft {
     return this.#tableIndex;
   }
 
-  #editTables(tableId: bigint): Editable<TableChunk> {
-    const index = this.#chunksOfTables();
-    const chunkId =
-      index.get(tableId) ??
-      [...this.#countedTables()].find((one) => one.tables.length < TABLES_PER_CHUNK)?.id ??
-      this.#newTables();
-    index.set(tableId, chunkId);
-    return this.#edit(chunkId) as Editable<TableChunk>;
+  #roomForTable(bytes: number): number {
+    const room = [...this.#countedTables()].find((one) => this.#hasTableRoom(one, bytes));
+    return room?.id ?? this.#newTables();
   }
 
-  #editNodes(): Editable<NodeChunk> {
-    const chunk = this.#allChunks().find((one) => one.kind === "nodes");
-    if (chunk) return this.#edit(chunk.id) as Editable<NodeChunk>;
-    return this.#add({
-      kind: "nodes",
-      id: this.#newChunkId(),
-      version: this.version,
-      nodes: [],
-    }) as Editable<NodeChunk>;
+  #hasTableRoom(chunk: TableChunk, bytes: number): boolean {
+    return chunk.tables.length < TABLES_PER_CHUNK && fits(this.#fillOf(chunk).present, bytes, CHUNK_BYTES);
+  }
+
+  #roomForDropped(): Editable<TableChunk> {
+    const room = [...this.#countedTables()].find((one) => this.#hasPast(one, DROPPED_BYTES));
+    return this.#edit(room?.id ?? this.#newTables()) as Editable<TableChunk>;
+  }
+
+  /** A tenth of the dropped tables, the oldest. What is told of them again is below the floor (decisions/0027, 0029). */
+  #forgetOldestDropped(): void {
+    const chunks = this.#allChunks().filter((one) => one.kind === "tables");
+    const oldest = chunks.flatMap((one) => one.dropped).sort((a, b) => a.droppedAt - b.droppedAt);
+    const gone = new Set(oldest.slice(0, MAX_DROPPED / 10));
+    for (const chunk of chunks)
+      if (chunk.dropped.some((one) => gone.has(one))) {
+        const copy = this.#edit(chunk.id) as Editable<TableChunk>;
+        copy.dropped = copy.dropped.filter((one) => !gone.has(one));
+        this.#fills.delete(chunk.id);
+      }
+    this.#droppedCount = oldest.length - gone.size;
   }
 
   #editDispatchers(id: number): Editable<DispatcherChunk> {

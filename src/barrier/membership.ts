@@ -1,7 +1,9 @@
 import { ComponentState } from "../protocol/messages.ts";
 import { compareBytes } from "../protocol/span.ts";
+import { MAX_NODES } from "./chunkroom.ts";
 import type { DispatcherKey } from "./dispatcherid.ts";
 import type { RosterDraft } from "./draft.ts";
+import { mayBeForgotten, NOTHING_FORGOTTEN } from "./forgotten.ts";
 import { applyOpening } from "./opening.ts";
 import { commitTsFault, highestPlausible } from "./plausible.ts";
 import type { EndedLife, Life, NodeEntry } from "./roster.ts";
@@ -73,7 +75,13 @@ export interface Eviction {
   readonly wholeNode: boolean;
 }
 
-export type MembershipChange = Opening | Registration | StatusChange | Eviction;
+/** A node says that it goes for good, and its queues with it (decisions/0029). */
+export interface Leaving {
+  readonly kind: "leaving";
+  readonly sender: Sender;
+}
+
+export type MembershipChange = Opening | Registration | StatusChange | Eviction | Leaving;
 
 /** A life that does not stand, and why: its dispatcher is to be registered with one above `knownLife` (protocol.md R4). */
 export interface Refused {
@@ -129,11 +137,40 @@ export function applyMembership(draft: RosterDraft, change: MembershipChange, hi
   } else if (node && sender.start < node.start) {
     outcome.stale++;
     outcome.knownStart = node.start;
-  } else if (change.kind === "opening") applyOpening(draft, change, outcome);
+  } else if (isForgotten(draft, node, change)) {
+    outcome.stale++;
+    outcome.knownStart = draft.meta.forgotten?.starts;
+  } else if (change.kind === "leaving") applyLeaving(draft, change, node);
+  else if (change.kind === "opening") applyOpening(draft, change, outcome);
   else if (change.kind === "registration") applyRegistration(draft, change, node, highest, outcome);
   else if (change.kind === "status") applyStatus(draft, change, node, outcome);
   else applyEviction(draft, change);
   return outcome;
+}
+
+/**
+ * Whether a node that is not known may be one that was forgotten: what it sent before comes late, and nobody is there that it is
+ * of. A node that is there starts under a higher number (decisions/0029).
+ */
+function isForgotten(
+  draft: RosterDraft,
+  node: NodeEntry | undefined,
+  { kind, sender }: MembershipChange,
+): boolean {
+  if (node !== undefined || sender.start === 0n || (kind !== "registration" && kind !== "opening"))
+    return false;
+  return sender.start <= (draft.meta.forgotten?.starts ?? 0n);
+}
+
+/** A node goes for good, with its queue: its dispatchers are lost, and nothing of this start of it counts any more. */
+function applyLeaving(draft: RosterDraft, { sender }: Leaving, node: NodeEntry | undefined): void {
+  if (sender.start === 0n) return;
+  for (const life of [...draft.lives()].filter((one) => one.node === sender.node))
+    draft.endLife(life.id, life.life, true);
+  if (!mayBeForgotten(sender.start, draft.now)) {
+    if (node) draft.putNode({ ...node, start: sender.start, nodeQueue: "" });
+  } else if (node) draft.forgetNode({ ...node, start: sender.start });
+  else draft.forget({ start: sender.start });
 }
 
 function applyEviction(draft: RosterDraft, { ids, sender, wholeNode }: Eviction): void {
@@ -166,6 +203,10 @@ function applyRegistration(
   if (restarted)
     for (const life of [...draft.lives()].filter((one) => one.node === sender.node))
       draft.endLife(life.id, life.life, true);
+  if (node === undefined && !draft.makeRoomForNode()) {
+    outcome.rejected = `${MAX_NODES} nodes are registered, each with dispatchers: evict those that are gone`;
+    return;
+  }
   const nodeQueue = change.nodeQueue || (change.spans.length === 1 ? "" : change.replyQueue);
   if (node === undefined || restarted)
     draft.putNode({
@@ -247,6 +288,10 @@ function refuse(
   if (known && life === known.life && known.node !== sender.node)
     return { knownLife, reason: `this life is registered on node "${known.node}"` };
   if (ended && life <= ended.life) return { knownLife, reason: "this life is over" };
+  const { lives, sentAt } = draft.meta.forgotten ?? NOTHING_FORGOTTEN;
+  const forgotten = sender.start > 0n ? lives : BigInt(sentAt);
+  if (!known && !ended && life <= forgotten)
+    return { knownLife: forgotten, reason: "a life as low as this may be over for long: use a higher one" };
   if (!draft.table(span.tableId) && draft.base.dropped.has(span.tableId))
     return { knownLife, reason: `table ${span.tableId} was dropped` };
   return undefined;
@@ -263,6 +308,11 @@ function applyStatus(
   outcome: Outcome,
 ): void {
   const { sender } = change;
+  // What a node said before it left is over with it.
+  if (node === undefined && sender.start > 0n && sender.start <= (draft.meta.forgotten?.starts ?? 0n)) {
+    outcome.stale += change.statuses.length;
+    return;
+  }
   const unregistered = sender.start > 0n && (node === undefined || sender.start > node.start);
   for (const status of change.statuses) {
     const life = sender.start > 0n ? status.life : BigInt(sender.sentAt);

@@ -52,16 +52,16 @@ export class Placement {
 }
 
 /**
- * The life for who is asked next: above all that the dispatcher had, and above that of whoever was asked before
- * (decisions/0028). Milliseconds since 1970, as nodes number them (protocol.md R4), where that is high enough.
+ * The life for who is asked next: above all that the dispatcher had, above that of whoever was asked before (decisions/0028),
+ * and above what was forgotten. Milliseconds since 1970, as nodes number them (protocol.md R4), where that is high enough.
  */
 export function nextAssignedLife(
-  now: number,
+  { now, meta: { forgotten } }: RosterDraft,
   ended: Pick<EndedLife, "life"> | undefined,
   before: Assignment | undefined,
 ): bigint {
-  return [(ended?.life ?? 0n) + 1n, (before?.life ?? 0n) + 1n].reduce(
-    (highest, one) => (one > highest ? one : highest),
+  return [ended?.life ?? 0n, before?.life ?? 0n, forgotten?.lives ?? 0n].reduce(
+    (highest, one) => (one >= highest ? one + 1n : highest),
     BigInt(now),
   );
 }

@@ -2,6 +2,7 @@ import { ComponentState } from "../protocol/messages.ts";
 import type { KeyRange } from "../protocol/span.ts";
 import type { DispatcherKey } from "./dispatcherid.ts";
 import { TRIGGER_TABLE } from "./event.ts";
+import type { Forgotten } from "./forgotten.ts";
 import { type Route, type Routes, sourceName, targetName } from "./routes.ts";
 import { tiles } from "./tiling.ts";
 
@@ -167,6 +168,8 @@ export interface RosterMeta {
   /** The number of the opening that was completed, if it had several parts: tables that it named have it too. */
   readonly opening?: number;
   readonly nextChunk: number;
+  /** Absent: nothing was forgotten. */
+  readonly forgotten?: Forgotten;
 }
 
 /** An opening whose parts have not all come: of one start of one node, in so many parts (protocol.md R1). */

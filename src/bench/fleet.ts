@@ -1,7 +1,7 @@
 /** A changefeed of any size, as capture nodes would have registered it, and what its nodes report. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { LIVES_PER_CHUNK, TABLES_PER_CHUNK } from "../barrier/chunkroom.ts";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
-import { LIVES_PER_CHUNK, TABLES_PER_CHUNK } from "../barrier/draft.ts";
 import { type Chunk, EMPTY_META, type Life, type RosterMeta } from "../barrier/roster.ts";
 import { type Space, spaceOf } from "../maintainer/space.ts";
 import { encode, schemas } from "../protocol/codec.ts";

@@ -105,6 +105,11 @@ export function statusOf(
   });
 }
 
+/** The node goes for good, and its queues with it. */
+export function leavingOf({ changefeed, mode }: Speaker): HeartBeatRequest {
+  return create(HeartBeatRequestSchema, { changefeedID: changefeed, leaving: true, mode });
+}
+
 function partsOf(schemas: readonly OpeningSchema[], most: number): OpeningSchema[][] {
   const parts: OpeningSchema[][] = [[]];
   let tables = 0;

@@ -225,6 +225,14 @@ export class Dispatcher {
     }
   }
 
+  /** Resolves when its sink is at no work any more. */
+  async idle(): Promise<void> {
+    for (let seen: Promise<void> | undefined; seen !== this.#executor; ) {
+      seen = this.#executor;
+      await seen;
+    }
+  }
+
   /** Stops at once, as a process that dies. */
   abandon(): void {
     this.#closed = true;

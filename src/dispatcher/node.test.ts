@@ -338,6 +338,23 @@ describe("a capture node", () => {
     expect(epochs).toEqual([3n, 4n]);
   });
 
+  it("says that it leaves when it goes for good, and not before its sink is at no work any more", async () => {
+    const one = await dispatcher(1n);
+    void one.handle(syncpoint);
+    await until(() => statuses().length > 0);
+    await respond({ action: Action.Write, to: [one] });
+    await until(() => calls.includes("d1 write"));
+    const leaving = () =>
+      sent("HeartBeatRequest").filter((message) => decode("HeartBeatRequest", "json", message.body).leaving)
+        .length;
+    const stopped = node.stop({ deleteQueues: true });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(leaving()).toBe(0);
+    write.resolve();
+    await stopped;
+    expect(leaving()).toBe(1);
+  });
+
   it("leaves its queues where they are when it stops, or takes them away if it will not come back", async () => {
     await node.stop();
     expect([...queues.queues.keys()]).toContain("p-n1");

@@ -1,7 +1,14 @@
 import type { DispatcherKey } from "../barrier/dispatcherid.ts";
 import { BlockStage, ComponentState, type MaintainerPostBootstrapRequest } from "../protocol/messages.ts";
 import { ActionQueues } from "./actionqueues.ts";
-import { openingOf, registrationOf, type Speaker, sameOpening, statusOf } from "./announcements.ts";
+import {
+  leavingOf,
+  openingOf,
+  registrationOf,
+  type Speaker,
+  sameOpening,
+  statusOf,
+} from "./announcements.ts";
 import { Answers } from "./answers.ts";
 import { Dispatcher, type DispatcherConfig } from "./dispatcher.ts";
 import type { CaptureNodeOptions, OpeningSchema } from "./options.ts";
@@ -293,7 +300,21 @@ export class CaptureNode {
     this.#positions.stop();
     this.#status.stop();
     for (const dispatcher of this.#dispatchers.values()) dispatcher.abandon();
+    if (deleteQueues) await this.#leave();
     await this.#queues.stop(deleteQueues);
+  }
+
+  /**
+   * Says that it goes for good: others are asked for its dispatchers from then on. So nothing that they have begun may be under
+   * way any more. If this is lost, the coordinator finds out that the queue is gone.
+   */
+  async #leave(): Promise<void> {
+    await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher.idle()));
+    try {
+      await this.#status.send("HeartBeatRequest", leavingOf(this.#speaker));
+    } catch (error) {
+      this.options.onError?.(error);
+    }
   }
 
   /** A number higher than any life that this node gave, and than `above` (protocol.md R4). */

@@ -119,7 +119,7 @@ export function* putDraft(
   }));
   if (chunks.length > 0) yield* ask("putChunks", session.space, chunks);
   for (const { chunk, pointer } of chunks) session.memory.chunks.set(pointer.name, chunk);
-  const touched = new Set(chunks.map(({ chunk }) => chunk.id));
+  const touched = new Set([...chunks.map(({ chunk }) => chunk.id), ...draft.emptied()]);
   const old = draft.base.version === 0 ? [] : (root?.pointers ?? []);
   const pointers = [
     ...old.filter((pointer) => !touched.has(pointer.id)),

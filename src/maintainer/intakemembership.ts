@@ -63,6 +63,19 @@ export function statusChanges(message: StatusMessage, sender: Sender, request: H
         replyQueue: "",
       });
   }
+  if (request.leaving) {
+    if (sender.start === 0n) faults.push("leaving: only a node that sends start says that it leaves");
+    else if (!isMode(request.mode)) faults.push(`leaving: ${modeFault(request.mode)}`);
+    else
+      inputs.push({
+        space: spaceFor(request.changefeedID, request.mode),
+        message,
+        epoch: undefined,
+        membership: { kind: "leaving", sender },
+        reports: [],
+        replyQueue: "",
+      });
+  }
   return { inputs, faults };
 }
 

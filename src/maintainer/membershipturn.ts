@@ -174,7 +174,7 @@ function* answer(session: Session, input: SpaceInput, outcome: Outcome): Program
       count: outcome.stale,
     });
   if (outcome.early.length > 0) yield* keepEarlyStatuses(session, sender, outcome.early);
-  if (sender.start === 0n || membership.kind === "eviction") return;
+  if (sender.start === 0n || membership.kind === "eviction" || membership.kind === "leaving") return;
   const queue = input.replyQueue || (session.memory.roster?.nodes.get(sender.node)?.nodeQueue ?? "");
   if (queue === "") return;
   const { refused, knownStart, rejected, reason = rejected } = outcome;

@@ -73,7 +73,7 @@ function* assign(session: Session, roster: Roster, due: readonly Candidate[]): P
     const start = lost.given ?? (yield* evidence.startOf({ ended, chunk, lost }));
     draft.giveLost(chunk.id, ended.id, {
       node: one.id,
-      life: nextAssignedLife(session.now, ended, lost.given),
+      life: nextAssignedLife(draft, ended, lost.given),
       at: session.now,
       startTs: start.startTs,
       skipDMLAsStartTs: start.skipDMLAsStartTs,

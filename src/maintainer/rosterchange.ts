@@ -1,4 +1,4 @@
-import type { RosterDraft } from "../barrier/draft.ts";
+import { RosterDraft } from "../barrier/draft.ts";
 import { putDraft } from "./applying.ts";
 import { commit } from "./commit.ts";
 import { evaluate } from "./evaluate.ts";
@@ -20,4 +20,11 @@ export function* commitRoster(session: Session, draft: RosterDraft): Program<boo
   );
   if (done) yield* evaluate(session, [...touched]);
   return done;
+}
+
+/** Takes out of the roster what nobody needs and nobody touches any more. A race that is lost leaves it to the next sweep. */
+export function* tidyRoster(session: Session): Program<void> {
+  const draft = new RosterDraft(yield* session.roster(), session.now, session.settings.rememberFor);
+  draft.tidy();
+  if (draft.changed) yield* commitRoster(session, draft);
 }

@@ -145,7 +145,7 @@ function reassign(session: Session, draft: RosterDraft, placement: Placement, ta
   if (node === undefined) return;
   if (scheduled && scheduled.life > (ended?.life ?? 0n))
     draft.rememberEnded({ id, life: scheduled.life, node: scheduled.node, queue: "" });
-  const life = nextAssignedLife(session.now, ended, scheduled);
+  const life = nextAssignedLife(draft, ended, scheduled);
   draft.putTable({ ...table, scheduled: { node: node.id, life, at: session.now } });
 }
 

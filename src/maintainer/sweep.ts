@@ -4,6 +4,7 @@ import { raiseFloor } from "./floor.ts";
 import { Observer } from "./observe.ts";
 import { ask, type Program, together } from "./program.ts";
 import { recreateLost } from "./recreate.ts";
+import { tidyRoster } from "./rosterchange.ts";
 import { missingTables, reassignTables, retireNodes } from "./schedule.ts";
 import { EpochChanged, pendingChanges, type Session } from "./session.ts";
 import type { Space } from "./space.ts";
@@ -48,6 +49,7 @@ function* sweepSpace(
       yield* session.roster();
       yield* goOn(session, false);
       yield* raiseFloor(session);
+      yield* tidyRoster(session);
       yield* askForDispatchers(session, observer);
       yield* describe(session);
     }

@@ -645,11 +645,18 @@ export declare type HeartBeatRequest = Message<"heartbeatpb.HeartBeatRequest"> &
   err?: RunningError | undefined;
 
   /**
-   * addition: the node that sends it goes for good
+   * addition: the node that sends it goes for good, with its queues
    *
    * @generated from field: bool leaving = 100;
    */
   leaving: boolean;
+
+  /**
+   * addition: which mode it is that leaves
+   *
+   * @generated from field: int64 mode = 101;
+   */
+  mode: bigint;
 };
 
 /**

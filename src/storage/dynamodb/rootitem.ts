@@ -197,17 +197,29 @@ function stepFrom(item: Item): Step {
 
 function metaText(meta: RosterMeta): string {
   const openings = meta.openings?.map((one) => ({ ...one, start: one.start.toString() }));
+  const { forgotten } = meta;
   return JSON.stringify({
     ...meta,
     openedByStart: meta.openedByStart.toString(),
     ...(openings && { openings }),
+    ...(forgotten && {
+      forgotten: { ...forgotten, lives: `${forgotten.lives}`, starts: `${forgotten.starts}` },
+    }),
   });
 }
 
 function metaFrom(stored: string): RosterMeta {
-  const { trigger, openedByStart, openings, ...others } = JSON.parse(stored);
+  const { trigger, openedByStart, openings, forgotten, ...others } = JSON.parse(stored);
   const pending = openings?.map((one: { start: string }) => ({ ...one, start: BigInt(one.start) }));
-  return { ...others, trigger, openedByStart: BigInt(openedByStart), ...(pending && { openings: pending }) };
+  return {
+    ...others,
+    trigger,
+    openedByStart: BigInt(openedByStart),
+    ...(pending && { openings: pending }),
+    ...(forgotten && {
+      forgotten: { ...forgotten, lives: BigInt(forgotten.lives), starts: BigInt(forgotten.starts) },
+    }),
+  };
 }
 
 const KINDS = { dispatchers: "d", tables: "t", nodes: "n", routes: "r" } as const;
