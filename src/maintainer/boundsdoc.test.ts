@@ -1,5 +1,15 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
+import {
+  CHUNK_BYTES,
+  LIVES_PER_CHUNK,
+  MAX_DROPPED,
+  MAX_ENDED,
+  MAX_NODES,
+  PAST_BYTES,
+  ROUTES_PER_CHUNK,
+  TABLES_PER_CHUNK,
+} from "../barrier/chunkroom.ts";
 import { MAX_GRANTS } from "../barrier/step.ts";
 import { MAX_STAMPS } from "../storage/dynamodb/barrieritem.ts";
 import {
@@ -13,6 +23,7 @@ import {
   ROUTES_SHARE,
 } from "./bounds.ts";
 import { MAX_NODE_ID } from "./intake.ts";
+import { MAX_KEY } from "./intakemembership.ts";
 import { LIVES_PER_ITEM } from "./kept.ts";
 import { INLINE_EVENT } from "./open.ts";
 import { MAX_SPACE } from "./space.ts";
@@ -34,6 +45,12 @@ it("the table of bounds says what the code has", () => {
     "barrier: queues that are gone": `${MAX_UNREACHABLE}`,
     "barrier and tally: stamps": `${MAX_STAMPS}`,
     "kept report": LIVES_PER_ITEM.toLocaleString("en"),
+    "roster chunk": `${CHUNK_BYTES / 1024} KB of them, or ${LIVES_PER_CHUNK}, ${TABLES_PER_CHUNK.toLocaleString("en")}, and ${ROUTES_PER_CHUNK} routes`,
+    "roster chunk: ended lives, dropped tables": `${PAST_BYTES / 1024} KB of them`,
+    "roster: ended lives": MAX_ENDED.toLocaleString("en"),
+    "roster: dropped tables": MAX_DROPPED.toLocaleString("en"),
+    "roster: nodes": MAX_NODES.toLocaleString("en"),
+    "key of a span": `${MAX_KEY.toLocaleString("en")} bytes`,
     "space in a key": `${MAX_SPACE} bytes`,
     "node id": `${MAX_NODE_ID} bytes`,
   });

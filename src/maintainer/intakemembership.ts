@@ -240,7 +240,7 @@ function componentFault(state: ComponentState): string | undefined {
 }
 
 /** Bytes of a span's key: TiCDC's are some tens, and hundreds of them stand in one item. */
-const MAX_KEY = 4_096;
+export const MAX_KEY = 4_096;
 
 function keyFault({ span }: BootstrapTableSpan): string | undefined {
   for (const name of ["StartKey", "EndKey"] as const)
