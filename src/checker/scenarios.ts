@@ -2,6 +2,7 @@ import type { Scenario } from "./scenario.ts";
 import { AHEAD } from "./scenarios/ahead.ts";
 import { BEGINNINGS } from "./scenarios/beginnings.ts";
 import { CHANGES } from "./scenarios/changes.ts";
+import { FLOOR } from "./scenarios/floor.ts";
 import { IN_ORDER } from "./scenarios/inorder.ts";
 import { LAYOUTS } from "./scenarios/layouts.ts";
 import { ONE_BARRIER } from "./scenarios/onebarrier.ts";
@@ -14,4 +15,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...BEGINNINGS,
   ...LAYOUTS,
   ...AHEAD,
+  ...FLOOR,
 ];
