@@ -1,4 +1,5 @@
 import { BOUNDS } from "./bounds.ts";
+import { FLOOR } from "./floor.ts";
 import { IDENTITY } from "./identity.ts";
 import type { Mutant } from "./mutant.ts";
 import { OPENING } from "./opening.ts";
@@ -482,6 +483,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...BARRIER,
   ...MAINTAINER,
   ...OPENING,
+  ...FLOOR,
   ...BOUNDS,
   ...IDENTITY,
   ...RECOVERY,
