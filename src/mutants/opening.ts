@@ -41,7 +41,7 @@ export const OPENING: readonly Mutant[] = [
     id: "closed-item-is-open",
     rule: "no write brings a closed barrier back (design.md I9)",
     file: "src/maintainer/open.ts",
-    from: "if (item.tombstone !== undefined) return { closed: item };",
+    from: "if (item.tombstone !== undefined) return { closed: true };",
     to: "",
   },
   {
