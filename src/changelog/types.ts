@@ -3,6 +3,7 @@
  * The lines are Canal-JSON with the TiDB extension, as TiCDC writes them.
  */
 import type { InfluenceType } from "../protocol/messages.ts";
+import type { Step } from "./effects.ts";
 
 /** Where a thing stands in a log: shown in every error. */
 export interface LogPosition {
@@ -39,13 +40,13 @@ export interface RowChange {
   readonly schema: string;
   readonly table: string;
   readonly type: "INSERT" | "UPDATE" | "DELETE";
-  /** The physical table that held the name at this commitTs. */
+  /** The physical table whose dispatchers carry it: one of the partitions, chosen by key (decision 36). */
   readonly tableId: bigint;
   /** The commitTs of the DDL that gave the table its present definition: the folder its rows belong to. */
   readonly tableVersion: bigint;
-  /** The primary key as text: what decides the span. For an UPDATE the old row's. */
+  /** The key as text: what decides the span. The same for all rows of a table whose rows cannot be told apart. */
   readonly key: string;
-  /** The row as the log writes it: what a storage sink writes too. */
+  /** One row as Canal-JSON: what a storage sink writes too. */
   readonly text: string;
   readonly message: CanalMessage;
 }
@@ -77,6 +78,10 @@ export interface Column {
   /** As MySQL writes it: `varchar(20)`. */
   readonly type: string;
   readonly isPrimaryKey: boolean;
+  /** Absent: nobody has said so. */
+  readonly nullable?: boolean;
+  /** As text, or NULL; absent: none, or an expression. */
+  readonly default?: string | null;
 }
 
 /** A DDL with what it does to tables (the table in ticdc.md, section 1.5). */
@@ -93,14 +98,29 @@ export interface DdlChange {
   /** What must stop: BlockTables. */
   readonly blockTables: Influence;
   readonly needDroppedTables: Influence | undefined;
-  readonly needAddedTables: readonly { readonly tableId: bigint; readonly schemaId: bigint }[];
+  readonly needAddedTables: readonly {
+    readonly tableId: bigint;
+    readonly schemaId: bigint;
+    /** Rows can be told apart, so the table can be split into spans. */
+    readonly splittable?: boolean;
+    /** For people. */
+    readonly name?: string;
+  }[];
   readonly updatedSchemas: readonly {
     readonly tableId: bigint;
     readonly oldSchemaId: bigint;
     readonly newSchemaId: bigint;
   }[];
-  /** The tables whose schema file the writer of this DDL writes; for a database's own DDL there is none. */
+  /** The physical tables that go, where `needDroppedTables` says only of which schema. */
+  readonly dropped: readonly bigint[];
+  /** What it does, table by table, in its order. */
+  readonly steps: readonly Step[];
+  /** The tables whose schema file the writer of this DDL writes: what the steps come to. */
   readonly definitions: readonly TableDefinition[];
+  /** A database's own schema files: of the database itself, or of views in it. */
+  readonly own: readonly { readonly schema: string; readonly query: string }[];
+  /** What was not known or does not fit, and how it was taken. */
+  readonly warnings: readonly string[];
   readonly message: CanalMessage;
 }
 

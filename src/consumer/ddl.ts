@@ -1,63 +1,193 @@
-import { changeColumns, parseStatement } from "../changelog/sql.ts";
-import type { Column } from "../changelog/types.ts";
-import type { Database } from "./database.ts";
+/** Statements of a log, one after the other, applied to tables as a server would. */
+import type { Clause } from "../changelog/alter.ts";
+import type { TableName } from "../changelog/cursor.ts";
+import { locate } from "../changelog/locate.ts";
+import { changePartitions, type PartitionState } from "../changelog/partitionchange.ts";
+import { changeShape, shapeOf, type TableShape } from "../changelog/shape.ts";
+import { type CreateTable, readStatements, type Statement } from "../changelog/statement.ts";
+import type { Database, Row, Table } from "./database.ts";
 
-/** `schema.table`, as tables are named in both databases. */
-export const tableName = (schema: string, table: string) => `${schema}.${table}`;
+/** `schema.table`, for people: names may hold dots. */
+export const tableName = ({ schema, table }: TableName) => `${schema}.${table}`;
+
+/** The number of partitions and their names matter here, and nobody asks for their ids. */
+const NO_IDS = { next: () => 0n, warn: () => {} };
+
+/** The partitions that CREATE TABLE gives. */
+export function partitionsOf(statement: CreateTable): PartitionState | undefined {
+  const { partitioning } = statement;
+  return partitioning && { ...partitioning, parts: partitioning.partitions.map((one) => ({ ...one, tableId: 0n })) };
+}
+
+/** Applies a log's DDLs to tables. Statements about what is no table are passed over: the log was checked before. */
+export class Applier {
+  readonly #db: Database;
+  /** Temporary tables: their statements mean no table of the same name. */
+  readonly #temporary = new Set<string>();
+  readonly #id = ({ schema, table }: TableName) => JSON.stringify([schema, table]).toLowerCase();
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** @returns the names of tables that have a new version now, unless they are gone */
+  apply(sql: string, database: string): TableName[] {
+    return readStatements(sql, database).flatMap(({ statement }) => this.#apply(statement));
+  }
+
+  #apply(statement: Statement): TableName[] {
+    const db = this.#db;
+    switch (statement.kind) {
+      case "create-database":
+        if (statement.orReplace) this.#dropDatabase(statement.database);
+        return [];
+      case "drop-database":
+        this.#dropDatabase(statement.database);
+        return [];
+      case "create-other":
+        if (statement.what === "temporary table") this.#temporary.add(this.#id(statement.name));
+        return [];
+      case "drop-other":
+        for (const name of statement.names) this.#temporary.delete(this.#id(name));
+        return [];
+      case "create-table": {
+        const there = db.find(statement.table);
+        const exact = there && there.name.table === statement.table.table;
+        if (exact && statement.ifNotExists) return [];
+        if (exact) db.drop(there);
+        const like = statement.like && db.find(statement.like);
+        const schema = this.#schema(statement.table.schema);
+        const name = { schema, table: statement.table.table };
+        const table = db.create(name, like ? like.shape : shapeOf(statement), like ? like.partitions : partitionsOf(statement));
+        if (statement.selects) table.unknown = "it was filled by the query that created it";
+        return [name];
+      }
+      case "drop-table":
+        for (const name of statement.tables) {
+          if (this.#temporary.delete(this.#id(name))) continue;
+          const table = db.find(name);
+          if (table) db.drop(table);
+        }
+        return [];
+      case "truncate-table":
+        return this.#on(statement.table, (table) => db.truncate(table));
+      case "rename-table":
+        return statement.renames.flatMap(({ from, to }) =>
+          this.#on(from, (table) => db.move([{ table, to: { ...to, schema: this.#schema(to.schema) } }])),
+        );
+      case "alter-table":
+        return this.#alter(statement.table, statement.clauses);
+      case "recover-table": {
+        const { table: from, to } = statement;
+        const table = from && db.recover(from, to ?? from);
+        return table ? [table.name] : [];
+      }
+      default:
+        return [];
+    }
+  }
+
+  #on(name: TableName, action: (table: Table) => void): TableName[] {
+    const table = this.#temporary.has(this.#id(name)) ? undefined : this.#db.find(name);
+    if (!table) return [];
+    action(table);
+    return [table.name];
+  }
+
+  #alter(name: TableName, clauses: readonly Clause[]): TableName[] {
+    const others: TableName[] = [];
+    const changed = this.#on(name, (table) => {
+      alterTable(this.#db, table, clauses);
+      const to = clauses.find((one) => one.do === "rename-table")?.to;
+      if (to) this.#db.move([{ table, to: { ...to, schema: this.#schema(to.schema) } }]);
+      for (const clause of clauses)
+        if (clause.do === "partition") others.push(...changeRows(this.#db, table, clause.change));
+    });
+    return [...changed, ...others];
+  }
+
+  /** A database's name as it was written first. */
+  #schema(name: string): string {
+    const of = (wanted: (schema: string) => boolean) => this.#db.tables.find((one) => wanted(one.name.schema))?.name.schema;
+    return of((one) => one === name) ?? of((one) => one.toLowerCase() === name.toLowerCase()) ?? name;
+  }
+
+  #dropDatabase(name: string): void {
+    const schema = this.#schema(name);
+    for (const table of this.#db.tables) if (table.name.schema === schema) this.#db.drop(table);
+  }
+}
+
+/** Columns and keys after clauses. */
+export function alterTable(db: Database, table: Table, clauses: readonly Clause[]): void {
+  const { shape, sources } = changeShape(table.shape, clauses);
+  db.alter(table, shape, sources);
+}
+
+type Change = Extract<Clause, { do: "partition" }>["change"];
 
 /**
- * Applies a DDL statement to a database.
- * @param columns the columns after it, where somebody else says them (a schema file); otherwise they come from the statement
- * @returns the tables that have a new version now
- * @throws if the statement does not fit what is there
+ * What becomes of rows and partitions.
+ * @returns other tables that have a new version by it
  */
-export function applyStatement(
-  db: Database,
-  query: string,
-  schema: string,
-  columns?: readonly Column[],
-): string[] {
-  const statement = parseStatement(query, schema);
-  const of = (name: { schema: string; table: string }) => tableName(name.schema, name.table);
-  const existing = (name: string) => {
-    const known = db.columns(name);
-    if (!known) throw new Error(`${statement.kind} on ${name}, which does not exist at this point`);
-    return known;
-  };
-  switch (statement.kind) {
-    case "create-table":
-      db.create(of(statement.table), columns ?? statement.columns);
-      return [of(statement.table)];
-    case "create-table-like":
-      db.create(of(statement.table), columns ?? existing(of(statement.like)));
-      return [of(statement.table)];
-    case "drop-table":
-      for (const table of statement.tables) {
-        existing(of(table));
-        db.drop(of(table));
-      }
-      return [];
-    case "truncate-table":
-      existing(of(statement.tables[0]!));
-      db.truncate(of(statement.tables[0]!));
-      return [of(statement.tables[0]!)];
-    case "rename-table":
-      for (const { from, to } of statement.renames) {
-        existing(of(from));
-        db.rename(of(from), of(to));
-      }
-      return statement.renames.map(({ to }) => of(to));
-    case "alter-table": {
-      const name = of(statement.table);
-      const after = columns ?? changeColumns(existing(name), statement.changes);
-      existing(name);
-      if (statement.changes.length > 0) db.alter(name, after, statement.changes);
-      return [name];
-    }
-    case "drop-database":
-      for (const table of db.tables) if (table.startsWith(`${statement.database}.`)) db.drop(table);
-      return [];
-    default:
-      return [];
+export function changeRows(db: Database, table: Table, change: Change): TableName[] {
+  const before = table.partitions;
+  const other = "table" in change ? db.find(change.table) : undefined;
+  const of = (names: readonly string[] | undefined) => rowsOf(db, table, before, names);
+  if (change.op === "exchange") {
+    if (!other) return [];
+    const rows = of([change.name]);
+    const theirs = db.take(other, () => true);
+    if (rows === undefined) other.unknown = table.unknown;
+    db.give(other, rows ?? []);
+    db.give(table, theirs);
+    if (other.unknown !== undefined) table.unknown ??= other.unknown;
+    return [other.name];
   }
+  if (change.op === "drop" || change.op === "truncate") of(change.names);
+  if (change.op === "first") table.unknown ??= "rows of partitions below a bound went, and it is not known which";
+  const others: TableName[] = [];
+  if (change.op === "to-table") {
+    const created = db.create(change.table, table.shape);
+    const rows = of([change.name]);
+    if (rows === undefined) created.unknown = table.unknown;
+    db.give(created, rows ?? []);
+    others.push(created.name);
+  }
+  if (change.op === "from-table" && other) {
+    db.give(table, db.take(other, () => true));
+    db.drop(other);
+  }
+  try {
+    table.partitions = changePartitions(0n, before, change, NO_IDS).partitions;
+  } catch {
+    // The log was checked before: what does not fit has a warning there.
+  }
+  return others;
+}
+
+/** Takes the rows of partitions out of a table; undefined if nobody can say which they are. */
+function rowsOf(
+  db: Database,
+  table: Table,
+  partitions: PartitionState | undefined,
+  names: readonly string[] | undefined,
+): Row[] | undefined {
+  if (names === undefined) return db.take(table, () => true);
+  if (!partitions) return [];
+  const wanted = new Set(names.map((name) => name.toLowerCase()));
+  let told = true;
+  const taken = db.take(table, (row) => {
+    const place = locate(partitions, (column) => valueOf(row, table.shape, column));
+    if (place === undefined) told = false;
+    return place !== undefined && wanted.has(partitions.parts[place]!.name.toLowerCase());
+  });
+  if (told) return taken;
+  table.unknown ??= "rows of a partition went, and it is not known which";
+  return undefined;
+}
+
+function valueOf(row: Row, shape: TableShape, column: string) {
+  const spelled = shape.columns.find((one) => one.name.toLowerCase() === column.toLowerCase());
+  return spelled && row.get(spelled.name);
 }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Clock, parseMessage } from "../changelog/message.ts";
 import type { CanalMessage, Column } from "../changelog/types.ts";
 import type { Difference } from "./verdict.ts";
 
@@ -43,19 +44,22 @@ export function readFolder(out: string): Folder {
   const list = (path: string) => readdirSync(join(out, path), { withFileTypes: true });
   for (const top of list("")) {
     if (!top.isDirectory()) continue;
-    if (top.name === "syncpoints") {
-      for (const one of list(top.name)) syncpoints.push(BigInt(one.name.replace(".json", "")));
-      continue;
-    }
     const schema = decodeURIComponent(top.name);
     for (const second of list(top.name)) {
       const path = `${top.name}/${second.name}`;
-      if (second.name === "meta") {
-        for (const one of list(path)) schemas.push(readSchema(out, `${path}/${one.name}`, schema, ""));
+      // Files among a database's tables are no tables: of a database "syncpoints" there are folders.
+      if (!second.isDirectory()) {
+        const commitTs = top.name === "syncpoints" ? /^(\d+)\.json$/.exec(second.name)?.[1] : undefined;
+        if (commitTs !== undefined) syncpoints.push(BigInt(commitTs));
         continue;
       }
+      // Files in it are the database's own, folders those of a table "meta".
+      if (second.name === "meta")
+        for (const one of list(path))
+          if (one.isFile()) schemas.push(readSchema(out, `${path}/${one.name}`, schema, ""));
       const table = decodeURIComponent(second.name);
       for (const third of list(path)) {
+        if (!third.isDirectory()) continue;
         if (third.name === "meta")
           for (const one of list(`${path}/meta`))
             schemas.push(readSchema(out, `${path}/meta/${one.name}`, schema, table));
@@ -76,7 +80,7 @@ function readSchema(out: string, file: string, schema: string, table: string): S
   const version = BigInt(/schema_(\d+)_\d{10}\.json$/.exec(file)?.[1] ?? 0);
   const content = JSON.parse(readFileSync(join(out, file), "utf8")) as {
     Query: string;
-    TableColumns: { ColumnName: string; ColumnType: string; ColumnIsPk?: string }[];
+    TableColumns: { ColumnName: string; ColumnType: string; ColumnIsPk?: string; ColumnNullable?: string }[];
   };
   return {
     file,
@@ -88,6 +92,7 @@ function readSchema(out: string, file: string, schema: string, table: string): S
       name: column.ColumnName,
       type: column.ColumnType,
       isPrimaryKey: column.ColumnIsPk === "true",
+      ...(column.ColumnNullable !== undefined && { nullable: column.ColumnNullable === "true" }),
     })),
   };
 }
@@ -102,7 +107,7 @@ function readData(out: string, folder: string, schema: string, table: string, ve
     if (writer !== undefined) numbers.set(writer, [...(numbers.get(writer) ?? []), Number(number)]);
     const file = `${folder}/${name}`;
     for (const [index, text] of readFileSync(join(out, file), "utf8").split("\n").entries())
-      if (text !== "") rows.push({ file, line: index + 1, schema, table, version, message: parse(text) });
+      if (text !== "") rows.push({ file, line: index + 1, schema, table, version, message: parse(text, file, index + 1) });
   }
   const about = (what: string, file: string) =>
     differences.push({ what, table: `${schema}.${table}`, key: "", file });
@@ -128,8 +133,8 @@ function indexesOf(out: string, folder: string): string[] {
   }
 }
 
-function parse(text: string): CanalMessage {
-  const exact = (key: string, value: unknown, context?: { source?: string }) =>
-    key === "commitTs" && context?.source ? BigInt(context.source) : value;
-  return JSON.parse(text, exact as (this: unknown, key: string, value: unknown) => unknown) as CanalMessage;
+function parse(text: string, file: string, line: number): CanalMessage {
+  const message = parseMessage(text, { file, line }, "tidb", new Clock());
+  if (!message) throw new Error(`${file}:${line}: no row change`);
+  return message;
 }

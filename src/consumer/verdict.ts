@@ -15,6 +15,8 @@ export interface Verdict {
   readonly rows: number;
   readonly rowsApplied: number;
   readonly files: number;
+  /** Tables whose content only a server could tell: they were not compared. */
+  readonly notCompared: readonly { readonly table: string; readonly why: string }[];
   /** The first differences, at most `MAX_DIFFERENCES`. */
   readonly differences: readonly Difference[];
 }

@@ -1,7 +1,11 @@
-import { readMessages } from "../changelog/read.ts";
-import type { CanalMessage } from "../changelog/types.ts";
-import { Database } from "./database.ts";
-import { applyStatement, tableName } from "./ddl.ts";
+import type { TableName } from "../changelog/cursor.ts";
+import { locate } from "../changelog/locate.ts";
+import { type ReadOptions, readMessages, splitMove, valueOf } from "../changelog/read.ts";
+import { handleOf } from "../changelog/shape.ts";
+import type { CanalMessage, CanalRow } from "../changelog/types.ts";
+import { applyVersion } from "./apply.ts";
+import { Database, type Table } from "./database.ts";
+import { Applier, tableName } from "./ddl.ts";
 import { type DataRow, readFolder, type SchemaFile } from "./folder.ts";
 import { type Difference, MAX_DIFFERENCES, type Verdict } from "./verdict.ts";
 
@@ -11,27 +15,27 @@ import { type Difference, MAX_DIFFERENCES, type Verdict } from "./verdict.ts";
  * @param log a change log
  * @param out an output folder in TiCDC's storage layout
  */
-export async function verify(log: string, out: string): Promise<Verdict> {
+export async function verify(log: string, out: string, options: ReadOptions = {}): Promise<Verdict> {
   const folder = readFolder(out);
   const differences = new Differences(folder.differences);
   const lastFile = new Map<string, string>();
   const expected = new Database();
   const lastFolder = new Map<string, string>();
-  const reference = await applyLog(expected, log, lastFolder);
+  const reference = await applyLog(expected, log, options, lastFolder);
   checkSchemas(folder.schemas, reference.definitions, differences);
   checkPlaces(folder.rows, reference.places, differences);
   const actual = new Database();
-  consume(actual, folder.schemas, folder.rows, differences, lastFile);
+  consume(actual, folder.schemas, folder.rows, differences, lastFile, reference.times);
   compare(expected, actual, differences, lastFile, lastFolder);
-  const tables = expected.tables.length;
-  expected.close();
-  actual.close();
   return {
     ok: differences.count === 0,
-    tables,
+    tables: expected.tables.length,
     rows: reference.rows,
     rowsApplied: folder.rows.length,
     files: folder.files,
+    notCompared: expected.tables
+      .filter((one) => one.unknown !== undefined)
+      .map((one) => ({ table: tableName(one.name), why: one.unknown! })),
     differences: differences.shown.slice(0, MAX_DIFFERENCES),
   };
 }
@@ -57,13 +61,14 @@ class Differences {
   }
 }
 
-/** Applies a folder in storage order: versions of all tables in order, of each the DDL and then its rows. */
+/** Applies a folder in storage order: versions of all tables in order, of each the DDLs and then its rows. */
 function consume(
   db: Database,
   schemas: readonly SchemaFile[],
   rows: readonly DataRow[],
   differences: Differences,
   lastFile: Map<string, string>,
+  times: ReadonlyMap<string, number>,
 ): void {
   const versions = new Map<bigint, { schemas: SchemaFile[]; rows: DataRow[] }>();
   const at = (version: bigint) => {
@@ -73,35 +78,59 @@ function consume(
   };
   for (const schema of schemas) at(schema.version).schemas.push(schema);
   for (const row of rows) at(row.version).rows.push(row);
+  const seen = new Map<string, number>();
   for (const version of [...versions.keys()].sort((a, b) => (a < b ? -1 : 1))) {
     const step = versions.get(version)!;
-    for (const schema of step.schemas.sort((a, b) => (a.file < b.file ? -1 : 1))) {
-      try {
-        applyStatement(db, schema.query, schema.schema, schema.table === "" ? undefined : schema.columns);
-      } catch (error) {
-        const what = `the DDL cannot be applied here: ${(error as Error).message}`;
-        differences.push({ what, table: tableName(schema.schema, schema.table), key: "", file: schema.file });
-      }
+    applyVersion(db, step.schemas, (file, why) => {
+      const what = `the DDL cannot be applied here: ${why}`;
+      differences.push({ what, table: tableName(file), key: "", file: file.file });
+    });
+    for (const row of inOrder(step.rows)) {
+      // Rows without a key cannot be told apart: one that came twice can only be told by how often the log has it.
+      const id = identity(row.message);
+      const count = (seen.get(id) ?? 0) + 1;
+      seen.set(id, count);
+      const keyless = (row.message.pkNames ?? []).length === 0 && db.find(row)?.key.length === 0;
+      if (!keyless || count <= (times.get(id) ?? count)) applyRow(db, row, differences, lastFile);
     }
-    step.rows.sort(byTime);
-    for (const row of step.rows) applyRow(db, row, differences, lastFile);
   }
 }
 
 function applyRow(db: Database, row: DataRow, differences: Differences, lastFile: Map<string, string>): void {
-  const table = tableName(row.schema, row.table);
-  const columns = db.columns(table);
+  const table = db.find(row);
+  const name = tableName(row);
   const about = (what: string) =>
-    differences.push({ what, table, key: keyOf(row.message), file: `${row.file}:${row.line}` });
-  if (!columns) {
+    differences.push({ what, table: name, key: keyOf(row.message), file: `${row.file}:${row.line}` });
+  if (!table) {
     about(`a row of a table that no schema file up to version ${row.version} has created`);
     return;
   }
-  const names = new Set(columns.map((column) => column.name));
-  const unknown = Object.keys(row.message.data?.[0] ?? {}).find((name) => !names.has(name));
+  const names = new Set(table.shape.columns.map((column) => column.name.toLowerCase()));
+  const unknown = Object.keys(row.message.data?.[0] ?? {}).find((one) => !names.has(one.toLowerCase()));
   if (unknown !== undefined) about(`column "${unknown}" is not in the definition of version ${row.version}`);
   db.apply(table, row.message);
-  lastFile.set(`${table} ${keyOf(row.message)}`, row.file);
+  lastFile.set(`${name} ${keyOf(row.message)}`, row.file);
+}
+
+/**
+ * Rows by commitTs, those of one writer as it wrote them. One key has two writers at one commitTs only where its row went from one
+ * partition to another: then the one that deletes it comes first.
+ */
+function inOrder(rows: readonly DataRow[]): DataRow[] {
+  const sorted = [...rows].sort(byTime);
+  const groups = Map.groupBy(sorted, (row) => `${row.message._tidb.commitTs}`);
+  return [...groups.values()].flatMap((group) => (new Set(group.map(writerOf)).size < 2 ? group : deletesFirst(group)));
+}
+
+const writerOf = (row: DataRow) => row.file.replace(/_\d+\.json$/, "");
+
+function deletesFirst(group: readonly DataRow[]): DataRow[] {
+  const keys = Map.groupBy(group, (row) => JSON.stringify([row.schema, row.table, keyOf(row.message)]));
+  return [...keys.values()].flatMap((rows) => {
+    const writers = [...Map.groupBy(rows, writerOf).values()];
+    const deletes = (one: DataRow[]) => Number(one[0]!.message.type !== "DELETE");
+    return writers.sort((a, b) => deletes(a) - deletes(b)).flat();
+  });
 }
 
 function byTime(a: DataRow, b: DataRow): number {
@@ -121,35 +150,70 @@ interface Place {
 interface Reference {
   /** Where each row change belongs, by what it says. */
   readonly places: Map<string, Place>;
-  /** `schema/table/version` of every definition, with the statement. */
-  readonly definitions: Map<string, string>;
+  /** How often the log has it. */
+  readonly times: Map<string, number>;
+  /** Every definition: the table and the version. */
+  readonly definitions: Map<string, { readonly name: TableName; readonly version: bigint }>;
   readonly rows: number;
 }
 
-/** Applies the log to a database, and notes in which folder each row and definition belongs. */
-async function applyLog(db: Database, log: string, lastFolder: Map<string, string>): Promise<Reference> {
+const versionId = ({ schema, table }: TableName, version: bigint) =>
+  JSON.stringify([schema, table, version.toString()]);
+
+/** Applies the log to a database, statement by statement, and notes in which folder each row and definition belongs. */
+async function applyLog(
+  db: Database,
+  log: string,
+  options: ReadOptions,
+  lastFolder: Map<string, string>,
+): Promise<Reference> {
   const places = new Map<string, Place>();
-  const definitions = new Map<string, string>();
-  const versions = new Map<string, bigint>();
+  const times = new Map<string, number>();
+  const definitions: Reference["definitions"] = new Map();
+  const versions = new Map<Table, bigint>();
+  const applier = new Applier(db);
+  const touched = new Map<string, TableName>();
+  let now = 0n;
   let rows = 0;
-  for await (const { message } of readMessages(log)) {
-    const commitTs = message._tidb.commitTs;
-    if (message.isDdl) {
-      for (const table of applyStatement(db, message.sql, message.database)) {
-        versions.set(table, commitTs);
-        definitions.set(`${table} ${commitTs}`, message.sql);
+  // Of what is one event, those tables have a schema file that are there behind it.
+  const endOfEvent = () => {
+    for (const name of touched.values()) {
+      const found = db.find(name);
+      if (found?.name.schema === name.schema && found.name.table === name.table)
+        definitions.set(versionId(name, now), { name, version: now });
+    }
+    touched.clear();
+  };
+  for await (const read of readMessages(log, options)) {
+    const { commitTs } = read.message._tidb;
+    if (commitTs !== now) endOfEvent();
+    now = commitTs;
+    if (read.message.isDdl) {
+      for (const name of applier.apply(read.message.sql, read.message.database)) {
+        touched.set(versionId(name, 0n), name);
+        const table = db.find(name);
+        if (table) versions.set(table, commitTs);
       }
       continue;
     }
-    rows++;
-    const table = tableName(message.database, message.table);
-    db.apply(table, message);
-    const folder = `${message.database}/${message.table}/${versions.get(table)}`;
-    const key = keyOf(message);
-    places.set(identity(message), { folder, table, key });
-    lastFolder.set(`${table} ${key}`, folder);
+    const { database: schema, table: given } = read.message;
+    const table = db.find({ schema, table: given });
+    if (!table) continue;
+    const partitionOf = (row: CanalRow) =>
+      table.partitions && locate(table.partitions, (column) => valueOf(row, column));
+    for (const { message } of splitMove(read.message, read.text, handleOf(table.shape), partitionOf)) {
+      rows++;
+      db.apply(table, message);
+      const folder = `${table.name.schema}/${table.name.table}/${versions.get(table)}`;
+      const key = keyOf(message);
+      const id = identity(message);
+      places.set(id, { folder, table: tableName(table.name), key });
+      times.set(id, (times.get(id) ?? 0) + 1);
+      lastFolder.set(`${tableName(table.name)} ${key}`, folder);
+    }
   }
-  return { places, definitions, rows };
+  endOfEvent();
+  return { places, times, definitions, rows };
 }
 
 /** Every row stands in its folder, and in no other. */
@@ -166,12 +230,12 @@ function checkPlaces(
     const about = (what: string) =>
       differences.push({
         what,
-        table: tableName(row.schema, row.table),
+        table: tableName(row),
         key: keyOf(row.message),
         file: `${row.file}:${row.line}`,
       });
     if (place === undefined) about("a row that the log does not have");
-    else if (decodeURIComponent(row.file).startsWith(`${place.folder}/`)) found.add(id);
+    else if (folder === place.folder) found.add(id);
     else about(`stands in folder ${folder} and belongs to ${place.folder}`);
   }
   for (const [id, { folder, table, key }] of places)
@@ -181,30 +245,26 @@ function checkPlaces(
 /** Every definition has its schema file, and no other is there. */
 function checkSchemas(
   schemas: readonly SchemaFile[],
-  definitions: ReadonlyMap<string, string>,
+  definitions: Reference["definitions"],
   differences: Differences,
 ): void {
-  const found = new Set(schemas.map((one) => `${tableName(one.schema, one.table)} ${one.version}`));
-  for (const id of definitions.keys()) {
-    const [table = "", version] = id.split(" ");
+  const found = new Set(schemas.map((one) => versionId(one, one.version)));
+  for (const [id, { name, version }] of definitions)
     if (!found.has(id))
       differences.push({
         what: `the schema file of version ${version} is missing`,
-        table,
+        table: tableName(name),
         key: "",
-        file: `${table.replace(".", "/")}/meta/`,
+        file: `${name.schema}/${name.table}/meta/`,
       });
-  }
-  for (const one of schemas) {
-    const table = tableName(one.schema, one.table);
-    if (one.table !== "" && !/^\s*DROP/i.test(one.query) && !definitions.has(`${table} ${one.version}`))
+  for (const one of schemas)
+    if (one.table !== "" && !/^\s*DROP/i.test(one.query) && !definitions.has(versionId(one, one.version)))
       differences.push({
         what: `a schema file of version ${one.version}, at which the log has no DDL of this table`,
-        table,
+        table: tableName(one),
         key: "",
         file: one.file,
       });
-  }
 }
 
 function compare(
@@ -214,35 +274,47 @@ function compare(
   lastFile: ReadonlyMap<string, string>,
   lastFolder: ReadonlyMap<string, string>,
 ): void {
-  for (const table of new Set([...expected.tables, ...actual.tables])) {
-    const path = `${table.replace(".", "/")}/`;
-    if (!actual.columns(table) || !expected.columns(table)) {
-      const what = expected.columns(table) ? "the table is missing" : "the table should not be there";
+  const id = ({ name }: Table) => JSON.stringify([name.schema, name.table]);
+  const theirs = new Map(actual.tables.map((one) => [id(one), one]));
+  const ours = new Map(expected.tables.map((one) => [id(one), one]));
+  for (const one of new Set([...ours.keys(), ...theirs.keys()])) {
+    const [wanted, got] = [ours.get(one), theirs.get(one)];
+    const { name } = (wanted ?? got)!;
+    const table = tableName(name);
+    const path = `${name.schema}/${name.table}/`;
+    if (wanted && got) {
+      if (wanted.unknown === undefined) compareRows(expected, wanted, actual, got);
+    } else {
+      const what = wanted ? "the table is missing" : "the table should not be there";
       differences.push({ what, table, key: "", file: path });
-      continue;
     }
-    const there = new Map([...actual.rows(table)].map(({ key, row }) => [key, row]));
-    for (const { key, row } of expected.rows(table)) {
-      const other = there.get(key);
-      there.delete(key);
-      const id = `${table} ${key}`;
-      const file = lastFile.get(id) ?? `${lastFolder.get(id) ?? path}/`;
+  }
+
+  function compareRows(expected: Database, wanted: Table, actual: Database, got: Table): void {
+    const table = tableName(wanted.name);
+    const path = `${wanted.name.schema}/${wanted.name.table}/`;
+    const there = Map.groupBy(actual.rows(got), ({ key }) => key);
+    for (const { key, row } of expected.rows(wanted)) {
+      const other = there.get(key)?.shift()?.row;
+      const place = `${table} ${key}`;
+      const file = lastFile.get(place) ?? `${lastFolder.get(place) ?? path}/`;
       if (other === undefined) differences.push({ what: "the row is missing", table, key, file });
       else {
-        const column = Object.keys(row).find((name) => row[name] !== other[name]);
+        const column = [...row.keys()].find((name) => row.get(name) !== other.get(name));
         if (column !== undefined) {
-          const what = `column "${column}" is ${show(other[column])} and should be ${show(row[column])}`;
+          const what = `column "${column}" is ${show(other.get(column))} and should be ${show(row.get(column))}`;
           differences.push({ what, table, key, file });
         }
       }
     }
-    for (const key of there.keys())
-      differences.push({
-        what: "the row should not be there",
-        table,
-        key,
-        file: lastFile.get(`${table} ${key}`) ?? path,
-      });
+    for (const [key, rows] of there)
+      for (const _ of rows)
+        differences.push({
+          what: "the row should not be there",
+          table,
+          key,
+          file: lastFile.get(`${table} ${key}`) ?? path,
+        });
   }
 }
 

@@ -1,3 +1,5 @@
+import { mergeEffects, netDefinitions } from "../changelog/effects.ts";
+import { BadChangeLog } from "../changelog/problem.ts";
 import type { Change, DdlChange, RowChange } from "../changelog/types.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import type { StorageDefinition, StoragePayload } from "../dispatcher/storagesink.ts";
@@ -75,7 +77,7 @@ export function planReplay(changes: readonly Change[], syncpointEvery: bigint): 
     give(event, live.keys(), () => false);
   };
 
-  for (const change of changes) {
+  for (const change of oneEventEach(changes)) {
     // A syncpoint at T comes behind everything that was committed at T.
     while (nextSyncpoint !== undefined && change.commitTs > nextSyncpoint) {
       syncpoint(nextSyncpoint);
@@ -86,6 +88,8 @@ export function planReplay(changes: readonly Change[], syncpointEvery: bigint): 
       tables.get(change.tableId)!.items.push({ kind: "row", change });
       continue;
     }
+    // What touches no table is nobody's event.
+    if (touchesNothing(change)) continue;
     const event = eventOf(change);
     about.set(event, change.query);
     const touched = tablesTouched(change, live);
@@ -93,14 +97,71 @@ export function planReplay(changes: readonly Change[], syncpointEvery: bigint): 
     give(event, touched, (tableId) => dropped.has(tableId));
     for (const tableId of dropped) live.delete(tableId);
     for (const { tableId, newSchemaId } of change.updatedSchemas) live.set(tableId, newSchemaId);
-    for (const { tableId, schemaId } of change.needAddedTables) {
+    for (const { tableId, schemaId, name = String(tableId) } of change.needAddedTables) {
       live.set(tableId, schemaId);
-      const definition = change.definitions.find((one) => one.tableId === tableId);
-      const name = definition ? `${definition.schema}.${definition.table}` : String(tableId);
       tables.set(tableId, { tableId, schemaId, name, items: [] });
     }
   }
   return { trigger, tables, rows, about, touched: touchedBy };
+}
+
+function touchesNothing({ blockTables, own, definitions }: DdlChange): boolean {
+  const nobody = blockTables.type === InfluenceType.Normal && blockTables.tableIds.length === 0;
+  return nobody && own.length === 0 && definitions.length === 0;
+}
+
+/**
+ * The DDLs of one commitTs as one, for an event is known by its commitTs (protocol.md): a second one would be taken for a repeat
+ * of the first. Rows of that commitTs that stand between them go before it or behind it, as their table's version says.
+ * @throws BadChangeLog if a row stands between two DDLs of its table
+ */
+function oneEventEach(changes: readonly Change[]): Change[] {
+  const result: Change[] = [];
+  for (let at = 0; at < changes.length; at++) {
+    const first = changes[at]!;
+    let last = at;
+    if (first.kind === "ddl")
+      for (let next = at + 1; changes[next]?.commitTs === first.commitTs; next++)
+        if (changes[next]!.kind === "ddl") last = next;
+    if (last === at) {
+      result.push(first);
+      continue;
+    }
+    const group = changes.slice(at, last + 1);
+    const ddls = group.filter((one) => one.kind === "ddl");
+    const rows = group.filter((one) => one.kind === "row");
+    const early = rows.filter((one) => one.tableVersion < one.commitTs);
+    const late = rows.filter((one) => one.tableVersion === one.commitTs);
+    for (const row of late) {
+      const behind = ddls.filter((one) => group.indexOf(one) > group.indexOf(row));
+      if (behind.some((one) => isAbout(one, row)))
+        throw new BadChangeLog(
+          row.at,
+          `a row between two DDLs of its table, all with commitTs ${row.commitTs}: write the DDLs of a commitTs before its rows`,
+        );
+    }
+    result.push(...early, mergeDdls(ddls), ...late);
+    at = last;
+  }
+  return result;
+}
+
+function isAbout({ blockTables, dropped, steps }: DdlChange, row: RowChange): boolean {
+  return (
+    blockTables.tableIds.includes(row.tableId) ||
+    dropped.includes(row.tableId) ||
+    steps.some(({ definition }) => definition.schema === row.schema && definition.table === row.table)
+  );
+}
+
+function mergeDdls(ddls: readonly DdlChange[]): DdlChange {
+  const effects = mergeEffects(ddls);
+  return {
+    ...ddls[0]!,
+    ...effects,
+    query: ddls.map((one) => one.query.trim().replace(/;$/, "")).join("; "),
+    definitions: netDefinitions(effects.steps),
+  };
 }
 
 function tablesTouched(change: DdlChange, live: ReadonlyMap<bigint, bigint>): bigint[] {
@@ -132,7 +193,7 @@ function eventOf(change: DdlChange): ReplayEvent {
       needAddedTables: change.needAddedTables.map((one) => ({
         TableID: one.tableId,
         SchemaID: one.schemaId,
-        Splitable: true,
+        Splitable: one.splittable ?? true,
       })),
     }),
     ...(change.updatedSchemas.length > 0 && {
@@ -146,19 +207,24 @@ function eventOf(change: DdlChange): ReplayEvent {
   };
 }
 
-/** The schema files that the event's writer writes: one for each table, or one for the database. */
+/** The schema files that the event's writer writes: one for each table and one for each database. */
 function definitionsOf(change: DdlChange): StorageDefinition[] {
   const type = ddlKind(change.query);
-  if (change.definitions.length > 0)
-    return change.definitions.map(({ schema, table, version, query, columns }) => ({
-      schema,
-      table,
-      version,
-      query,
-      type,
-      columns,
-    }));
-  return [
-    { schema: change.schema, table: "", version: change.commitTs, query: change.query, type, columns: [] },
-  ];
+  const own = [...Map.groupBy(change.own, (one) => one.schema)].map(([schema, files]) => ({
+    schema,
+    table: "",
+    version: change.commitTs,
+    query: files.map((one) => one.query).join("; "),
+    type,
+    columns: [],
+  }));
+  const tables = change.definitions.map(({ schema, table, version, query, columns }) => ({
+    schema,
+    table,
+    version,
+    query,
+    type,
+    columns,
+  }));
+  return [...own, ...tables];
 }
