@@ -91,6 +91,8 @@ function mergeMoves(moves: Effects["updatedSchemas"]): Effects["updatedSchemas"]
   return [...merged.values()].filter((one) => one.oldSchemaId !== one.newSchemaId);
 }
 
+const nameOf = ({ schema, table }: TableName) => ({ schema, table });
+
 interface Net {
   definition: TableDefinition;
   /** The name before the event; undefined: there was none. */
@@ -112,9 +114,12 @@ export function netDefinitions(steps: readonly Step[]): TableDefinition[] {
   for (const step of steps) {
     const { definition } = step;
     const name = id(definition);
-    if (step.do === "create")
+    if (step.do === "create") {
+      // OR REPLACE: what had the name goes, under the name that it had before the event.
+      const replaced = now.get(name);
+      if (replaced?.origin) gone.set(id(replaced.origin), { ...replaced.definition, ...nameOf(replaced.origin) });
       now.set(name, { definition, origin: undefined, created: true, moved: false, queries: [definition.query] });
-    else if (step.do === "move") {
+    } else if (step.do === "move") {
       const before = now.get(id(step.from));
       now.delete(id(step.from));
       now.set(name, {
@@ -137,7 +142,7 @@ export function netDefinitions(steps: readonly Step[]): TableDefinition[] {
       const before = now.get(name);
       now.delete(name);
       const origin = before ? before.origin : definition;
-      if (origin) gone.set(id(origin), { ...definition, schema: origin.schema, table: origin.table });
+      if (origin) gone.set(id(origin), { ...definition, ...nameOf(origin) });
     }
   }
   const definitions: TableDefinition[] = [];

@@ -6,7 +6,7 @@ import type { CanalMessage, CanalRow } from "../changelog/types.ts";
 import { applyVersion } from "./apply.ts";
 import { Database, type Table } from "./database.ts";
 import { Applier, tableName } from "./ddl.ts";
-import { type DataRow, readFolder, type SchemaFile } from "./folder.ts";
+import { type DataRow, type Folder, readFolder, type SchemaFile } from "./folder.ts";
 import { type Difference, MAX_DIFFERENCES, type Verdict } from "./verdict.ts";
 
 /**
@@ -38,6 +38,20 @@ export async function verify(log: string, out: string, options: ReadOptions = {}
       .map((one) => ({ table: tableName(one.name), why: one.unknown! })),
     differences: differences.shown.slice(0, MAX_DIFFERENCES),
   };
+}
+
+/** Tables as a log leaves them. */
+export async function databaseOfLog(log: string, options: ReadOptions = {}): Promise<Database> {
+  const db = new Database();
+  await applyLog(db, log, options, new Map());
+  return db;
+}
+
+/** Tables as an output folder has them. What is wrong with the folder is passed over. */
+export function databaseOfFolder(folder: Folder): Database {
+  const db = new Database();
+  consume(db, folder.schemas, folder.rows, new Differences([]), new Map(), new Map());
+  return db;
 }
 
 /** Of a table's differences of one kind so many are shown: one missing schema file must not drown in its rows. */

@@ -186,7 +186,13 @@ async function whole(files: StorageFiles, path: string, content: string): Promis
   await files.rename(temporary, path);
 }
 
-/** A name as a folder: names may hold what a path may not. */
+/**
+ * A name as a folder: as it is, but for what a path cannot hold. So 64 characters of three bytes each fit into the 255 bytes that
+ * a file system gives a name.
+ */
 function safe(name: string): string {
-  return encodeURIComponent(name).replace(/^\.+$/, (dots) => dots.replaceAll(".", "%2E"));
+  const encoded = (char: string) =>
+    [...Buffer.from(char)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a name may hold them, and a path should not
+  return name.replaceAll(/[\0-\x1f\x7f%/\\]/g, encoded).replace(/^\.+$/, (dots) => dots.replaceAll(".", "%2E"));
 }
