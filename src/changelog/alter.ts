@@ -9,7 +9,12 @@ import {
   readElement,
 } from "./columns.ts";
 import { Cursor, findOutside, isName, isWord, split, type TableName } from "./cursor.ts";
-import { type PartitionDefinition, type Partitioning, readPartitioning, readPartitions } from "./partitions.ts";
+import {
+  type PartitionDefinition,
+  type Partitioning,
+  readPartitioning,
+  readPartitions,
+} from "./partitions.ts";
 import type { Token } from "./tokens.ts";
 
 export type PartitionChange =
@@ -214,7 +219,7 @@ function readRename(cursor: Cursor, database: string): Clause {
 
 /** A clause about partitions, which stands alone; undefined if it is none. */
 function readPartitionChange(cursor: Cursor, database: string): Clause | undefined {
-  const local = () => void (cursor.takeOneOf("NO_WRITE_TO_BINLOG", "LOCAL"));
+  const local = () => void cursor.takeOneOf("NO_WRITE_TO_BINLOG", "LOCAL");
   const as = (change: PartitionChange): Clause => ({ do: "partition", change });
   const names = () => {
     if (cursor.take("ALL")) return undefined;
@@ -262,10 +267,14 @@ function readPartitionChange(cursor: Cursor, database: string): Clause | undefin
     const [partition] = readPartitions(cursor.rest);
     return as({ op: "from-table", partition: partition!, table });
   }
-  if (cursor.take("FIRST", "PARTITION", "LESS", "THAN") || cursor.take("MERGE", "FIRST", "PARTITION", "LESS", "THAN"))
+  if (
+    cursor.take("FIRST", "PARTITION", "LESS", "THAN") ||
+    cursor.take("MERGE", "FIRST", "PARTITION", "LESS", "THAN")
+  )
     return as({ op: "first", bound: bound() });
   if (cursor.take("LAST", "PARTITION", "LESS", "THAN")) return as({ op: "last", bound: bound() });
-  if (cursor.take("SPLIT", "MAXVALUE", "PARTITION", "LESS", "THAN")) return as({ op: "split", bound: bound() });
+  if (cursor.take("SPLIT", "MAXVALUE", "PARTITION", "LESS", "THAN"))
+    return as({ op: "split", bound: bound() });
   // Others name partitions, with commas between them, and change neither rows nor partitions.
   const verb = ["ANALYZE", "CHECK", "OPTIMIZE", "REBUILD", "REPAIR", "DISCARD", "IMPORT"].find((one) =>
     cursor.is(one, "PARTITION"),

@@ -7,6 +7,7 @@ import {
   NO_EFFECTS,
   netDefinitions,
   normal,
+  notOneEvent,
   ofSchema,
   type Step,
   TRIGGER,
@@ -14,7 +15,7 @@ import {
 import { canLocate } from "./locate.ts";
 import { changePartitions, type PartitionIds, type PartitionState } from "./partitionchange.ts";
 import { BadChangeLog } from "./problem.ts";
-import { Schemas, type SchemaState, type TableState } from "./schemas.ts";
+import { type SchemaState, Schemas, type TableState } from "./schemas.ts";
 import { changeShape, columnsOf, handleOf, shapeOf } from "./shape.ts";
 import { type CreateTable, type ReadStatement, readStatements, type Statement } from "./statement.ts";
 import { UnknownStatement } from "./tokens.ts";
@@ -44,6 +45,8 @@ export class Catalogue {
     this.#commitTs = commitTs;
     try {
       const all = readStatements(message.sql, message.database).map((one) => this.#apply(one, message));
+      const why = notOneEvent(all);
+      if (why !== undefined) throw new UnknownStatement(why);
       const { steps, ...effects } = mergeEffects(all);
       return {
         kind: "ddl",
@@ -136,11 +139,15 @@ export class Catalogue {
     const { type } = message;
     const found = this.#schemas.find(tableOf(message));
     if ((type === "ALTER" || type === "CINDEX" || type === "DINDEX") && found) {
-      this.#warn(`"${head}" is not known: taken as a change of ${quote(found.name)} that leaves its columns as they are`);
+      this.#warn(
+        `"${head}" is not known: taken as a change of ${quote(found.name)} that leaves its columns as they are`,
+      );
       return { ...NO_EFFECTS, blockTables: normal(...found.table.physical) };
     }
     if (type !== "QUERY")
-      throw new UnknownStatement(`no statement of MySQL, MariaDB or TiDB begins with "${head}", and its type is ${type}`);
+      throw new UnknownStatement(
+        `no statement of MySQL, MariaDB or TiDB begins with "${head}", and its type is ${type}`,
+      );
     this.#warn(`"${head}" is not known: everybody stops at it, and no table is added or dropped`);
     return { ...NO_EFFECTS, blockTables: everybody };
   }
@@ -226,7 +233,12 @@ export class Catalogue {
   }
 
   #newPartitions(partitioning: CreateTable["partitioning"]): PartitionState | undefined {
-    return partitioning && { ...partitioning, parts: partitioning.partitions.map((one) => ({ ...one, tableId: 0n })) };
+    return (
+      partitioning && {
+        ...partitioning,
+        parts: partitioning.partitions.map((one) => ({ ...one, tableId: 0n })),
+      }
+    );
   }
 
   /** Gives ids to partitions that have none. */
@@ -234,12 +246,19 @@ export class Catalogue {
     return (
       partitions && {
         ...partitions,
-        parts: partitions.parts.map((one) => (one.tableId === 0n ? { ...one, tableId: this.#schemas.nextId() } : one)),
+        parts: partitions.parts.map((one) =>
+          one.tableId === 0n ? { ...one, tableId: this.#schemas.nextId() } : one,
+        ),
       }
     );
   }
 
-  #added(name: TableName, table: TableState, schema: SchemaState, ids = table.physical): Effects["needAddedTables"] {
+  #added(
+    name: TableName,
+    table: TableState,
+    schema: SchemaState,
+    ids = table.physical,
+  ): Effects["needAddedTables"] {
     const splittable = handleOf(table.shape).length > 0;
     const { schemaId } = schema;
     return ids.map((tableId) => ({ tableId, schemaId, splittable, name: `${name.schema}.${name.table}` }));
@@ -334,7 +353,9 @@ export class Catalogue {
       return effects;
     });
     const effects = mergeEffects(all);
-    return effects.steps.length > 0 ? { ...effects, blockTables: normal(...triggerLast(effects.blockTables.tableIds)) } : effects;
+    return effects.steps.length > 0
+      ? { ...effects, blockTables: normal(...triggerLast(effects.blockTables.tableIds)) }
+      : effects;
   }
 
   /** Gives a table another name. */
@@ -369,13 +390,16 @@ export class Catalogue {
     const found = this.#isTemporary(wanted) ? undefined : this.#schemas.find(wanted);
     const target = clauses.find((one) => one.do === "rename-table")?.to;
     if (!found) {
-      if (target && this.#schemas.other(wanted)) return this.#rename([{ from: wanted, to: target }], ifExists);
+      if (target && this.#schemas.other(wanted))
+        return this.#rename([{ from: wanted, to: target }], ifExists);
       return this.#notATable(wanted, ifExists);
     }
     const { name, table: before } = found;
     for (const clause of clauses)
       if (clause.do === "unknown")
-        this.#warn(`clause "${clause.what}" is not known: taken as one that leaves the columns of ${quote(name)} as they are`);
+        this.#warn(
+          `clause "${clause.what}" is not known: taken as one that leaves the columns of ${quote(name)} as they are`,
+        );
     const { shape } = changeShape(before.shape, clauses, (what) => this.#warn(`${quote(name)}: ${what}`));
     this.#schemas.put(name, { ...before, shape, version: this.#commitTs });
     const onlyMoves = target !== undefined && clauses.length === 1;
@@ -394,7 +418,10 @@ export class Catalogue {
   }
 
   #partitions(name: TableName, before: TableState, change: PartitionChange, query: string): Effects {
-    const ids: PartitionIds = { next: () => this.#schemas.nextId(), warn: (what) => this.#warn(`${quote(name)}: ${what}`) };
+    const ids: PartitionIds = {
+      next: () => this.#schemas.nextId(),
+      warn: (what) => this.#warn(`${quote(name)}: ${what}`),
+    };
     const other = "table" in change ? change.table : undefined;
     if (change.op === "exchange") return this.#exchange(name, before, change.name, change.table);
     const schema = this.#schemas.of(name.schema);
@@ -418,8 +445,9 @@ export class Catalogue {
     };
     if (!other) return effects;
     // MariaDB: a partition becomes a table, or a table becomes one.
-    const own = change.op === "to-table" ? this.#partitionToTable(before, other, query) : this.#drop([other], false);
-    return mergeEffects([effects, own]);
+    const own =
+      change.op === "to-table" ? this.#partitionToTable(before, other, query) : this.#drop([other], false);
+    return { ...mergeEffects([effects, own]), carriesRows: true };
   }
 
   #partitionToTable(table: TableState, wanted: TableName, query: string): Effects {
@@ -445,7 +473,8 @@ export class Catalogue {
     if (!other) throw missing(wanted);
     const parts = before.partitions?.parts ?? [];
     const part = parts.find((one) => one.name.toLowerCase() === partition.toLowerCase());
-    if (!part) throw new UnknownStatement(`${quote(name)} has no partition "${partition}" at this point of the log`);
+    if (!part)
+      throw new UnknownStatement(`${quote(name)} has no partition "${partition}" at this point of the log`);
     const schema = this.#schemas.of(name.schema);
     const swapped = parts.map((one) => (one === part ? { ...one, tableId: other.table.tableId } : one));
     const after = this.#schemas.put(name, {
@@ -453,7 +482,11 @@ export class Catalogue {
       version: this.#commitTs,
       partitions: { ...before.partitions!, parts: swapped },
     });
-    const table = this.#schemas.put(other.name, { ...other.table, tableId: part.tableId, version: this.#commitTs });
+    const table = this.#schemas.put(other.name, {
+      ...other.table,
+      tableId: part.tableId,
+      version: this.#commitTs,
+    });
     const query = `ALTER TABLE ${quote(name)} EXCHANGE PARTITION \`${part.name.replaceAll("`", "``")}\` WITH TABLE ${quote(other.name)}`;
     const [own, others] = [schema.schemaId, other.schema.schemaId];
     return {
@@ -472,6 +505,7 @@ export class Catalogue {
               { tableId: part.tableId, oldSchemaId: own, newSchemaId: others },
               { tableId: other.table.tableId, oldSchemaId: others, newSchemaId: own },
             ],
+      carriesRows: true,
       steps: [
         { do: "change", definition: this.#definition(name, after, query) },
         { do: "change", definition: this.#definition(other.name, table, query) },
@@ -482,7 +516,10 @@ export class Catalogue {
   #recover(wanted: TableName, to: TableName | undefined): Effects {
     const name = to ?? wanted;
     const buried = this.#schemas.unbury(wanted);
-    if (!buried) throw new UnknownStatement(`table ${quote(wanted)} was not dropped or truncated at this point of the log`);
+    if (!buried)
+      throw new UnknownStatement(
+        `table ${quote(wanted)} was not dropped or truncated at this point of the log`,
+      );
     const schema = this.#schemas.of(name.schema);
     if (schema.tables.has(name.table)) throw new UnknownStatement(`table ${quote(name)} exists`);
     const place = { schema: schema.name, table: name.table };
@@ -500,6 +537,7 @@ export class Catalogue {
       ...NO_EFFECTS,
       blockTables: normal(TRIGGER),
       needAddedTables: this.#added(place, table, schema),
+      carriesRows: true,
       steps: [{ do: "create", definition: this.#definition(place, table, query) }],
     };
   }
@@ -542,4 +580,5 @@ const tableOf = (message: CanalMessage): TableName => ({ schema: message.databas
 const triggerLast = (ids: readonly bigint[]) => [...ids.filter((id) => id !== TRIGGER), TRIGGER];
 const missing = (name: TableName) =>
   new UnknownStatement(`table ${quote(name)} does not exist at this point of the log`);
+
 export type { TableState };

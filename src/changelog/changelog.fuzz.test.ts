@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { planReplay } from "../replay/plan.ts";
 import { contentOfLog } from "../consumer/content.ts";
-import { tokenize, UnknownStatement } from "./tokens.ts";
+import { planReplay } from "../replay/plan.ts";
 import { BadChangeLog } from "./problem.ts";
 import { readChangeLog } from "./read.ts";
+import { tokenize, UnknownStatement } from "./tokens.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "weir-fuzz-"));
 const file = join(folder, "log.ndjson");
@@ -44,44 +44,75 @@ const BEFORE = [
 const statement = fc.oneof(
   fc.constantFrom(...known),
   fc.array(fc.constantFrom(...pieces), { minLength: 1, maxLength: 12 }).map((all) => all.join("")),
-  fc.tuple(fc.constantFrom(...known), fc.nat(200), fc.nat(60), fc.constantFrom("", ...pieces)).map(
-    ([sql, at, length, other]) => sql.slice(0, at) + other + sql.slice(at + length),
-  ),
+  fc
+    .tuple(fc.constantFrom(...known), fc.nat(200), fc.nat(60), fc.constantFrom("", ...pieces))
+    .map(([sql, at, length, other]) => sql.slice(0, at) + other + sql.slice(at + length)),
   fc.string({ maxLength: 60 }),
-  fc.tuple(fc.constantFrom("CREATE TABLE c (", "ALTER TABLE a ", "ALTER TABLE p ", "RENAME TABLE a TO ", "DROP TABLE "), fc.string({ unit: "binary", maxLength: 40 })).map(
-    (parts) => parts.join(""),
-  ),
+  fc
+    .tuple(
+      fc.constantFrom(
+        "CREATE TABLE c (",
+        "ALTER TABLE a ",
+        "ALTER TABLE p ",
+        "RENAME TABLE a TO ",
+        "DROP TABLE ",
+      ),
+      fc.string({ unit: "binary", maxLength: 40 }),
+    )
+    .map((parts) => parts.join("")),
 );
 const type = fc.constantFrom("QUERY", "ALTER", "CREATE", "ERASE", "RENAME", "TRUNCATE", "CINDEX", "", "x");
 
 it("statements of any kind, one behind the other, at one commitTs or at several", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.tuple(statement, fc.nat(2), type), { minLength: 1, maxLength: 6 }), async (all) => {
-      let commitTs = 10;
-      const lines = BEFORE.map((sql) => ddl(sql, commitTs++));
-      for (const [sql, step, kind] of all) {
-        commitTs += step;
-        lines.push(ddl(sql, commitTs, kind));
-        const row = { database: "shop", table: commitTs % 2 ? "a" : "p", type: "INSERT", pkNames: ["id"], data: [{ id: `${commitTs}` }] };
-        lines.push(JSON.stringify({ ...row, _tidb: { commitTs } }));
-      }
-      await read(lines);
-    }),
+    fc.asyncProperty(
+      fc.array(fc.tuple(statement, fc.nat(2), type), { minLength: 1, maxLength: 6 }),
+      async (all) => {
+        let commitTs = 10;
+        const lines = BEFORE.map((sql) => ddl(sql, commitTs++));
+        for (const [sql, step, kind] of all) {
+          commitTs += step;
+          lines.push(ddl(sql, commitTs, kind));
+          const row = {
+            database: "shop",
+            table: commitTs % 2 ? "a" : "p",
+            type: "INSERT",
+            pkNames: ["id"],
+            data: [{ id: `${commitTs}` }],
+          };
+          lines.push(JSON.stringify({ ...row, _tidb: { commitTs } }));
+        }
+        await read(lines);
+      },
+    ),
     { numRuns: 600 },
   );
 }, 120_000);
 
 it("messages of any form", async () => {
-  const value = fc.oneof(fc.jsonValue(), fc.constantFrom("INSERT", "UPDATE", "DELETE", "shop", "a", "id", "TIDB_WATERMARK"), fc.bigInt().map(String));
-  const row = fc.dictionary(fc.constantFrom("id", "x", "ID", "commitTs", "__proto__", "constructor", "y"), fc.oneof(fc.string(), fc.constant(null), value));
+  const value = fc.oneof(
+    fc.jsonValue(),
+    fc.constantFrom("INSERT", "UPDATE", "DELETE", "shop", "a", "id", "TIDB_WATERMARK"),
+    fc.bigInt().map(String),
+  );
+  const row = fc.dictionary(
+    fc.constantFrom("id", "x", "ID", "commitTs", "__proto__", "constructor", "y"),
+    fc.oneof(fc.string(), fc.constant(null), value),
+  );
   const message = fc.record(
     {
       database: fc.oneof({ weight: 8, arbitrary: fc.constant("shop") }, value),
       table: fc.oneof({ weight: 8, arbitrary: fc.constantFrom("a", "A", "p", "b") }, value),
-      type: fc.oneof({ weight: 8, arbitrary: fc.constantFrom("INSERT", "UPDATE", "DELETE", "delete") }, value),
+      type: fc.oneof(
+        { weight: 8, arbitrary: fc.constantFrom("INSERT", "UPDATE", "DELETE", "delete") },
+        value,
+      ),
       isDdl: fc.oneof({ weight: 8, arbitrary: fc.constant(false) }, value),
       sql: fc.oneof(fc.constant(""), statement, value),
-      pkNames: fc.oneof({ weight: 8, arbitrary: fc.constantFrom(["id"], ["x"], ["ID", "x"], [], null) }, value),
+      pkNames: fc.oneof(
+        { weight: 8, arbitrary: fc.constantFrom(["id"], ["x"], ["ID", "x"], [], null) },
+        value,
+      ),
       mysqlType: fc.oneof(fc.constantFrom(null, { id: "int" }), value),
       data: fc.oneof({ weight: 8, arbitrary: fc.array(row, { maxLength: 3 }) }, value),
       old: fc.oneof({ weight: 8, arbitrary: fc.option(fc.array(row, { maxLength: 3 })) }, value),
@@ -91,7 +122,10 @@ it("messages of any form", async () => {
   );
   await fc.assert(
     fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 5 }), async (all) => {
-      await read([...BEFORE.map((sql, index) => ddl(sql, 10 + index)), ...all.map((one) => JSON.stringify(one))]);
+      await read([
+        ...BEFORE.map((sql, index) => ddl(sql, 10 + index)),
+        ...all.map((one) => JSON.stringify(one)),
+      ]);
     }),
     { numRuns: 600 },
   );
@@ -109,14 +143,39 @@ it("bytes of any kind", async () => {
 
 it("tokens of any text", () => {
   fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom("'", '"', "`", "\\", "/*", "*/", "/*!", "/*T![x]", "--", " ", "#", "\n", "a", "1", ".", "(", ";", "é") }), (text) => {
-      try {
-        const tokens = tokenize(text);
-        for (const [index, token] of tokens.entries()) expect(token.start).toBeGreaterThanOrEqual(tokens[index - 1]?.end ?? 0);
-      } catch (error) {
-        expect(error).toBeInstanceOf(UnknownStatement);
-      }
-    }),
+    fc.property(
+      fc.string({
+        unit: fc.constantFrom(
+          "'",
+          '"',
+          "`",
+          "\\",
+          "/*",
+          "*/",
+          "/*!",
+          "/*T![x]",
+          "--",
+          " ",
+          "#",
+          "\n",
+          "a",
+          "1",
+          ".",
+          "(",
+          ";",
+          "é",
+        ),
+      }),
+      (text) => {
+        try {
+          const tokens = tokenize(text);
+          for (const [index, token] of tokens.entries())
+            expect(token.start).toBeGreaterThanOrEqual(tokens[index - 1]?.end ?? 0);
+        } catch (error) {
+          expect(error).toBeInstanceOf(UnknownStatement);
+        }
+      },
+    ),
     { numRuns: 2_000 },
   );
 });

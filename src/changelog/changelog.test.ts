@@ -177,7 +177,11 @@ describe("bad input is refused with file, line and what to do", () => {
       () => [line({ table: "a", type: "UPSERT" })],
       /:5: type "UPSERT" is unknown: use INSERT/,
     ],
-    ["an unknown DDL type", () => [ddl("FROB", "FROB a")], /:5: this DDL cannot be classified: no statement .* begins with "FROB", and its type is FROB/],
+    [
+      "an unknown DDL type",
+      () => [ddl("FROB", "FROB a")],
+      /:5: this DDL cannot be classified: no statement .* begins with "FROB", and its type is FROB/,
+    ],
     [
       "a statement that is none",
       () => [ddl("ERASE", "FROB TABLE a")],

@@ -220,7 +220,13 @@ export function readDefault(cursor: Cursor): Default {
   }
   words.push(cursor.next()?.text ?? "");
   while (cursor.take(".")) words.push(cursor.next()?.text ?? "");
-  if (cursor.is("(")) words.push(`(${cursor.parenthesis().map((one) => one.text).join("")})`);
+  if (cursor.is("("))
+    words.push(
+      `(${cursor
+        .parenthesis()
+        .map((one) => one.text)
+        .join("")})`,
+    );
   return { kind: "expression", text: words.join("") };
 }
 

@@ -113,7 +113,8 @@ export function isWord(token: Token | undefined, word: string): boolean {
 /** A name: quoted or not; in double quotes, as ANSI mode has it. Digits alone are none. */
 export function isName(token: Token | undefined): token is Token {
   return (
-    token !== undefined && (token.kind === "word" || token.kind === "name" || (token.kind === "string" && token.double))
+    token !== undefined &&
+    (token.kind === "word" || token.kind === "name" || (token.kind === "string" && token.double))
   );
 }
 

@@ -27,7 +27,20 @@ const BEFORE = [
   "DROP TABLE gone2",
 ];
 /** The names of ids, as the collection writes them. */
-const NAMES = ["a", "b", "ledger.l", "p.p0", "p.p1", "p.p2", "h.p0", "h.p1", "h.p2", "h.p3", "Orders", "we`ird"];
+const NAMES = [
+  "a",
+  "b",
+  "ledger.l",
+  "p.p0",
+  "p.p1",
+  "p.p2",
+  "h.p0",
+  "h.p1",
+  "h.p2",
+  "h.p3",
+  "Orders",
+  "we`ird",
+];
 
 let clock = 1n;
 const message = (sql: string): CanalMessage => ({
@@ -70,7 +83,11 @@ function describeChange(change: DdlChange, names: ReadonlyMap<bigint, string>): 
   const parts = [tables(change.blockTables)];
   if (change.needDroppedTables) parts.push(tables(change.needDroppedTables, "-"));
   const added = Map.groupBy(change.needAddedTables, (one) => one.name!);
-  parts.push([...added].map(([name, all]) => `+${name.replace(/^shop\./, "")}${all.length > 1 ? `*${all.length}` : ""}`));
+  parts.push(
+    [...added].map(
+      ([name, all]) => `+${name.replace(/^shop\./, "")}${all.length > 1 ? `*${all.length}` : ""}`,
+    ),
+  );
   parts.push(change.updatedSchemas.map((one) => `${names.get(one.tableId)}>${schemas.get(one.newSchemaId)}`));
   return text(parts);
 }
@@ -102,7 +119,16 @@ function collection(): Case[] {
 }
 
 const wantedText = (wanted: string) =>
-  wanted === "~" ? "~" : text(wanted.split(" / ").map((part) => part.replaceAll("DB ", "DB_").split(" ").map((one) => one.replace("DB_", "DB "))));
+  wanted === "~"
+    ? "~"
+    : text(
+        wanted.split(" / ").map((part) =>
+          part
+            .replaceAll("DB ", "DB_")
+            .split(" ")
+            .map((one) => one.replace("DB_", "DB ")),
+        ),
+      );
 
 const score = { right: 0, wrong: 0, crash: 0, refused: 0 };
 const cases = collection();
@@ -139,6 +165,8 @@ describe("a collection of DDLs", () => {
 
   afterAll(() => {
     const { right, wrong, crash, refused } = score;
-    console.log(`${cases.length} DDLs: right ${right}, wrong ${wrong}, crash ${crash}, refused with a reason ${refused}`);
+    console.log(
+      `${cases.length} DDLs: right ${right}, wrong ${wrong}, crash ${crash}, refused with a reason ${refused}`,
+    );
   });
 });

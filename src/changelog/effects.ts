@@ -21,7 +21,14 @@ export type Step =
 export interface Effects
   extends Pick<
     DdlChange,
-    "blockTables" | "needDroppedTables" | "needAddedTables" | "updatedSchemas" | "steps" | "own" | "warnings"
+    | "blockTables"
+    | "needDroppedTables"
+    | "needAddedTables"
+    | "updatedSchemas"
+    | "steps"
+    | "own"
+    | "carriesRows"
+    | "warnings"
   > {
   /** The physical tables that go, where `needDroppedTables` says only of which schema. */
   readonly dropped: readonly bigint[];
@@ -34,9 +41,18 @@ export const NO_EFFECTS: Effects = {
   updatedSchemas: [],
   steps: [],
   own: [],
+  carriesRows: false,
   warnings: [],
   dropped: [],
 };
+
+/** Why several DDLs cannot be one event; undefined: they can. */
+export function notOneEvent(all: readonly Pick<Effects, "steps" | "carriesRows">[]): string | undefined {
+  const changing = all.filter((one) => one.steps.length > 0);
+  return changing.length > 1 && changing.some((one) => one.carriesRows)
+    ? "it carries rows from one table to another, and other DDLs have the same commitTs: give each a commitTs of its own"
+    : undefined;
+}
 
 /**
  * Several DDLs as one event: statements of one message, and messages of one commitTs, for an event is known by its commitTs
@@ -69,6 +85,7 @@ export function mergeEffects(all: readonly Effects[]): Effects {
     ),
     steps: all.flatMap((one) => one.steps),
     own: all.flatMap((one) => one.own),
+    carriesRows: all.some((one) => one.carriesRows),
     warnings: all.flatMap((one) => one.warnings),
     dropped: gone,
   };
@@ -87,7 +104,10 @@ function mergeInfluence(all: readonly Influence[], added: ReadonlySet<bigint>): 
 function mergeMoves(moves: Effects["updatedSchemas"]): Effects["updatedSchemas"] {
   const merged = new Map<bigint, Effects["updatedSchemas"][number]>();
   for (const move of moves)
-    merged.set(move.tableId, { ...move, oldSchemaId: merged.get(move.tableId)?.oldSchemaId ?? move.oldSchemaId });
+    merged.set(move.tableId, {
+      ...move,
+      oldSchemaId: merged.get(move.tableId)?.oldSchemaId ?? move.oldSchemaId,
+    });
   return [...merged.values()].filter((one) => one.oldSchemaId !== one.newSchemaId);
 }
 
@@ -117,8 +137,15 @@ export function netDefinitions(steps: readonly Step[]): TableDefinition[] {
     if (step.do === "create") {
       // OR REPLACE: what had the name goes, under the name that it had before the event.
       const replaced = now.get(name);
-      if (replaced?.origin) gone.set(id(replaced.origin), { ...replaced.definition, ...nameOf(replaced.origin) });
-      now.set(name, { definition, origin: undefined, created: true, moved: false, queries: [definition.query] });
+      if (replaced?.origin)
+        gone.set(id(replaced.origin), { ...replaced.definition, ...nameOf(replaced.origin) });
+      now.set(name, {
+        definition,
+        origin: undefined,
+        created: true,
+        moved: false,
+        queries: [definition.query],
+      });
     } else if (step.do === "move") {
       const before = now.get(id(step.from));
       now.delete(id(step.from));

@@ -17,7 +17,10 @@ export async function* readLines(file: string): AsyncGenerator<{ line: number; t
     try {
       return chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode();
     } catch {
-      throw new BadChangeLog({ file, line }, "this is no UTF-8, here or a little behind: write the log in UTF-8");
+      throw new BadChangeLog(
+        { file, line },
+        "this is no UTF-8, here or a little behind: write the log in UTF-8",
+      );
     }
   };
   try {
@@ -26,7 +29,8 @@ export async function* readLines(file: string): AsyncGenerator<{ line: number; t
       parts[0] = rest + parts[0]!;
       rest = parts.pop()!;
       for (const text of parts) yield { line: line++, text };
-      if (rest.length > LONGEST) throw new BadChangeLog({ file, line }, "the line is too long: one change stands in one line");
+      if (rest.length > LONGEST)
+        throw new BadChangeLog({ file, line }, "the line is too long: one change stands in one line");
     }
   } catch (error) {
     if (error instanceof BadChangeLog || (error as NodeJS.ErrnoException).syscall === undefined) throw error;

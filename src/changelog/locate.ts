@@ -19,19 +19,19 @@ export function canLocate({ method, by, columns, linear }: PartitionState): bool
 }
 
 /** The place of the partition that holds a row; undefined if that cannot be told. */
-export function locate(partitions: PartitionState, valueOf: ValueOf): number | undefined {
+export function locate(partitions: PartitionState, columnValue: ValueOf): number | undefined {
   const { method, by, columns, linear, parts } = partitions;
   if (!canLocate(partitions)) return undefined;
   if (method === "hash") {
     if (linear) return undefined;
-    const value = compute(by, valueOf);
+    const value = compute(by, columnValue);
     if (value === null) return 0;
     if (typeof value !== "bigint") return undefined;
     return Number((value < 0n ? -value : value) % BigInt(parts.length));
   }
   const values = columns
-    ? split(by, ",").map((one) => (isName(one[0]) ? valueOf(one[0].text) : undefined))
-    : [compute(by, valueOf)];
+    ? split(by, ",").map((one) => (isName(one[0]) ? columnValue(one[0].text) : undefined))
+    : [compute(by, columnValue)];
   if (values.some((one) => one === undefined)) return undefined;
   return method === "range" ? inRange(partitions, values) : inList(partitions, values);
 }
@@ -103,31 +103,33 @@ const dateText = (text: string) =>
   (text.length <= 10 ? `${text} 00:00:00` : text).replace("T", " ").replace(/\.0*$/, "");
 
 /** An expression's value. */
-function compute(tokens: readonly Token[], valueOf: ValueOf): Value {
+function compute(tokens: readonly Token[], columnValue: ValueOf): Value {
   const cursor = new Cursor(tokens);
   const [only] = tokens;
   if (tokens.length === 1 && only!.kind === "string") return only!.text;
-  const value = sum(cursor, valueOf);
+  const value = sum(cursor, columnValue);
   return cursor.atEnd ? value : undefined;
 }
 
-function sum(cursor: Cursor, valueOf: ValueOf): Value {
-  let value = product(cursor, valueOf);
+function sum(cursor: Cursor, columnValue: ValueOf): Value {
+  let value = product(cursor, columnValue);
   for (;;) {
     const sign = cursor.takeOneOf("+", "-");
     if (sign === undefined) return value;
-    const other = product(cursor, valueOf);
+    const other = product(cursor, columnValue);
     value = both(value, other, (a, b) => (sign === "+" ? a + b : a - b));
   }
 }
 
-function product(cursor: Cursor, valueOf: ValueOf): Value {
-  let value = factor(cursor, valueOf);
+function product(cursor: Cursor, columnValue: ValueOf): Value {
+  let value = factor(cursor, columnValue);
   for (;;) {
     const sign = cursor.takeOneOf("*", "%", "DIV", "MOD");
     if (sign === undefined) return value;
-    const other = factor(cursor, valueOf);
-    value = both(value, other, (a, b) => (sign === "*" ? a * b : b === 0n ? null : sign === "DIV" ? a / b : a % b));
+    const other = factor(cursor, columnValue);
+    value = both(value, other, (a, b) =>
+      sign === "*" ? a * b : b === 0n ? null : sign === "DIV" ? a / b : a % b,
+    );
   }
 }
 
@@ -138,9 +140,9 @@ function both(a: Value, b: Value, of: (a: bigint, b: bigint) => Value): Value {
   return typeof left === "bigint" && typeof right === "bigint" ? of(left, right) : undefined;
 }
 
-function factor(cursor: Cursor, valueOf: ValueOf): Value {
-  if (cursor.take("-")) return both(0n, factor(cursor, valueOf), (a, b) => a - b);
-  if (cursor.is("(")) return compute(cursor.parenthesis(), valueOf);
+function factor(cursor: Cursor, columnValue: ValueOf): Value {
+  if (cursor.take("-")) return both(0n, factor(cursor, columnValue), (a, b) => a - b);
+  if (cursor.is("(")) return compute(cursor.parenthesis(), columnValue);
   const token = cursor.next();
   if (token === undefined) return undefined;
   if (token.kind === "number") return /^\d+$/.test(token.text) ? BigInt(token.text) : undefined;
@@ -148,13 +150,14 @@ function factor(cursor: Cursor, valueOf: ValueOf): Value {
   if (token.upper === "NULL") return null;
   if (!isName(token)) return undefined;
   if (!cursor.is("(")) {
-    const value = valueOf(token.text);
+    const value = columnValue(token.text);
     return typeof value === "string" ? whole(value) : value;
   }
-  const given = split(cursor.parenthesis(), ",").map((one) => compute(one, valueOf));
+  const given = split(cursor.parenthesis(), ",").map((one) => compute(one, columnValue));
   const [first, second] = given;
   if (first === undefined) return undefined;
-  if (token.upper === "MOD" && second !== undefined) return both(first, second, (a, b) => (b === 0n ? null : a % b));
+  if (token.upper === "MOD" && second !== undefined)
+    return both(first, second, (a, b) => (b === 0n ? null : a % b));
   if (token.upper === "ABS") return both(first, 0n, (a) => (a < 0n ? -a : a));
   if (["FLOOR", "CEILING", "CEIL"].includes(token.upper)) return both(first, 0n, (a) => a);
   return first === null ? null : ofDate(token.upper, String(first));

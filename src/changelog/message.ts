@@ -28,7 +28,12 @@ type Loose = Record<string, unknown>;
  * @returns undefined for what is no change
  * @throws BadChangeLog with file, line, what is wrong and what to do
  */
-export function parseMessage(text: string, at: LogPosition, from: CommitTsFrom, clock: Clock): CanalMessage | undefined {
+export function parseMessage(
+  text: string,
+  at: LogPosition,
+  from: CommitTsFrom,
+  clock: Clock,
+): CanalMessage | undefined {
   const bad = (what: string) => new BadChangeLog(at, what);
   const numbers = new WeakMap<object, Map<string, string>>();
   // Numbers keep their digits: a commitTs has more than a JavaScript number holds, and a value may have.
@@ -74,7 +79,8 @@ export function parseMessage(text: string, at: LogPosition, from: CommitTsFrom, 
   const sql = message["sql"] ?? "";
   if (isDdl) {
     if (type === "") throw bad("type is missing: a DDL has its kind there, as CREATE or ALTER");
-    if (typeof sql !== "string" || sql.trim() === "") throw bad("sql is missing: a DDL has its statement there");
+    if (typeof sql !== "string" || sql.trim() === "")
+      throw bad("sql is missing: a DDL has its statement there");
   } else if (!ROW_TYPES.has(type))
     throw bad(
       `type ${JSON.stringify(message["type"] ?? null).slice(0, 80)} is unknown: use ${[...ROW_TYPES].join(", ")}, or isDdl for a DDL`,
@@ -110,7 +116,8 @@ function rowsOf(
   if (!Array.isArray(given)) throw new BadChangeLog(at, `${what} is no list: write a list of rows there`);
   return given.map((row: unknown) => {
     if (what === "old" && row === null) return {};
-    if (!isObject(row)) throw new BadChangeLog(at, `${what} holds something else than rows: write objects of text`);
+    if (!isObject(row))
+      throw new BadChangeLog(at, `${what} holds something else than rows: write objects of text`);
     const values = Object.entries(row).map(([name, value]): [string, string | null] => {
       if (typeof value === "string" || value === null) return [name, value];
       if (typeof value === "number") return [name, numbers.get(row)?.get(name) ?? String(value)];
@@ -130,6 +137,8 @@ const isObject = (value: unknown): value is Loose =>
 /** A message as a line, with every digit of its commitTs. */
 export function writeMessage(message: CanalMessage): string {
   const exact = (_: string, value: unknown) =>
-    typeof value === "bigint" ? (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(value.toString()) : value;
+    typeof value === "bigint"
+      ? (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(value.toString())
+      : value;
   return JSON.stringify(message, exact);
 }

@@ -46,7 +46,9 @@ export function changePartitions(
     case "add":
     case "from-table": {
       const more = change.op === "add" ? change.partitions : [change.partition];
-      const wanted = more.filter((one) => !parts.some((part) => part.name.toLowerCase() === one.name.toLowerCase()));
+      const wanted = more.filter(
+        (one) => !parts.some((part) => part.name.toLowerCase() === one.name.toLowerCase()),
+      );
       return result([...parts, ...fresh(wanted)]);
     }
     case "count": {
@@ -70,13 +72,16 @@ export function changePartitions(
     }
     case "to-table": {
       const [gone] = places([change.name]);
-      if (gone === undefined) throw new UnknownStatement(`the table has no partition "${change.name}" at this point of the log`);
+      if (gone === undefined)
+        throw new UnknownStatement(`the table has no partition "${change.name}" at this point of the log`);
       return result(parts.filter((_, index) => index !== gone));
     }
     case "first":
     case "last":
     case "split":
-      ids.warn("the partitions that this clause drops or adds are not counted: all of the table's are made anew");
+      ids.warn(
+        "the partitions that this clause drops or adds are not counted: all of the table's are made anew",
+      );
       return result(fresh(parts));
   }
 }

@@ -60,8 +60,7 @@ export function readPartitioning(cursor: Cursor): Partitioning {
     } else cursor.skip();
   }
   const partitions =
-    listed ??
-    (interval && first && last ? steps(interval, first, last, ends) : numbered(count ?? 1));
+    listed ?? (interval && first && last ? steps(interval, first, last, ends) : numbered(count ?? 1));
   return { method, by, columns, linear, partitions };
 }
 

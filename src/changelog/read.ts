@@ -25,7 +25,10 @@ export interface ReadMessage {
  * Messages of a log as they are, in order, with exact commitTs; one of several rows comes as several.
  * Checks each by itself, and that time does not go back.
  */
-export async function* readMessages(file: string, { commitTsFrom = "tidb" }: ReadOptions = {}): AsyncGenerator<ReadMessage> {
+export async function* readMessages(
+  file: string,
+  { commitTsFrom = "tidb" }: ReadOptions = {},
+): AsyncGenerator<ReadMessage> {
   let last = 0n;
   const clock = new Clock();
   for await (const { line, text } of readLines(file)) {
@@ -74,7 +77,7 @@ export function keyColumns(message: CanalMessage, handle: readonly string[]): re
 }
 
 /** A row's value of a column, whose name may be written in another case. */
-export function valueOf(row: CanalRow, column: string): string | null | undefined {
+export function columnValue(row: CanalRow, column: string): string | null | undefined {
   if (Object.hasOwn(row, column)) return row[column];
   const spelled = Object.keys(row).find((one) => sameName(one, column));
   return spelled === undefined ? undefined : row[spelled];
@@ -95,7 +98,8 @@ export function splitMove(
   const before = { ...row, ...message.old?.[0] };
   const keys = keyColumns(message, handle);
   const moved =
-    keys.some((key) => valueOf(before, key) !== valueOf(row, key)) || partitionOf(before) !== partitionOf(row);
+    keys.some((key) => columnValue(before, key) !== columnValue(row, key)) ||
+    partitionOf(before) !== partitionOf(row);
   if (!moved) return [{ message, text }];
   const part = (type: string, data: CanalRow) => {
     const one = { ...message, type, data: [data], old: null };
@@ -115,7 +119,8 @@ function rowChanges(catalogue: Catalogue, message: CanalMessage, text: string, a
   const { name, state } = found;
   const handle = handleOf(state.shape);
   const { partitions } = state;
-  const partitionOf = (row: CanalRow) => partitions && locate(partitions, (column) => valueOf(row, column));
+  const partitionOf = (row: CanalRow) =>
+    partitions && locate(partitions, (column) => columnValue(row, column));
   return splitMove(message, text, handle, partitionOf).map((one) =>
     rowChange(name, state, one.message, one.text, keyColumns(one.message, handle), partitionOf, at),
   );
@@ -132,7 +137,7 @@ function rowChange(
 ): RowChange {
   const [row] = message.data as [CanalRow];
   for (const key of keys) {
-    const value = valueOf(row, key);
+    const value = columnValue(row, key);
     if (value === undefined || value === null)
       throw new BadChangeLog(
         at,
@@ -140,7 +145,7 @@ function rowChange(
       );
   }
   // Without a key all rows of a table go one way: nobody could tell which of two equal ones a change is about.
-  const key = JSON.stringify(keys.map((one) => valueOf(row, one)));
+  const key = JSON.stringify(keys.map((one) => columnValue(row, one)));
   const { physical } = state;
   // Where the partition cannot be told any will do, so long as it is always the same: a table's DDLs stop all of them.
   const place = partitionOf(row) ?? crc32(`${key} `) % physical.length;

@@ -35,7 +35,8 @@ function refineDdl(change: DdlChange, rows: ReadonlyMap<string, Rows>): DdlChang
   return { ...change, steps, definitions, warnings: [...new Set([...change.warnings, ...warnings])] };
 }
 
-const idOf = (schema: string, table: string, version: bigint) => JSON.stringify([schema, table, version.toString()]);
+const idOf = (schema: string, table: string, version: bigint) =>
+  JSON.stringify([schema, table, version.toString()]);
 
 function withRow(definition: TableDefinition, { first, names }: Rows, warnings: string[]): TableDefinition {
   const { message, at } = first;

@@ -1,4 +1,4 @@
-import { type TableName } from "./cursor.ts";
+import type { TableName } from "./cursor.ts";
 import type { PartitionState } from "./partitionchange.ts";
 import type { TableShape } from "./shape.ts";
 import type { OtherThing } from "./statement.ts";
@@ -52,7 +52,8 @@ export class Schemas {
 
   /** The database of a name. One that the log did not create was there before. */
   of(name: string): SchemaState {
-    if (name === "") throw new UnknownStatement("a table has no database: write it into database, or before its name");
+    if (name === "")
+      throw new UnknownStatement("a table has no database: write it into database, or before its name");
     return this.get(name) ?? this.create(name, true);
   }
 

@@ -111,7 +111,9 @@ export function changeShape(
   }
   for (const clause of clauses) {
     if (clause.do === "add") {
-      const there = [...list, ...late.map((one) => one.column)].some((one) => sameName(one.name, clause.column.name));
+      const there = [...list, ...late.map((one) => one.column)].some((one) =>
+        sameName(one.name, clause.column.name),
+      );
       if (!there) late.push({ column: clause.column, ...clause.position });
       else if (!clause.ifNotExists) warn(`column "${clause.column.name}" is there already`);
     }
@@ -141,7 +143,8 @@ function keysAfter(before: TableShape, clauses: readonly Clause[], renamed: Read
       uniques = uniques.map((one) => (sameName(one.name, clause.name) ? { ...one, name: clause.to } : one));
   for (const clause of clauses)
     if (clause.do === "add-primary") primary = [...clause.key.columns];
-    else if (clause.do === "add-unique") uniques.push({ ...named(clause.key), columns: [...clause.key.columns] });
+    else if (clause.do === "add-unique")
+      uniques.push({ ...named(clause.key), columns: [...clause.key.columns] });
     else if (clause.do === "add" || clause.do === "change") {
       if (clause.column.primary) primary = [clause.column.name];
       if (clause.column.unique) uniques.push({ ...keyOf(clause.column.name), columns: [clause.column.name] });

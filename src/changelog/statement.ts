@@ -11,7 +11,12 @@ import { type Token, tokenize, UnknownStatement } from "./tokens.ts";
 export type Statement =
   /** Touches no table; `what` says why. */
   | { readonly kind: "nothing"; readonly what: string }
-  | { readonly kind: "create-database"; readonly database: string; readonly ifNotExists: boolean; readonly orReplace: boolean }
+  | {
+      readonly kind: "create-database";
+      readonly database: string;
+      readonly ifNotExists: boolean;
+      readonly orReplace: boolean;
+    }
   | { readonly kind: "drop-database"; readonly database: string; readonly ifExists: boolean }
   | { readonly kind: "alter-database"; readonly database: string }
   | { readonly kind: "create-view"; readonly view: TableName }
@@ -38,7 +43,11 @@ export type Statement =
       readonly clauses: readonly Clause[];
     }
   /** RECOVER TABLE, FLASHBACK TABLE. Without a table: by the number of a job. */
-  | { readonly kind: "recover-table"; readonly table: TableName | undefined; readonly to: TableName | undefined }
+  | {
+      readonly kind: "recover-table";
+      readonly table: TableName | undefined;
+      readonly to: TableName | undefined;
+    }
   | { readonly kind: "recover-database"; readonly database: string; readonly to: string }
   /** Its head is not known. */
   | { readonly kind: "unknown"; readonly head: string };
@@ -69,10 +78,22 @@ const NOTHING = new Set(
 /** What CREATE, ALTER and DROP may name that no table is. */
 const OBJECTS = new Set(
   `AGGREGATE BINDING CATALOG EVENT FUNCTION GLOBAL INSTANCE LIBRARY LOGFILE MASKING PACKAGE PLACEMENT PREPARE PROCEDURE PUBLIC
-  RANGE RESOURCE ROLE SERVER SESSION SPATIAL_REFERENCE STATISTICS SYNONYM TABLESPACE TRIGGER UNDO USER WORKLOAD`.split(/\s+/),
+  RANGE RESOURCE ROLE SERVER SESSION SPATIAL_REFERENCE STATISTICS SYNONYM TABLESPACE TRIGGER UNDO USER WORKLOAD`.split(
+    /\s+/,
+  ),
 );
 
-const ROW_STATEMENTS = new Set(["INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "IMPORT", "WITH", "BATCH", "TABLE"]);
+const ROW_STATEMENTS = new Set([
+  "INSERT",
+  "UPDATE",
+  "DELETE",
+  "REPLACE",
+  "LOAD",
+  "IMPORT",
+  "WITH",
+  "BATCH",
+  "TABLE",
+]);
 
 /**
  * Reads a DDL of a log: most often one statement; several with semicolons between them are read one by one.
@@ -82,7 +103,8 @@ const ROW_STATEMENTS = new Set(["INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD",
 export function readStatements(sql: string, database: string): ReadStatement[] {
   const tokens = tokenize(sql);
   // The body of a routine has semicolons of its own.
-  if (isRoutine(new Cursor(tokens))) return [{ statement: { kind: "nothing", what: "a stored program" }, text: sql }];
+  if (isRoutine(new Cursor(tokens)))
+    return [{ statement: { kind: "nothing", what: "a stored program" }, text: sql }];
   const parts = split(tokens, ";").filter((part) => part.length > 0);
   if (parts.length === 0) return [{ statement: { kind: "nothing", what: "a comment" }, text: sql }];
   return parts.map((part, index) => {
@@ -156,7 +178,11 @@ function readStatement(cursor: Cursor, database: string): Statement {
   }
   if (cursor.isOneOf("RECOVER", "FLASHBACK", "UNDROP")) return readRecover(cursor, database);
   if (ROW_STATEMENTS.has(word)) {
-    const query = word === "TABLE" || cursor.is("LOAD", "INDEX") || cursor.is("LOAD", "STATS") || (word === "WITH" && findRowStatement(cursor.rest) < 0);
+    const query =
+      word === "TABLE" ||
+      cursor.is("LOAD", "INDEX") ||
+      cursor.is("LOAD", "STATS") ||
+      (word === "WITH" && findRowStatement(cursor.rest) < 0);
     if (query) return nothing("a query");
     throw new UnknownStatement(
       `this ${word} is logged as a statement, and what rows it changes cannot be known from it: let the server log rows (binlog_format=ROW)`,
@@ -173,7 +199,8 @@ function readCreate(cursor: Cursor, database: string): Statement {
   cursor.skip();
   const { orReplace } = skipDecoration(cursor);
   const external = cursor.take("EXTERNAL");
-  const temporary = cursor.take("GLOBAL", "TEMPORARY") || cursor.take("LOCAL", "TEMPORARY") || cursor.take("TEMPORARY");
+  const temporary =
+    cursor.take("GLOBAL", "TEMPORARY") || cursor.take("LOCAL", "TEMPORARY") || cursor.take("TEMPORARY");
   if (cursor.takeOneOf("DATABASE", "SCHEMA") !== undefined) {
     const ifNotExists = cursor.takeIfExists();
     return { kind: "create-database", database: cursor.name("a database"), ifNotExists, orReplace };
@@ -189,7 +216,11 @@ function readCreate(cursor: Cursor, database: string): Statement {
   }
   // MATERIALIZED VIEW, JSON RELATIONAL DUALITY VIEW.
   const view = findOutside(cursor.rest.slice(0, 5), "VIEW");
-  if (view >= 0 && view <= 3 && cursor.rest.slice(0, view).every((one) => one.kind === "word" && !OBJECTS.has(one.upper))) {
+  if (
+    view >= 0 &&
+    view <= 3 &&
+    cursor.rest.slice(0, view).every((one) => one.kind === "word" && !OBJECTS.has(one.upper))
+  ) {
     cursor.skip(view + 1);
     cursor.takeIfExists();
     return { kind: "create-view", view: cursor.table(database) };
@@ -308,7 +339,12 @@ function readAlter(cursor: Cursor, database: string): Statement {
   const table = cursor.table(database);
   takeWait(cursor);
   // A new name without a schema is one of the session's database.
-  return { kind: "alter-table", table, ifExists, clauses: readClauses(cursor.rest, database || table.schema) };
+  return {
+    kind: "alter-table",
+    table,
+    ifExists,
+    clauses: readClauses(cursor.rest, database || table.schema),
+  };
 }
 
 /** MariaDB: WAIT n, NOWAIT. */
@@ -318,14 +354,27 @@ function takeWait(cursor: Cursor): void {
 }
 
 /** Options of databases: what may stand where the name may be left out. */
-const DATABASE_OPTIONS = ["DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "ENCRYPTION", "READ", "PLACEMENT", "SET", "COMMENT", "UPGRADE"];
+const DATABASE_OPTIONS = [
+  "DEFAULT",
+  "CHARACTER",
+  "CHARSET",
+  "COLLATE",
+  "ENCRYPTION",
+  "READ",
+  "PLACEMENT",
+  "SET",
+  "COMMENT",
+  "UPGRADE",
+];
 
 function readAlterDatabase(cursor: Cursor, database: string): Statement {
   const named = !cursor.atEnd && !cursor.isOneOf(...DATABASE_OPTIONS);
   // `character` and the like can be names, too: then an option stands behind them.
   const name = named ? cursor.name("a database") : database;
   if (name === "")
-    throw new UnknownStatement("it names no database, and the message has none either: write it into database");
+    throw new UnknownStatement(
+      "it names no database, and the message has none either: write it into database",
+    );
   return { kind: "alter-database", database: name };
 }
 
@@ -384,7 +433,10 @@ function readRecover(cursor: Cursor, database: string): Statement {
     const to = cursor.take("TO") ? cursor.name("a database") : name;
     return { kind: "recover-database", database: name, to };
   }
-  const cluster = cursor.is("CLUSTER") || findOutside(cursor.rest, "TIMESTAMP") >= 0 || findOutside(cursor.rest, "TSO") >= 0;
+  const cluster =
+    cursor.is("CLUSTER") ||
+    findOutside(cursor.rest, "TIMESTAMP") >= 0 ||
+    findOutside(cursor.rest, "TSO") >= 0;
   if (flashback && cluster)
     throw new UnknownStatement(
       "it takes tables back to an earlier time, and the log does not have the rows that come back: start the log behind it",

@@ -81,7 +81,7 @@ export function tokenize(sql: string): Token[] {
       add("name", sql.slice(at + 1, end).replaceAll("``", "`"), end + 1);
     } else if (char === "'" || char === '"') {
       const end = closing(sql, at, char, true);
-      add("string", unescape(sql.slice(at + 1, end), char), end + 1, char === '"');
+      add("string", unescaped(sql.slice(at + 1, end), char), end + 1, char === '"');
     } else {
       // Behind a dot stands a name, even if it begins with digits: `d`.2024_orders.
       const behindDot = tokens.at(-1)?.text === "." && tokens.at(-1)?.kind === "symbol";
@@ -108,7 +108,7 @@ function closing(sql: string, start: number, quote: string, escapes: boolean): n
   throw new UnknownStatement(`a quote (${quote}) does not end`);
 }
 
-function unescape(text: string, quote: string): string {
+function unescaped(text: string, quote: string): string {
   if (!text.includes("\\") && !text.includes(quote)) return text;
   let result = "";
   for (let at = 0; at < text.length; at++) {

@@ -119,6 +119,8 @@ export interface DdlChange {
   readonly definitions: readonly TableDefinition[];
   /** A database's own schema files: of the database itself, or of views in it. */
   readonly own: readonly { readonly schema: string; readonly query: string }[];
+  /** It carries rows from one table to another, or brings some back: EXCHANGE, CONVERT, FLASHBACK. */
+  readonly carriesRows: boolean;
   /** What was not known or does not fit, and how it was taken. */
   readonly warnings: readonly string[];
   readonly message: CanalMessage;

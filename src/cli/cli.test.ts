@@ -71,6 +71,30 @@ it("refuses bad input with exit code 2 and says what to do", async () => {
   expect(command.code).toBe(2);
 });
 
+it("shows help, and refuses a directory, a folder that cannot be made, and a port in use, without a stack", async () => {
+  const { createServer } = await import("node:net");
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  const [help, directory, out, source, used] = await Promise.all([
+    weir("replay", "--help").ended,
+    weir("replay", folder).ended,
+    weir("replay", EXAMPLE, "--out", `${EXAMPLE}/x`).ended,
+    weir("replay", EXAMPLE, "--commit-ts-from", "nowhere").ended,
+    weir("local", "--sqs-port", `${port}`).ended,
+  ]);
+  server.close();
+  expect(help).toMatchObject({ code: 0, out: expect.stringContaining("two seconds") });
+  expect(directory).toMatchObject({ code: 2, err: expect.stringContaining("this is a directory") });
+  expect(out).toMatchObject({ code: 2, err: expect.stringContaining("cannot be made") });
+  expect(source).toMatchObject({ code: 2, err: expect.stringContaining("tidb, es") });
+  expect(used).toMatchObject({
+    code: 2,
+    err: expect.stringContaining(`--sqs-port ${port} is used by somebody else`),
+  });
+  for (const one of [help, directory, out, source, used]) expect(one.err).not.toMatch(/^\s+at /m);
+}, 240_000);
+
 it("replays the example with killed functions and messages that come twice, and the consumer finds nothing", async () => {
   const options = [
     "--queues",

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { Endpoints } from "../local/deployment.ts";
 import { announce } from "../local/discovery.ts";
 import { LOCAL_PACKAGES, needing } from "./needing.ts";
-import { wholeNumber } from "./problem.ts";
+import { Problem, wholeNumber } from "./problem.ts";
 
 interface LocalCommandOptions {
   readonly json?: boolean;
@@ -40,6 +40,11 @@ async function runLocal(options: LocalCommandOptions): Promise<void> {
     ...(sqsPort !== undefined && { sqsPort }),
     ...(dynamodbPort !== undefined && { dynamodbPort }),
     ...(logFile !== undefined && { logFile }),
+  }).catch((error: NodeJS.ErrnoException & { port?: number }) => {
+    if (error.code !== "EADDRINUSE" && error.code !== "EACCES") throw error;
+    const option = error.port === dynamodbPort ? "--dynamodb-port" : "--sqs-port";
+    const why = error.code === "EADDRINUSE" ? "is used by somebody else" : "may not be used by you";
+    throw new Problem(`${option} ${error.port} ${why}: name another port, or none for a free one`);
   });
   const { endpoint, region, credentials, table, statusQueueUrl, deadLetterQueueUrl, actionQueuePrefix } =
     local;

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { ListQueuesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { BadChangeLog } from "../changelog/problem.ts";
 import { readChangeLog } from "../changelog/read.ts";
-import type { Change } from "../changelog/types.ts";
+import type { Reference, ReferenceVerdict } from "../consumer/reference.ts";
 import type { Verdict } from "../consumer/verdict.ts";
 import { verify } from "../consumer/verify.ts";
 import { SqsQueues } from "../dispatcher/sqsqueues.ts";
@@ -26,15 +26,24 @@ export interface ReplayResult {
   /** Absent with --endpoint: an endpoint elsewhere does not count for us. */
   readonly counts: LocalCounts | undefined;
   readonly verdict: Verdict;
+  /** With --reference: what the server holds against what the folder says. */
+  readonly reference?: ReferenceVerdict;
 }
+
+/** So many warnings are shown: a log may have the same thing in every line. */
+const MAX_WARNINGS = 20;
 
 /** Replays a log and says what came of it; exit code 1 if the consumer found a difference. */
 export async function runReplay(file: string, options: ReplayCommandOptions): Promise<void> {
-  const changes = await readLog(file);
+  const startLocal = options.endpoint === undefined ? await localDeployments() : undefined;
+  const { plan, warnings } = await planLog(file, options);
+  const reference = options.reference === undefined ? undefined : await openReference(options.reference);
   const out = prepareOut(options.out);
-  const plan = planReplay(changes, options.syncpointEvery);
+  for (const one of warnings.slice(0, MAX_WARNINGS)) console.error(`weir: ${one}`);
+  if (warnings.length > MAX_WARNINGS)
+    console.error(`weir: and ${warnings.length - MAX_WARNINGS} more like these`);
   const timings = new Timings(plan, () => performance.now());
-  const local = options.endpoint === undefined ? await startDeployment(options) : undefined;
+  const local = startLocal && (await startDeployment(startLocal, options));
   const config = local
     ? { endpoint: local.endpoint.sqs, region: local.region, credentials: local.credentials }
     : clientConfig(options);
@@ -61,7 +70,8 @@ export async function runReplay(file: string, options: ReplayCommandOptions): Pr
       view.stop();
     }
     const seconds = (performance.now() - started) / 1000;
-    const verdict = await verify(file, out);
+    const verdict = await verify(file, out, { commitTsFrom: options.commitTsFrom });
+    const compared = await reference?.compare(file, out, { commitTsFrom: options.commitTsFrom });
     const result: ReplayResult = {
       file,
       out,
@@ -70,10 +80,11 @@ export async function runReplay(file: string, options: ReplayCommandOptions): Pr
       barriers: timings.barriers(),
       counts: local?.counts(),
       verdict,
+      ...(compared && { reference: compared }),
     };
     if (options.json) console.log(JSON.stringify(result, undefined, 2));
     else showResult(result);
-    if (!verdict.ok) process.exitCode = 1;
+    if (!verdict.ok || compared?.ok === false) process.exitCode = 1;
   } finally {
     client.destroy();
     queues.destroy();
@@ -81,30 +92,66 @@ export async function runReplay(file: string, options: ReplayCommandOptions): Pr
   }
 }
 
-async function readLog(file: string): Promise<Change[]> {
+async function planLog(file: string, { commitTsFrom, syncpointEvery }: ReplayCommandOptions) {
   try {
-    return await readChangeLog(file);
+    const changes = await readChangeLog(file, { commitTsFrom });
+    const warnings = changes.flatMap((one) =>
+      one.kind === "ddl" ? one.warnings.map((what) => `${one.at.file}:${one.at.line}: ${what}`) : [],
+    );
+    return { plan: planReplay(changes, syncpointEvery), warnings };
   } catch (error) {
     if (error instanceof BadChangeLog) throw new Problem(`${error.message}\nweir: nothing was replayed.`);
     throw error;
   }
 }
 
+async function openReference(url: string): Promise<Reference> {
+  const { Reference } = await needing(
+    "weir replay --reference",
+    ["mysql2"],
+    () => import("../consumer/reference.ts"),
+  );
+  try {
+    return await Reference.open(url);
+  } catch (error) {
+    const { code, message } = error as Error & { code?: string };
+    throw new Problem(
+      `--reference: ${message || code}: name a server that answers, as mysql://user:password@host:3306`,
+    );
+  }
+}
+
 /** A folder that holds nothing yet: files of another run would be taken for this one's. */
 function prepareOut(chosen: string | undefined): string {
   const out = chosen ?? `out/${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
-  mkdirSync(out, { recursive: true });
+  try {
+    mkdirSync(out, { recursive: true });
+  } catch (error) {
+    throw new Problem(
+      `--out ${out} cannot be made: ${(error as Error).message}: name a folder that can be written`,
+    );
+  }
   if (readdirSync(out).length > 0)
     throw new Problem(`--out ${out} is not empty: name a new folder, or empty it`);
   return out;
 }
 
-async function startDeployment(options: ReplayCommandOptions): Promise<LocalDeployment> {
+type StartLocal = typeof import("../local/deployment.ts").startLocal;
+
+/** What starts a deployment here. Whether it is installed is known before anything is read. */
+async function localDeployments(): Promise<StartLocal> {
   const { startLocal } = await needing(
     "weir replay without --endpoint",
     LOCAL_PACKAGES,
     () => import("../local/deployment.ts"),
   );
+  return startLocal;
+}
+
+async function startDeployment(
+  startLocal: StartLocal,
+  options: ReplayCommandOptions,
+): Promise<LocalDeployment> {
   const { chaosKill, chaosDuplicate, seed, prefix, logFile } = options;
   const disturbed = chaosKill > 0 || chaosDuplicate > 0;
   return startLocal({

@@ -1,6 +1,7 @@
 import Table from "cli-table3";
 import { createLogUpdate } from "log-update";
-import { describeDifference } from "../consumer/verdict.ts";
+import type { ReferenceVerdict } from "../consumer/reference.ts";
+import { describeDifference, plain } from "../consumer/verdict.ts";
 import type { RequestCounts } from "../local/engines.ts";
 import type { Plan, ReplayEvent } from "../replay/plan.ts";
 import type { Replay } from "../replay/run.ts";
@@ -65,7 +66,7 @@ export class LiveView {
     const lines = [`rows ${rows}/${this.#plan.rows}, barriers closed ${closed}, open ${open.length}`];
     if (current)
       lines.push(
-        `${current.key} ${current.phase}: ${current.arrived.length} arrived  ${current.statement.slice(0, 70)}`,
+        `${current.key} ${current.phase}: ${current.arrived.length} arrived  ${plain(current.statement.slice(0, 70))}`,
       );
     if (current?.phase === "waiting") lines.push(this.#missing(current.event, current.arrived));
     if (stalled) lines.push(this.#holdUp());
@@ -112,7 +113,7 @@ export function showResult(result: ReplayResult): void {
   for (const one of result.barriers)
     table.push([
       one.key.replace(/-0$/, "").replace(/-1$/, " s").replace(/^0+/, ""),
-      one.statement.length > 56 ? `${one.statement.slice(0, 55)}…` : one.statement,
+      plain(one.statement.length > 56 ? `${one.statement.slice(0, 55)}…` : one.statement),
       one.influence,
       one.dispatchers,
       one.waitingMs.toFixed(0),
@@ -132,6 +133,19 @@ export function showResult(result: ReplayResult): void {
   else {
     console.log(`The consumer found differences in ${result.out}:`);
     for (const difference of verdict.differences) console.log(`  ${describeDifference(difference)}`);
+  }
+  for (const { table, why } of verdict.notCompared)
+    console.log(`The rows of ${plain(table)} were not compared: ${plain(why)}.`);
+  if (result.reference) showReference(result.reference);
+}
+
+function showReference({ ok, tables, failed, differences }: ReferenceVerdict): void {
+  for (const { file, line, why } of failed)
+    console.log(`The server cannot run ${file}:${line}: ${plain(why)}`);
+  if (ok) console.log(`The server holds the same in ${tables} tables.`);
+  else {
+    console.log("The server holds something else:");
+    for (const difference of differences) console.log(`  ${describeDifference(difference)}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The schema files of one version, applied at once: they come in no order. */
 import type { TableName } from "../changelog/cursor.ts";
-import { shapeOf, sameName, type TableShape } from "../changelog/shape.ts";
+import { sameName, shapeOf, type TableShape } from "../changelog/shape.ts";
 import { readStatements, type Statement } from "../changelog/statement.ts";
 import type { Column } from "../changelog/types.ts";
 import type { Database, Table } from "./database.ts";
@@ -57,7 +57,8 @@ export function applyVersion(
   });
   db.move(moves);
   for (const { file, created, name } of tables)
-    if (created?.kind === "create-table") db.create(name, shapeOf(created), partitionsOf(created)).unknown = filled(created);
+    if (created?.kind === "create-table")
+      db.create(name, shapeOf(created), partitionsOf(created)).unknown = filled(created);
     else if (created && !(created.table && db.recover(created.table, name)))
       problem(file, "its DDL brings back a table that was not dropped");
   for (const part of tables) {
@@ -79,7 +80,8 @@ function partOf(file: SchemaFile): Part {
   let from: TableName | undefined;
   for (const one of statements)
     if (one.kind === "rename-table") from ??= one.renames[0]?.from;
-    else if (one.kind === "alter-table" && one.clauses.some((clause) => clause.do === "rename-table")) from ??= one.table;
+    else if (one.kind === "alter-table" && one.clauses.some((clause) => clause.do === "rename-table"))
+      from ??= one.table;
   return { file, statements, name, from: created ? undefined : from, created };
 }
 
@@ -117,9 +119,12 @@ function settle(table: Table, columns: readonly Column[], db: Database): void {
   const { shape } = table;
   const same =
     shape.columns.length === columns.length &&
-    columns.every((one, index) => shape.columns[index]!.name === one.name && shape.columns[index]!.type === one.type);
+    columns.every(
+      (one, index) => shape.columns[index]!.name === one.name && shape.columns[index]!.type === one.type,
+    );
   const primary = columns.filter((one) => one.isPrimaryKey).map((one) => one.name);
-  const sameKey = primary.length === shape.primary.length && primary.every((one) => shape.primary.includes(one));
+  const sameKey =
+    primary.length === shape.primary.length && primary.every((one) => shape.primary.includes(one));
   if ((same && sameKey) || columns.length === 0) return;
   const known = (name: string) => shape.columns.find((one) => sameName(one.name, name));
   const after: TableShape = {
@@ -139,8 +144,16 @@ function settle(table: Table, columns: readonly Column[], db: Database): void {
     primary: sameKey ? shape.primary : primary,
     uniques: shape.uniques,
   };
-  const sources = new Map(columns.flatMap((one) => (known(one.name) ? [[one.name, known(one.name)!.name] as const] : [])));
-  const unconverted = { ...shape, columns: shape.columns.map((one) => ({ ...one, type: columns.find((c) => sameName(c.name, one.name))?.type ?? one.type })) };
+  const sources = new Map(
+    columns.flatMap((one) => (known(one.name) ? [[one.name, known(one.name)!.name] as const] : [])),
+  );
+  const unconverted = {
+    ...shape,
+    columns: shape.columns.map((one) => ({
+      ...one,
+      type: columns.find((c) => sameName(c.name, one.name))?.type ?? one.type,
+    })),
+  };
   table.shape = unconverted;
   db.alter(table, after, sources);
 }

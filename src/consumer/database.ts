@@ -1,6 +1,6 @@
 import type { TableName } from "../changelog/cursor.ts";
 import type { PartitionState } from "../changelog/partitionchange.ts";
-import { valueOf } from "../changelog/read.ts";
+import { columnValue } from "../changelog/read.ts";
 import { handleOf, sameName, type TableShape } from "../changelog/shape.ts";
 import type { CanalMessage, CanalRow } from "../changelog/types.ts";
 import { convert, type Value, valueOfNew } from "./values.ts";
@@ -100,7 +100,10 @@ export class Database {
       const values = columns.map(({ column, old }): [string, Value] => {
         if (old === undefined) return [column.name, valueOfNew(column)];
         const value = convert(row.get(old.name), old.type, column.type);
-        return [column.name, value === null && column.notNull ? valueOfNew({ ...column, default: { kind: "none" } }) : value];
+        return [
+          column.name,
+          value === null && column.notNull ? valueOfNew({ ...column, default: { kind: "none" } }) : value,
+        ];
       });
       return new Map(values);
     });
@@ -156,7 +159,9 @@ export class Database {
   /** The columns that the row names as its key stand above those that a DDL was understood to say. */
   #keepBy(table: Table, names: readonly string[]): void {
     if (names.length === 0) return;
-    const key = names.map((name) => table.shape.columns.find((one) => sameName(one.name, name))?.name ?? name);
+    const key = names.map(
+      (name) => table.shape.columns.find((one) => sameName(one.name, name))?.name ?? name,
+    );
     if (key.length === table.key.length && key.every((name, index) => name === table.key[index])) return;
     table.key = key;
     this.#fill(table, [...table.rows.values()].flat());
@@ -173,7 +178,7 @@ export class Database {
   }
 
   #row(table: Table, row: CanalRow): Row {
-    const values = table.shape.columns.map(({ name }): [string, Value] => [name, valueOf(row, name)]);
+    const values = table.shape.columns.map(({ name }): [string, Value] => [name, columnValue(row, name)]);
     return new Map(values);
   }
 

@@ -16,7 +16,12 @@ const NO_IDS = { next: () => 0n, warn: () => {} };
 /** The partitions that CREATE TABLE gives. */
 export function partitionsOf(statement: CreateTable): PartitionState | undefined {
   const { partitioning } = statement;
-  return partitioning && { ...partitioning, parts: partitioning.partitions.map((one) => ({ ...one, tableId: 0n })) };
+  return (
+    partitioning && {
+      ...partitioning,
+      parts: partitioning.partitions.map((one) => ({ ...one, tableId: 0n })),
+    }
+  );
 }
 
 /** Applies a log's DDLs to tables. Statements about what is no table are passed over: the log was checked before. */
@@ -58,7 +63,11 @@ export class Applier {
         const like = statement.like && db.find(statement.like);
         const schema = this.#schema(statement.table.schema);
         const name = { schema, table: statement.table.table };
-        const table = db.create(name, like ? like.shape : shapeOf(statement), like ? like.partitions : partitionsOf(statement));
+        const table = db.create(
+          name,
+          like ? like.shape : shapeOf(statement),
+          like ? like.partitions : partitionsOf(statement),
+        );
         if (statement.selects) table.unknown = "it was filled by the query that created it";
         return [name];
       }
@@ -108,7 +117,8 @@ export class Applier {
 
   /** A database's name as it was written first. */
   #schema(name: string): string {
-    const of = (wanted: (schema: string) => boolean) => this.#db.tables.find((one) => wanted(one.name.schema))?.name.schema;
+    const of = (wanted: (schema: string) => boolean) =>
+      this.#db.tables.find((one) => wanted(one.name.schema))?.name.schema;
     return of((one) => one === name) ?? of((one) => one.toLowerCase() === name.toLowerCase()) ?? name;
   }
 
@@ -145,7 +155,8 @@ export function changeRows(db: Database, table: Table, change: Change): TableNam
     return [other.name];
   }
   if (change.op === "drop" || change.op === "truncate") of(change.names);
-  if (change.op === "first") table.unknown ??= "rows of partitions below a bound went, and it is not known which";
+  if (change.op === "first")
+    table.unknown ??= "rows of partitions below a bound went, and it is not known which";
   const others: TableName[] = [];
   if (change.op === "to-table") {
     const created = db.create(change.table, table.shape);
@@ -155,7 +166,10 @@ export function changeRows(db: Database, table: Table, change: Change): TableNam
     others.push(created.name);
   }
   if (change.op === "from-table" && other) {
-    db.give(table, db.take(other, () => true));
+    db.give(
+      table,
+      db.take(other, () => true),
+    );
     db.drop(other);
   }
   try {
@@ -178,7 +192,7 @@ function rowsOf(
   const wanted = new Set(names.map((name) => name.toLowerCase()));
   let told = true;
   const taken = db.take(table, (row) => {
-    const place = locate(partitions, (column) => valueOf(row, table.shape, column));
+    const place = locate(partitions, (column) => columnValue(row, table.shape, column));
     if (place === undefined) told = false;
     return place !== undefined && wanted.has(partitions.parts[place]!.name.toLowerCase());
   });
@@ -187,7 +201,7 @@ function rowsOf(
   return undefined;
 }
 
-function valueOf(row: Row, shape: TableShape, column: string) {
+function columnValue(row: Row, shape: TableShape, column: string) {
   const spelled = shape.columns.find((one) => one.name.toLowerCase() === column.toLowerCase());
   return spelled && row.get(spelled.name);
 }

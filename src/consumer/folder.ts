@@ -107,7 +107,8 @@ function readData(out: string, folder: string, schema: string, table: string, ve
     if (writer !== undefined) numbers.set(writer, [...(numbers.get(writer) ?? []), Number(number)]);
     const file = `${folder}/${name}`;
     for (const [index, text] of readFileSync(join(out, file), "utf8").split("\n").entries())
-      if (text !== "") rows.push({ file, line: index + 1, schema, table, version, message: parse(text, file, index + 1) });
+      if (text !== "")
+        rows.push({ file, line: index + 1, schema, table, version, message: parse(text, file, index + 1) });
   }
   const about = (what: string, file: string) =>
     differences.push({ what, table: `${schema}.${table}`, key: "", file });

@@ -25,7 +25,8 @@ const clause = fc.oneof(
   of`MODIFY ${column} DECIMAL(6,2) AFTER ${column}`,
   of`ADD UNIQUE (${column})`,
 );
-const RANGES = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (3), PARTITION p1 VALUES LESS THAN (6), PARTITION p2 VALUES LESS THAN MAXVALUE)";
+const RANGES =
+  "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (3), PARTITION p1 VALUES LESS THAN (6), PARTITION p2 VALUES LESS THAN MAXVALUE)";
 const statement = fc.oneof(
   of`CREATE TABLE ${name} (id INT PRIMARY KEY, x INT)`,
   of`CREATE OR REPLACE TABLE ${name} (id INT PRIMARY KEY, y INT) ${fc.constantFrom("", RANGES)}`,
@@ -42,9 +43,18 @@ const statement = fc.oneof(
   of`ALTER TABLE ${name} DROP PARTITION ${part}`,
   of`ALTER TABLE ${name} EXCHANGE PARTITION ${part} WITH TABLE ${name}`,
   of`FLASHBACK TABLE ${name} TO ${fc.constantFrom("a", "b", "c")}`,
-  fc.constantFrom("DROP DATABASE ledger", "CREATE DATABASE IF NOT EXISTS ledger", "CREATE VIEW v AS SELECT 1"),
+  fc.constantFrom(
+    "DROP DATABASE ledger",
+    "CREATE DATABASE IF NOT EXISTS ledger",
+    "CREATE VIEW v AS SELECT 1",
+  ),
 );
-const row = fc.record({ table: name, type: fc.constantFrom("INSERT", "UPDATE", "DELETE"), id: fc.nat(8), before: fc.nat(8) });
+const row = fc.record({
+  table: name,
+  type: fc.constantFrom("INSERT", "UPDATE", "DELETE"),
+  id: fc.nat(8),
+  before: fc.nat(8),
+});
 const step = fc.tuple(fc.constantFrom(0, 1, 1, 1), fc.oneof(statement, row));
 
 /** The lines that a reader takes: what it refuses is left out, so that the rest is a log that fits. */
@@ -68,17 +78,37 @@ it("holds the same", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 16 }), async (steps) => {
       let commitTs = 100;
-      const lines = ["CREATE TABLE a (id INT PRIMARY KEY, x INT)", "CREATE TABLE ledger.a (id INT PRIMARY KEY, x INT)"].map((sql) =>
-        JSON.stringify({ database: "shop", isDdl: true, type: "QUERY", sql, _tidb: { commitTs: commitTs++ } }),
+      const lines = [
+        "CREATE TABLE a (id INT PRIMARY KEY, x INT)",
+        "CREATE TABLE ledger.a (id INT PRIMARY KEY, x INT)",
+      ].map((sql) =>
+        JSON.stringify({
+          database: "shop",
+          isDdl: true,
+          type: "QUERY",
+          sql,
+          _tidb: { commitTs: commitTs++ },
+        }),
       );
       for (const [later, what] of steps) {
         commitTs += later;
         const common = { database: "shop", table: "", _tidb: { commitTs } };
-        if (typeof what === "string") lines.push(JSON.stringify({ ...common, isDdl: true, type: "QUERY", sql: what }));
+        if (typeof what === "string")
+          lines.push(JSON.stringify({ ...common, isDdl: true, type: "QUERY", sql: what }));
         else {
           const [database, table] = what.table.includes(".") ? what.table.split(".") : ["shop", what.table];
           const old = what.type === "UPDATE" ? [{ id: `${what.before}` }] : null;
-          lines.push(JSON.stringify({ ...common, database, table, type: what.type, pkNames: ["id"], data: [{ id: `${what.id}` }], old }));
+          lines.push(
+            JSON.stringify({
+              ...common,
+              database,
+              table,
+              type: what.type,
+              pkNames: ["id"],
+              data: [{ id: `${what.id}` }],
+              old,
+            }),
+          );
         }
       }
       const file = join(root, "log.ndjson");

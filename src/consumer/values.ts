@@ -35,7 +35,8 @@ function implicit(text: string): Value {
   const fraction = type.scale > 0 ? `.${"0".repeat(type.scale)}` : "";
   if (INTEGERS.has(type.base) || FLOATS.has(type.base) || type.base === "bit") return "0";
   if (type.base === "decimal") return `0${fraction}`;
-  if (TEXTS.has(type.base) || type.base === "varbinary" || type.base.endsWith("blob") || type.base === "set") return "";
+  if (TEXTS.has(type.base) || type.base === "varbinary" || type.base.endsWith("blob") || type.base === "set")
+    return "";
   if (type.base === "binary") return "\0".repeat(type.length ?? 1);
   if (type.base === "date") return "0000-00-00";
   if (type.base === "time") return `00:00:00${fraction}`;
@@ -51,7 +52,8 @@ export function convert(value: Value, from: string, to: string): Value {
   const old = parse(from);
   const type = parse(to);
   const { base, scale } = type;
-  if (INTEGERS.has(base)) return toDecimal(value, 0, !TEXTS.has(old.base) || /^[+-]?\d+(\.\d+)?$/.test(value.trim()));
+  if (INTEGERS.has(base))
+    return toDecimal(value, 0, !TEXTS.has(old.base) || /^[+-]?\d+(\.\d+)?$/.test(value.trim()));
   if (base === "decimal") return toDecimal(value, scale, true);
   if (FLOATS.has(base)) return /^-?\d{1,6}$/.test(value) || FLOATS.has(old.base) ? value : undefined;
   if (TEXTS.has(base)) return FLOATS.has(old.base) || BYTES.has(old.base) ? ascii(value) : value;
@@ -61,7 +63,12 @@ export function convert(value: Value, from: string, to: string): Value {
   }
   if (base === "date") return dateParts(value)?.date;
   if (base === "datetime" || base === "timestamp") return toTime(value, scale);
-  if (base === "time") return old.base === "time" ? fraction(value, scale) : /^\d\d:\d\d:\d\d$/.test(value) ? fraction(value, scale) : undefined;
+  if (base === "time")
+    return old.base === "time"
+      ? fraction(value, scale)
+      : /^\d\d:\d\d:\d\d$/.test(value)
+        ? fraction(value, scale)
+        : undefined;
   if (base === "year") return /^\d{4}$/.test(value) ? value : undefined;
   if (base === "bit") return bits(value);
   // A set or an enum may be written as its number.
@@ -84,7 +91,8 @@ function toDecimal(value: string, scale: number, allowed: boolean): Value {
 }
 
 function dateParts(value: string): { date: string; time: string } | undefined {
-  const [, year, month, day, time] = /^(\d{4})-(\d\d?)-(\d\d?)(?:[ T](\d\d:\d\d:\d\d(?:\.\d+)?))?$/.exec(value) ?? [];
+  const [, year, month, day, time] =
+    /^(\d{4})-(\d\d?)-(\d\d?)(?:[ T](\d\d:\d\d:\d\d(?:\.\d+)?))?$/.exec(value) ?? [];
   if (year === undefined) return undefined;
   return { date: `${year}-${month!.padStart(2, "0")}-${day!.padStart(2, "0")}`, time: time ?? "00:00:00" };
 }

@@ -24,5 +24,12 @@ export interface Verdict {
 export const MAX_DIFFERENCES = 20;
 
 export function describeDifference({ what, table, key, file }: Difference): string {
-  return `${table}${key === "" ? "" : ` ${key}`}: ${what} (${file})`;
+  return plain(`${table}${key === "" ? "" : ` ${key}`}: ${what} (${file})`);
+}
+
+/** Text from a log as a terminal may show it: without characters that steer one. */
+export function plain(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (char) =>
+    char.length > 1 ? "" : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

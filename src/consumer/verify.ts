@@ -1,6 +1,6 @@
 import type { TableName } from "../changelog/cursor.ts";
 import { locate } from "../changelog/locate.ts";
-import { type ReadOptions, readMessages, splitMove, valueOf } from "../changelog/read.ts";
+import { columnValue, type ReadOptions, readMessages, splitMove } from "../changelog/read.ts";
 import { handleOf } from "../changelog/shape.ts";
 import type { CanalMessage, CanalRow } from "../changelog/types.ts";
 import { applyVersion } from "./apply.ts";
@@ -133,7 +133,9 @@ function applyRow(db: Database, row: DataRow, differences: Differences, lastFile
 function inOrder(rows: readonly DataRow[]): DataRow[] {
   const sorted = [...rows].sort(byTime);
   const groups = Map.groupBy(sorted, (row) => `${row.message._tidb.commitTs}`);
-  return [...groups.values()].flatMap((group) => (new Set(group.map(writerOf)).size < 2 ? group : deletesFirst(group)));
+  return [...groups.values()].flatMap((group) =>
+    new Set(group.map(writerOf)).size < 2 ? group : deletesFirst(group),
+  );
 }
 
 const writerOf = (row: DataRow) => row.file.replace(/_\d+\.json$/, "");
@@ -214,7 +216,7 @@ async function applyLog(
     const table = db.find({ schema, table: given });
     if (!table) continue;
     const partitionOf = (row: CanalRow) =>
-      table.partitions && locate(table.partitions, (column) => valueOf(row, column));
+      table.partitions && locate(table.partitions, (column) => columnValue(row, column));
     for (const { message } of splitMove(read.message, read.text, handleOf(table.shape), partitionOf)) {
       rows++;
       db.apply(table, message);

@@ -193,6 +193,5 @@ async function whole(files: StorageFiles, path: string, content: string): Promis
 function safe(name: string): string {
   const encoded = (char: string) =>
     [...Buffer.from(char)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("");
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: a name may hold them, and a path should not
-  return name.replaceAll(/[\0-\x1f\x7f%/\\]/g, encoded).replace(/^\.+$/, (dots) => dots.replaceAll(".", "%2E"));
+  return name.replaceAll(/[\p{Cc}%/\\]/gu, encoded).replace(/^\.+$/, (dots) => dots.replaceAll(".", "%2E"));
 }

@@ -80,7 +80,11 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalDeplo
   let guarding: Permissions | undefined;
   const guard: Guard = (asked) => guarding?.refuse(asked);
   const dynamo = await startDynamo(options.dynamodbPort, guard);
-  const sqs = await startSqs(options.sqsPort, chaos, guard);
+  const sqs = await startSqs(options.sqsPort, chaos, guard).catch(async (error) => {
+    await dynamo.stop();
+    rmSync(synthesized.assets, { recursive: true, force: true });
+    throw error;
+  });
   const clients = {
     dynamodb: new DynamoDBClient({ endpoint: dynamo.url, region: REGION, credentials: { ...CREDENTIALS } }),
     sqs: new SQSClient({ endpoint: sqs.url, region: REGION, credentials: { ...CREDENTIALS } }),

@@ -108,6 +108,12 @@ export async function startSqs(port = 0, chaos?: Chaos, guard?: Guard): Promise<
       await reply.code(403).send({ __type: "com.amazonaws.sqs#AccessDeniedException", message: refused });
   });
   chaos?.disturbQueues(app);
-  const url = await app.listen({ port, host: "127.0.0.1" });
-  return { url, counts, stop: () => app.close() };
+  try {
+    const url = await app.listen({ port, host: "127.0.0.1" });
+    return { url, counts, stop: () => app.close() };
+  } catch (error) {
+    // What was begun for it would keep the process alive.
+    await app.close();
+    throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import { mergeEffects, netDefinitions } from "../changelog/effects.ts";
+import { mergeEffects, netDefinitions, notOneEvent } from "../changelog/effects.ts";
 import { BadChangeLog } from "../changelog/problem.ts";
 import type { Change, DdlChange, RowChange } from "../changelog/types.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
@@ -155,6 +155,8 @@ function isAbout({ blockTables, dropped, steps }: DdlChange, row: RowChange): bo
 }
 
 function mergeDdls(ddls: readonly DdlChange[]): DdlChange {
+  const why = notOneEvent(ddls);
+  if (why !== undefined) throw new BadChangeLog(ddls.find((one) => one.carriesRows)!.at, why);
   const effects = mergeEffects(ddls);
   return {
     ...ddls[0]!,
