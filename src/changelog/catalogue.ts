@@ -426,6 +426,8 @@ export class Catalogue {
     if (change.op === "exchange") return this.#exchange(name, before, change.name, change.table);
     const schema = this.#schemas.of(name.schema);
     const result = changePartitions(before.tableId, before.partitions, change, ids);
+    if (result.partitions?.parts.length === 0)
+      throw new UnknownStatement(`${quote(name)} would have no partition left, which no server allows`);
     const after = this.#schemas.put(name, {
       ...before,
       tableId: result.tableId,

@@ -85,7 +85,7 @@ it("statements of any kind, one behind the other, at one commitTs or at several"
         await read(lines);
       },
     ),
-    { numRuns: 600 },
+    { numRuns: Number(process.env["LOGS"] ?? 400) },
   );
 }, 120_000);
 
@@ -127,7 +127,7 @@ it("messages of any form", async () => {
         ...all.map((one) => JSON.stringify(one)),
       ]);
     }),
-    { numRuns: 600 },
+    { numRuns: Number(process.env["LOGS"] ?? 400) },
   );
 }, 120_000);
 
