@@ -10,7 +10,9 @@ import { describeDifference } from "./verdict.ts";
 
 const root = mkdtempSync(join(tmpdir(), "weir-reference-"));
 if (!hasMariaDb)
-  console.log("No MariaDB is installed (apt-get install mariadb-server): what needs one is skipped.");
+  console.log(
+    "No MariaDB or no mysql2 is installed (apt-get install mariadb-server, npm ci): what needs them is skipped.",
+  );
 
 type Row = readonly [
   type: "INSERT" | "UPDATE" | "DELETE",

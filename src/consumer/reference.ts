@@ -1,6 +1,4 @@
 /** A real server as the reference: the log runs there word for word, and its tables are compared with what the folder says. */
-import type { Connection, RowDataPacket } from "mysql2/promise";
-import { createConnection } from "mysql2/promise";
 import { quote, type TableName } from "../changelog/cursor.ts";
 import { columnValue, keyColumns, type ReadOptions, readMessages } from "../changelog/read.ts";
 import type { CanalMessage, CanalRow } from "../changelog/types.ts";
@@ -19,6 +17,16 @@ export interface ReferenceVerdict {
   readonly differences: readonly Difference[];
 }
 
+/** What is needed of mysql2, which is an optional peer: the sources compile without it. */
+interface Connection {
+  query(
+    sql: string,
+    values?: readonly unknown[],
+  ): Promise<[rows: Record<string, unknown>[], fields: unknown]>;
+  end(): Promise<void>;
+}
+const DRIVER: string = "mysql2/promise";
+
 const SYSTEM = new Set(["information_schema", "mysql", "performance_schema", "sys"]);
 const name = (text: string) => `\`${text.replaceAll("`", "``")}\``;
 
@@ -35,6 +43,9 @@ export class Reference {
    * @throws if it does not answer, or holds something already
    */
   static async open(url: string): Promise<Reference> {
+    const { createConnection } = (await import(DRIVER)) as {
+      createConnection(options: object): Promise<Connection>;
+    };
     const connection = await createConnection({
       uri: url,
       dateStrings: true,
@@ -144,15 +155,15 @@ export class Reference {
 
   /** The kind of each column: "generated", or its type. */
   async #columns({ schema, table }: TableName): Promise<Map<string, string>> {
-    const [rows] = await this.#connection.query<RowDataPacket[]>(
+    const [rows] = await this.#connection.query(
       "SELECT column_name AS name, data_type AS type, extra FROM information_schema.columns WHERE table_schema = ? AND table_name = ?",
       [schema, table],
     );
     return new Map(
       rows.map((one) => [
         String(one["name"]).toLowerCase(),
-        /GENERATED|INVISIBLE_SYS/i.test(one["extra"] ?? one["EXTRA"] ?? "") &&
-        !/DEFAULT_GENERATED/i.test(one["extra"] ?? one["EXTRA"])
+        /GENERATED|INVISIBLE_SYS/i.test(String(one["extra"] ?? one["EXTRA"] ?? "")) &&
+        !/DEFAULT_GENERATED/i.test(String(one["extra"] ?? one["EXTRA"]))
           ? "generated"
           : String(one["type"]),
       ]),
@@ -173,7 +184,7 @@ export class Reference {
     const places = [...columns.keys()].join();
     if (differences.length === 0 && places !== named.map((one) => one.toLowerCase()).join())
       differences.push(`the server has its columns in another order: ${places}`);
-    const [found] = await this.#connection.query<RowDataPacket[]>(
+    const [found] = await this.#connection.query(
       `SELECT ${order.map((one) => selected(one, columns.get(one.toLowerCase())!)).join(", ") || "1"} FROM ${quote(table.name)}`,
     );
     const text = (value: unknown) =>
@@ -200,12 +211,12 @@ export class Reference {
   }
 
   async #databases(): Promise<string[]> {
-    const [rows] = await this.#connection.query<RowDataPacket[]>("SHOW DATABASES");
+    const [rows] = await this.#connection.query("SHOW DATABASES");
     return rows.map((row) => String(Object.values(row)[0])).filter((one) => !SYSTEM.has(one.toLowerCase()));
   }
 
   async #tables(): Promise<TableName[]> {
-    const [rows] = await this.#connection.query<RowDataPacket[]>(
+    const [rows] = await this.#connection.query(
       "SELECT table_schema AS s, table_name AS t FROM information_schema.tables WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')",
     );
     return rows

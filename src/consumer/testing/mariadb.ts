@@ -1,13 +1,24 @@
 import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 
-/** Whether this machine has a MariaDB of its distribution. */
-export const hasMariaDb = ["mariadbd", "mariadb-install-db"].every(
-  (program) => spawnSync(program, ["--help"], { stdio: "ignore" }).error === undefined,
-);
+/** Whether this machine has a MariaDB of its distribution, and the client for it. */
+export const hasMariaDb =
+  hasDriver() &&
+  ["mariadbd", "mariadb-install-db"].every(
+    (program) => spawnSync(program, ["--help"], { stdio: "ignore" }).error === undefined,
+  );
+
+function hasDriver(): boolean {
+  try {
+    return createRequire(import.meta.url).resolve("mysql2") !== "";
+  } catch {
+    return false;
+  }
+}
 
 export interface MariaDb {
   readonly url: string;
