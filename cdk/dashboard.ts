@@ -117,6 +117,7 @@ export function createDashboard(
           own("SenderMismatches"),
           own("ConflictingReports"),
           own("MissingQueues"),
+          own("UnsentActions"),
           own("RouteConflicts"),
           own("RecreatedDispatchers"),
           deadLetterQueue.metricApproximateNumberOfMessagesVisible({

@@ -2,8 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { StatusMessage } from "../maintainer/intake.ts";
-import { again, d, ddl, node, normal, World } from "../maintainer/testing/world.ts";
+import { again, d, ddl, everybody, node, normal, World } from "../maintainer/testing/world.ts";
 import { decode, MalformedMessage, type MessageType, schemas } from "../protocol/codec.ts";
+import { ComponentState } from "../protocol/messages.ts";
 import { anyMessage, anyVector, mutated, mutatedAttributes } from "./arbitrary.ts";
 import { anyFaulty, FAULTY, partlyRight } from "./faulty.ts";
 import { StrictStore } from "./strictstore.ts";
@@ -62,6 +63,29 @@ const good = (world: World): StatusMessage[] => [
   world.waiting(n1, [d(10)], key, event),
   world.waiting(n2, [d(21), d(22)], key, event),
 ];
+
+/** A heartbeat and reports of many dispatchers that nobody knows, and a report of many tables. */
+function bulk(world: World, from: ReturnType<typeof node>, count: number): StatusMessage[] {
+  const many = Array.from({ length: count }, (_, index) => ({
+    high: String(2n ** 63n + BigInt(index)),
+    low: String(2n ** 62n + BigInt(index)),
+  }));
+  const lists = (message: StatusMessage, list: string, id: (one: (typeof many)[number]) => object) => {
+    const body = JSON.parse(message.body) as Record<string, object[]>;
+    body[list] = many.map((one) => ({ ...body[list]![0], ...id(one) }));
+    return { ...message, body: JSON.stringify(body) };
+  };
+  const tables = many.map((_, index) => 2n ** 62n + BigInt(index));
+  return [
+    lists(world.status(from, d(900), 1n, ComponentState.Working), "statuses", (ID) => ({ ID })),
+    lists(world.waiting(from, [d(900)], ddl(700n), event), "blockStatuses", (ID) => ({
+      dispatcherIDs: [ID],
+    })),
+    world.waiting(from, [d(1)], ddl(800n), {
+      BlockTables: normal(...tables, ...tables.map((id) => id * 2n)),
+    }),
+  ];
+}
 
 /** The barrier goes its way to the end, and a sweep finds nothing amiss anywhere. */
 async function finish(world: World): Promise<void> {
@@ -226,6 +250,50 @@ describe("the maintainer", () => {
     for (const count of Object.values(meant)) expect(count).toBeGreaterThan(RUNS / 20);
   });
 
+  it("deals with the batchmates of what is too much at once, where any queue refuses", {
+    timeout,
+  }, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(0, 1, 2),
+        fc.nat({ max: 3_000 }),
+        fc.constantFrom("n1", "n2", "n9"),
+        fc.boolean(),
+        fc.nat({ max: 4 }),
+        async (kind, count, refusing, fold, at) => {
+          const world = await opened();
+          const n9 = { ...node("n9"), start: 7 };
+          world.failingQueues.add(node(refusing).queue);
+          if (fold) world.settings = { ...world.settings, sendsAtOnce: 1 };
+          const hostile = bulk(world, n9, count + 1)[kind]!;
+          const [first, second] = good(world);
+          const batch = [first!, second!, world.waiting(n9, [d(1)], ddl(900n), { BlockTables: everybody })];
+          batch.splice(at, 0, hostile);
+          const { failed } = await world.handle(...batch);
+          // Who is told something in the queue that refuses may come again, and nobody else.
+          const own = { n1: [first!, second!], n2: [first!, second!], n9: [batch.at(-1)!] }[refusing]!;
+          const others = batch.filter((message) => !own.includes(message));
+          const names = failed.map((one) => one.messageId);
+          expect(names.filter((name) => others.some((message) => message.messageId === name))).toEqual([]);
+          // What refuses for a day makes no dead letter of a report that is right.
+          let rest = batch.filter((message) => names.includes(message.messageId));
+          for (let round = 0; round < 3 && rest.length > 0; round++) {
+            world.now += 120_000;
+            rest = rest.map(again);
+            const again_ = await world.handle(...rest);
+            rest = rest.filter((message) => again_.failed.some((one) => one.messageId === message.messageId));
+          }
+          expect(rest).toEqual([]);
+          world.failingQueues.clear();
+          world.now += 60_000;
+          await world.sweep();
+          await finish(world);
+        },
+      ),
+      { numRuns: Math.max(10, RUNS / 10), seed },
+    );
+  });
+
   it("takes messages as large as a queue allows", { timeout: 60_000 }, async () => {
     const world = await opened();
     const many = Array.from({ length: 9_000 }, (_, index) => d(10_000 + index));
@@ -239,16 +307,14 @@ describe("the maintainer", () => {
         replyQueue: n9.queue,
       }),
       world.waiting(n9, many, key, event),
+      ...bulk(world, n9, 9_000),
     ];
     const [first, second] = good(world);
     const result = await world.handle(first!, ...large, second!);
     expect(result.failed).toEqual([]);
     for (const letter of world.deadLetters) expect(letter.reason.length).toBeLessThan(100_000);
     expect(world.deadLetters.map((letter) => letter.body.length).sort()).toEqual(
-      large
-        .slice(0, 4)
-        .map((message) => message.body.length)
-        .sort(),
+      [...large.slice(0, 4), large.at(-1)!].map((message) => message.body.length).sort(),
     );
     await finish(world);
   });

@@ -1,22 +1,15 @@
-import { MAX_UNREACHABLE } from "./bounds.ts";
 import { evaluate } from "./evaluate.ts";
+import { causesOf, flush } from "./flush.ts";
 import type { SpaceInput, StatusMessage } from "./intake.ts";
-import {
-  mayReplay,
-  principalOf,
-  type Report,
-  SENDER_ATTRIBUTE,
-  SENT_AT_ATTRIBUTE,
-  takeIn,
-} from "./intake.ts";
-import { readKept } from "./kept.ts";
+import { type Report, takeIn } from "./intake.ts";
+import { handleKept } from "./keptturn.ts";
 import { handleMembership } from "./membershipturn.ts";
-import { type Observation, Observer } from "./observe.ts";
+import { Observer } from "./observe.ts";
 import { Outbox } from "./outbox.ts";
-import type { ActionMessage, DeadLetter } from "./port.ts";
 import { notePositions } from "./positions.ts";
-import { ask, type Program, together } from "./program.ts";
+import { type Program, together } from "./program.ts";
 import { noteProgress } from "./progress.ts";
+import { putAside } from "./putaside.ts";
 import { handleReports } from "./reports.ts";
 import { missingTables } from "./schedule.ts";
 import {
@@ -66,7 +59,7 @@ export interface BatchResult {
 /**
  * Handles a batch of the status queue: takes it apart, folds what belongs to one changefeed, commits, and sends what
  * follows from that. A message is done with only when all that it must cause is durable (design.md I7); what cannot be
- * understood is put aside with the reason and holds up nobody (I10).
+ * understood is put aside with the reason, and what goes wrong with one message goes wrong with no other (I10).
  */
 export function* handleBatch(
   messages: readonly StatusMessage[],
@@ -74,11 +67,10 @@ export function* handleBatch(
 ): Program<BatchResult> {
   const observer = new Observer();
   const failed = new Map<string, string>();
-  const faults = new Map<StatusMessage, string[]>();
+  const faults = new Map<StatusMessage, Set<string>>();
   const fault = (message: StatusMessage, reason: string) => {
-    const reasons = faults.get(message) ?? [];
-    if (!reasons.includes(reason)) reasons.push(reason);
-    faults.set(message, reasons);
+    const reasons = faults.get(message) ?? new Set();
+    faults.set(message, reasons.add(reason));
   };
 
   const spaces = new Map<string, SpaceInput[]>();
@@ -92,54 +84,114 @@ export function* handleBatch(
     }
   }
 
-  yield* together(
-    [...spaces.values()].map((inputs) =>
-      handleGroup(inputs[0]!.space, inputs, invocation, observer, fault, (reason) => {
-        for (const { message } of inputs) failed.set(message.messageId, reason);
-      }),
-    ),
-  );
+  const turn: Turn = {
+    invocation,
+    observer,
+    fault,
+    fail: ({ message }, reason) => void failed.set(message.messageId, reason),
+  };
+  yield* together([...spaces.values()].map((inputs) => handleGroup(inputs[0]!.space, inputs, turn)));
   yield* together(
     [...faults]
       .filter(([message]) => !failed.has(message.messageId))
-      .map(([message, reasons]) =>
-        putAside(message, reasons.join("; "), observer, failed, invocation.settings),
-      ),
+      .map(([message, reasons]) => keepFaulty(message, [...reasons].join("; "), turn, failed)),
   );
   return { failed: [...failed].map(([messageId, reason]) => ({ messageId, reason })), observer };
 }
 
-/** One space of a batch. An error here gives back its own messages only. */
-function* handleGroup(
+/** It is delivered again only if it cannot be kept (I10). */
+function* keepFaulty(
+  message: StatusMessage,
+  reason: string,
+  { observer, invocation }: Turn,
+  failed: Map<string, string>,
+): Program<void> {
+  try {
+    yield* putAside(message, reason, "", observer, invocation.settings);
+  } catch (error) {
+    failed.set(message.messageId, textOf(error));
+  }
+}
+
+/** What handling a batch has in common for all of its spaces. */
+interface Turn {
+  readonly invocation: Invocation;
+  readonly observer: Observer;
+  /** A message is put aside, if it has not failed. */
+  readonly fault: (message: StatusMessage, reason: string) => void;
+  /** A message is to be delivered again. */
+  readonly fail: (input: SpaceInput, reason: string) => void;
+}
+
+const textOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * One space of a batch. If handling it together fails, what was committed is gone on with, and then each message is handled
+ * by itself: only those fail whose own handling does (decisions/0032).
+ */
+function* handleGroup(space: Space, inputs: readonly SpaceInput[], turn: Turn): Program<void> {
+  const error = yield* workOn(space, inputs, turn, "", (session) => handleSpace(session, inputs, turn.fault));
+  if (error === undefined) return;
+  const alone = new Set(inputs.map(({ message }) => message.messageId)).size === 1;
+  // An error that is nobody's own, as of a store that does not answer, comes here too.
+  const goneOn = alone ? error : yield* workOn(space, inputs, turn, "g", (session) => goOnFresh(session));
+  if (goneOn !== undefined) {
+    for (const input of inputs) turn.fail(input, textOf(goneOn));
+    return;
+  }
+  for (const [index, input] of inputs.entries()) {
+    const own = yield* workOn(space, [input], turn, `a${index}-`, (session) =>
+      handleAlone(session, input, turn),
+    );
+    if (own !== undefined) turn.fail(input, textOf(own));
+  }
+}
+
+function* goOnFresh(session: Session): Program<void> {
+  yield* session.refresh();
+  yield* resume(session);
+}
+
+/** A message whose batch failed: what is in memory may be from before that, what is stored was gone on with. */
+function* handleAlone(session: Session, input: SpaceInput, { fault }: Turn): Program<void> {
+  yield* session.refresh();
+  yield* handleInputs(session, [input], fault);
+}
+
+/**
+ * Runs a piece of work on a space and sends what follows from it, again if the changefeed began a new epoch meanwhile.
+ * Inputs whose actions could not be sent fail here.
+ * @param name tells this session's chunks from those of the other sessions of the invocation
+ * @returns the error that the work ended with, if it did
+ */
+function* workOn(
   space: Space,
   inputs: readonly SpaceInput[],
-  invocation: Invocation,
-  observer: Observer,
-  fault: (message: StatusMessage, reason: string) => void,
-  fail: (reason: string) => void,
-): Program<void> {
+  { invocation, observer, fail }: Turn,
+  name: string,
+  work: (session: Session) => Program<void>,
+): Program<unknown> {
   for (let attempt = 1; ; attempt++) {
-    const session = openSession(space, invocation, observer, attempt);
+    const session = openSession(space, invocation, observer, `${name}${attempt}`);
     let error: unknown;
     try {
-      yield* handleSpace(session, inputs, fault);
+      yield* work(session);
     } catch (thrown) {
       error = thrown;
     }
     // What was committed is told even if something after it failed: its message may not come again soon.
-    let undelivered = 0;
     try {
-      undelivered = yield* flush(session, observer);
+      const unsent = yield* flush(session);
+      if (!(error instanceof EpochChanged))
+        for (const input of causesOf(unsent, inputs, session))
+          fail(input, `${unsent.length} actions could not be sent`);
     } catch (thrown) {
       error = thrown;
     }
     if (error instanceof EpochChanged && attempt < MAX_ATTEMPTS) continue;
-    if (error !== undefined) {
-      // What is in memory may be ahead of what was written.
-      invocation.memory.spaces.delete(space.text);
-      fail(error instanceof Error ? error.message : String(error));
-    } else if (undelivered > 0) fail(`${undelivered} actions could not be sent`);
-    return;
+    // What is in memory may be ahead of what was written.
+    if (error !== undefined) invocation.memory.spaces.delete(space.text);
+    return error;
   }
 }
 
@@ -148,7 +200,7 @@ export function openSession(
   space: Space,
   invocation: Invocation,
   observer: Observer,
-  attempt: number,
+  attempt: number | string,
 ): Session {
   const { spaces } = invocation.memory;
   const memory = spaces.get(space.text) ?? emptyMemory();
@@ -178,6 +230,15 @@ function* handleSpace(
   const again = inputs.some(({ message, slice }) => message.receiveCount > 1 && slice === undefined);
   // What is in memory may be from before that.
   if (again) yield* session.refresh();
+  yield* handleInputs(session, inputs, fault);
+  if (again) yield* resume(session);
+}
+
+function* handleInputs(
+  session: Session,
+  inputs: readonly SpaceInput[],
+  fault: (message: StatusMessage, reason: string) => void,
+): Program<void> {
   const { changed, accepted } = yield* handleMembership(
     session,
     inputs.filter((input) => input.membership !== undefined),
@@ -199,7 +260,6 @@ function* handleSpace(
     session,
     inputs.flatMap(({ slice, message }) => (slice ? [{ slice, redelivered: message.receiveCount > 1 }] : [])),
   );
-  if (again) yield* resume(session);
 }
 
 /**
@@ -221,135 +281,4 @@ export function* goOn(session: Session, force: boolean): Program<void> {
   yield* handleKept(session);
   for (const key of [...(session.root?.steps.keys() ?? [])].sort())
     yield* repeatOutstanding(session, key, force);
-}
-
-/**
- * Goes through what was kept for lives that were not known. What is still unknown keeps its place, for it is kept under
- * the same name again; the rest is dropped when what follows from it is sent
- * (`flush`): its message is gone, so nobody else would bring it again (design.md I7).
- */
-function* handleKept(session: Session): Program<void> {
-  const kept = yield* readKept(session);
-  if (kept.length === 0) return;
-  const roster = yield* session.roster();
-  const due = kept.filter(({ input }) => namesKnown(input, (id) => roster.find(id) ?? roster.ended(id)));
-  if (due.length === 0) return;
-  const refused = new Map<StatusMessage, string>();
-  const statuses = due.filter(({ input }) => input.membership !== undefined).map(({ input }) => input);
-  yield* handleMembership(session, statuses, ({ message }, reason) => refused.set(message, reason));
-  yield* handleReports(
-    session,
-    due.flatMap(({ input }) => input.reports),
-    ({ message }, reason) => refused.set(message, reason),
-  );
-  const settled = due.filter(({ input }) => isSettled(session, input));
-  if (settled.length === 0) return;
-  // What is refused is put aside before it is dropped: by now its message is gone (design.md I10).
-  for (const { input } of settled) {
-    const reason = refused.get(input.message);
-    if (reason === undefined) continue;
-    yield* ask("deadLetter", deadLetter(input.message, reason, session.settings));
-    session.observer.note(rejection(session.space.text, input.message, reason));
-  }
-  for (const { id } of settled) session.settledKept.add(id);
-}
-
-function namesKnown(input: SpaceInput, known: (id: string) => unknown): boolean {
-  const { membership, reports } = input;
-  const ids = membership?.kind === "status" ? membership.statuses.map((status) => status.id) : [];
-  return [...ids, ...reports.flatMap((report) => report.lives.map((one) => one.id))].some(
-    (id) => known(id) !== undefined,
-  );
-}
-
-/** Whether no life that an input names can become known later. */
-function isSettled(session: Session, input: SpaceInput): boolean {
-  const roster = session.memory.roster;
-  const { membership, reports } = input;
-  const statuses = membership?.kind === "status" ? membership.statuses : [];
-  const lives = [...statuses, ...reports.flatMap((report) => report.lives)];
-  const sentAt = BigInt(input.message.sentAt);
-  return lives.every(({ id, life }) => {
-    const highest = roster?.find(id)?.life.life ?? roster?.ended(id)?.life;
-    return (
-      highest !== undefined && highest >= (life === 0n ? 0n : life) && (life !== 0n || highest <= sentAt)
-    );
-  });
-}
-
-/** Sends what the session has to tell. @returns how many messages may be sent later */
-export function* flush(session: Session, observer: Observer): Program<number> {
-  const slices = session.outbox.handOver(session.settings.sendsAtOnce);
-  if (slices.length > 0) {
-    observer.note({ what: "wave-handed-over", space: session.space.text, count: slices.length });
-    yield* ask("handOver", slices);
-  }
-  const messages = session.outbox.take();
-  const results = messages.length > 0 ? yield* ask("send", messages) : [];
-  for (const [index, result] of results.entries())
-    if (result === "no-such-queue") yield* noteUnreachable(session, observer, messages[index]!);
-  const failed = results.filter((result) => result === "failed").length;
-  if (failed === 0 && session.settledKept.size > 0) {
-    yield* ask("dropKept", session.space, [...session.settledKept]);
-    session.settledKept.clear();
-  }
-  return failed;
-}
-
-/** A queue is gone for good: the barrier shows who cannot be reached, and nobody waits for it (protocol.md R9b). */
-function* noteUnreachable(
-  session: Session,
-  observer: Observer,
-  { queue, about, type }: ActionMessage,
-): Program<void> {
-  observer.note({ what: "queue-missing", space: session.space.text, detail: queue });
-  if (type === "ScheduleDispatcherRequest") session.goneQueues.add(queue);
-  for (const key of about)
-    if (session.step(key) !== undefined)
-      yield* ask(
-        "touchBarrier",
-        session.name(key),
-        { notClosed: true, fewerUnreachable: MAX_UNREACHABLE },
-        { addUnreachable: [queue] },
-      );
-}
-
-function rejection(space: string, message: StatusMessage, detail: string): Observation {
-  return { what: "message-rejected", space, node: message.attributes["from"] ?? "", detail };
-}
-
-/**
- * When a message was sent, and by whom, is part of what it says and would be lost with a redrive (protocol.md, attribute
- * sentAt; decisions/0016).
- */
-function deadLetter(message: StatusMessage, reason: string, settings: Settings): DeadLetter {
-  const { body } = message;
-  // What anybody but a redriver says of either would count when a redriver brings it back.
-  const { [SENDER_ATTRIBUTE]: _, ...attributes } = message.attributes;
-  const sender = principalOf(message, settings);
-  const stated = message.attributes[SENT_AT_ATTRIBUTE];
-  const sentAt = {
-    [SENT_AT_ATTRIBUTE]: (mayReplay(message, settings) ? stated : undefined) ?? String(message.sentAt),
-  };
-  return {
-    body,
-    attributes: { ...attributes, ...sentAt, ...(sender && { [SENDER_ATTRIBUTE]: sender }) },
-    reason,
-  };
-}
-
-/** Keeps a message that is not understood, with the reason; it is delivered again only if that fails (I10). */
-function* putAside(
-  message: StatusMessage,
-  reason: string,
-  observer: Observer,
-  failed: Map<string, string>,
-  settings: Settings,
-): Program<void> {
-  try {
-    yield* ask("deadLetter", deadLetter(message, reason, settings));
-    observer.note(rejection("", message, reason));
-  } catch (error) {
-    failed.set(message.messageId, error instanceof Error ? error.message : String(error));
-  }
 }

@@ -24,7 +24,7 @@ import {
 } from "./bounds.ts";
 import { MAX_NODE_ID } from "./intake.ts";
 import { MAX_KEY } from "./intakemembership.ts";
-import { LIVES_PER_ITEM } from "./kept.ts";
+import { KEPT_BYTES, KEPT_ITEM_BYTES } from "./keptlimits.ts";
 import { INLINE_EVENT } from "./open.ts";
 import { MAX_SPACE } from "./space.ts";
 
@@ -44,13 +44,14 @@ it("the table of bounds says what the code has", () => {
     "barrier: marks": `${MAX_SUPERSEDED_MARKS} superseded ones`,
     "barrier: queues that are gone": `${MAX_UNREACHABLE}`,
     "barrier and tally: stamps": `${MAX_STAMPS}`,
-    "kept report": LIVES_PER_ITEM.toLocaleString("en"),
     "roster chunk": `${CHUNK_BYTES / 1024} KB of them, or ${LIVES_PER_CHUNK}, ${TABLES_PER_CHUNK.toLocaleString("en")}, and ${ROUTES_PER_CHUNK} routes`,
     "roster chunk: ended lives, dropped tables": `${PAST_BYTES / 1024} KB of them`,
     "roster: ended lives": MAX_ENDED.toLocaleString("en"),
     "roster: dropped tables": MAX_DROPPED.toLocaleString("en"),
     "roster: nodes": MAX_NODES.toLocaleString("en"),
     "key of a span": `${MAX_KEY.toLocaleString("en")} bytes`,
+    "kept reports": `${KEPT_ITEM_BYTES / 1024} KB`,
+    "kept reports, all": `${KEPT_BYTES / 1024 ** 2} MB`,
     "space in a key": `${MAX_SPACE} bytes`,
     "node id": `${MAX_NODE_ID} bytes`,
   });

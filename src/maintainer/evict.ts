@@ -1,6 +1,7 @@
 import type { DispatcherKey } from "../barrier/dispatcherid.ts";
 import type { Life } from "../barrier/roster.ts";
-import { flush, type Invocation, openSession } from "./batch.ts";
+import { type Invocation, openSession } from "./batch.ts";
+import { flush } from "./flush.ts";
 import { handleMembership } from "./membershipturn.ts";
 import { Observer } from "./observe.ts";
 import type { Program } from "./program.ts";
@@ -51,6 +52,6 @@ export function* evict(space: Space, who: Evicted, invocation: Invocation): Prog
   });
   yield* handleMembership(session, inputs, () => undefined);
   yield* recreateLost(session, 0);
-  yield* flush(session, observer);
+  yield* flush(session);
   return lives;
 }

@@ -4,7 +4,7 @@ import { EMPTY_META, Roster } from "../barrier/roster.ts";
 import { putDraft } from "./applying.ts";
 import { evaluate } from "./evaluate.ts";
 import type { SpaceInput } from "./intake.ts";
-import { keepEarlyStatuses } from "./kept.ts";
+import { isKept, keepEarlyStatuses } from "./kept.ts";
 import type { Root } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import { highestMet, MAX_ATTEMPTS, type Session } from "./session.ts";
@@ -142,9 +142,9 @@ function noteMismatch(session: Session, input: SpaceInput, detail: string): void
 
 /** Statuses of a changefeed that nobody has registered with: those that may matter later are kept (protocol.md R6). */
 function* withoutRoot(session: Session, inputs: readonly SpaceInput[]): Program<Answered[]> {
-  for (const { membership } of inputs)
+  for (const { membership, message } of inputs)
     if (membership?.kind === "status")
-      yield* keepEarlyStatuses(session, membership.sender, membership.statuses);
+      yield* keepEarlyStatuses(session, membership.sender, membership.statuses, isKept(message));
   return [];
 }
 
@@ -173,7 +173,8 @@ function* answer(session: Session, input: SpaceInput, outcome: Outcome): Program
       node: sender.node,
       count: outcome.stale,
     });
-  if (outcome.early.length > 0) yield* keepEarlyStatuses(session, sender, outcome.early);
+  if (outcome.early.length > 0)
+    yield* keepEarlyStatuses(session, sender, outcome.early, isKept(input.message));
   if (sender.start === 0n || membership.kind === "eviction" || membership.kind === "leaving") return;
   const queue = input.replyQueue || (session.memory.roster?.nodes.get(sender.node)?.nodeQueue ?? "");
   if (queue === "") return;

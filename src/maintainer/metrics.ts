@@ -30,6 +30,10 @@ export const METRICS = {
   /** Of those, the ones whose sender may not speak as the node that it names (protocol.md R7). */
   SenderMismatches: "Count",
   MissingQueues: "Count",
+  /** Actions that a queue refused; what is owed is told again (decisions/0032). */
+  UnsentActions: "Count",
+  /** Reports of lives that are not known, for which there is no room. */
+  UnkeptReports: "Count",
   /** Events that stand still because their routes conflict with those of others. */
   RouteConflicts: "Count",
   /** Dispatchers that were lost and are created again. */
@@ -63,6 +67,8 @@ const COUNTS: Partial<Record<Observation["what"], MetricName>> = {
   "message-rejected": "RejectedMessages",
   "sender-mismatch": "SenderMismatches",
   "queue-missing": "MissingQueues",
+  "action-unsent": "UnsentActions",
+  "report-not-kept": "UnkeptReports",
   "route-conflict": "RouteConflicts",
   "dispatchers-recreated": "RecreatedDispatchers",
 };

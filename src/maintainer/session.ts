@@ -141,6 +141,8 @@ export class Session {
   readonly settledKept = new Set<string>();
   /** Queues of nodes that do not exist any more, met while dispatchers were asked for. */
   readonly goneQueues = new Set<string>();
+  /** Ids of what was kept in this session. */
+  readonly keptNow = new Set<string>();
   /** The barriers that were told of WAITING reports before the root was read, by key. */
   readonly ahead = new Map<string, Ahead>();
   #root: Root | undefined;

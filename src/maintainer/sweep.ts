@@ -1,6 +1,7 @@
-import { flush, goOn, type Invocation, openSession } from "./batch.ts";
+import { goOn, type Invocation, openSession } from "./batch.ts";
 import { describeOpen, holdUp } from "./describe.ts";
 import { raiseFloor } from "./floor.ts";
+import { flush } from "./flush.ts";
 import { Observer } from "./observe.ts";
 import { ask, type Program, together } from "./program.ts";
 import { recreateLost } from "./recreate.ts";
@@ -50,27 +51,31 @@ function* sweepSpace(
       yield* goOn(session, false);
       yield* raiseFloor(session);
       yield* tidyRoster(session);
-      yield* askForDispatchers(session, observer);
+      yield* askForDispatchers(session);
       yield* describe(session);
     }
   } catch (error) {
     if (!(error instanceof EpochChanged))
       failed.push({ space: space.text, reason: error instanceof Error ? error.message : String(error) });
   }
-  yield* flush(session, observer);
+  try {
+    yield* flush(session);
+  } catch (error) {
+    failed.push({ space: space.text, reason: error instanceof Error ? error.message : String(error) });
+  }
 }
 
 /** Rounds in which others are asked because the queues of those who were asked are gone. */
 const ROUNDS = 4;
 
 /** Asks for all dispatchers that are missing. What cannot be delivered goes to another node at once. */
-function* askForDispatchers(session: Session, observer: Observer): Program<void> {
+function* askForDispatchers(session: Session): Program<void> {
   for (let round = 1; round <= ROUNDS; round++) {
     yield* recreateLost(session, session.settings.recreateAfter);
     yield* reassignTables(session);
     yield* missingTables(session);
     if (session.outbox.empty) return;
-    yield* flush(session, observer);
+    yield* flush(session);
     if (!(yield* retireNodes(session))) return;
   }
 }

@@ -5,7 +5,7 @@ import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
 import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
 import { sweep } from "../maintainer/sweep.ts";
 import type { MemoryStore } from "../storage/memory.ts";
-import { type Ground, Process, type Wrongness } from "./process.ts";
+import { type Ground, Process, type Untold, type Wrongness } from "./process.ts";
 import type { Queues, Stored } from "./queues.ts";
 
 export const STATUS_QUEUE = "status";
@@ -17,6 +17,8 @@ const TIMEOUT = 20_000;
 const VISIBILITY = 120_000;
 const SWEEP_EVERY = 60_000;
 const MAX_RECEIVES = 20;
+/** A message that comes so often is done with, whatever could not be sent (decisions/0032). */
+export const OFTEN = 3;
 
 /** What happens at the functions, for those who watch. */
 export interface FunctionWatcher {
@@ -29,10 +31,17 @@ export interface FunctionWatcher {
   sent(invocation: string, message: ActionMessage): void;
   /**
    * A status message is gone for good.
-   * @param told all that the invocation had to tell is in its queues
+   * @param untold what the invocation could not send
+   * @param forGood nobody brings the invocation's messages again, of which none has come often
    * @param full keys of barriers for which the root had no room: who reported is told nothing, and reports again
    */
-  handled(invocation: string, message: Stored, told: boolean, full: ReadonlySet<string>): void;
+  handled(
+    invocation: string,
+    message: Stored,
+    untold: readonly Untold[],
+    forGood: boolean,
+    full: ReadonlySet<string>,
+  ): void;
   /** Nothing is under way, and no message waits to come again. */
   quiet(): void;
   deadLetter(reason: string, body: string): void;
@@ -156,10 +165,11 @@ export class Functions {
         this.fullRoots += full.size;
         const failed = new Set(result.failed.map((one) => one.messageId));
         this.#watcher.ended(name, failed.size > 0 ? `failed ${result.failed[0]!.reason}` : "done");
+        const forGood = failed.size === 0 && messages.every((message) => message.receives < OFTEN);
         for (const message of messages)
           if (!failed.has(message.id)) {
             const gone = this.#queues.delete(STATUS_QUEUE, message.receipt);
-            if (gone) this.#watcher.handled(name, gone, !process.untold, full);
+            if (gone) this.#watcher.handled(name, gone, process.untold, forGood, full);
           }
         outcome.resolve(true);
       },
@@ -250,13 +260,16 @@ export class Functions {
           [messages],
           () => {
             const results = messages.map((message) => this.#send(name, message));
-            process.untold ||= results.includes("failed");
+            process.untold.push(...messages.filter((_, index) => results[index] === "failed"));
             return results;
           },
           false,
         ),
       handOver: (slices: readonly Slice[]) =>
-        operation("handOver", [slices], () => this.#handOver(slices), false),
+        operation("handOver", [slices], () => this.#handOver(slices), false).catch((error: unknown) => {
+          process.untold.push({});
+          throw error;
+        }),
       deadLetter: (letter: DeadLetter) =>
         operation("deadLetter", [], () => this.#watcher.deadLetter(letter.reason, letter.body), false),
       pause: (attempt: number) => timeline.sleep(dice.next() * Math.min(1_000, 5 * 2 ** attempt)),

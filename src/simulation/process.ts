@@ -1,5 +1,6 @@
 import type { Dice } from "../chance/dice.ts";
 import type { Clock } from "../dispatcher/ports.ts";
+import type { ActionMessage } from "../maintainer/port.ts";
 import type { Faults } from "./faults.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -19,6 +20,9 @@ export interface Wrongness {
   readonly rate: number;
 }
 
+/** Something that could not be sent: an action, or what was to be handed over to other invocations. */
+export type Untold = Partial<ActionMessage>;
+
 /**
  * A process. When it has ended nothing of it goes on: its timers do not fire, its requests have no answers. A request
  * that was under way may still have its effect.
@@ -27,8 +31,8 @@ export class Process {
   readonly #ground: Ground;
   readonly #wrong: Wrongness;
   alive = true;
-  /** Of an invocation: it had something to tell that could not be sent. */
-  untold = false;
+  /** Of an invocation: what it had to tell and could not send. */
+  readonly untold: Untold[] = [];
 
   constructor(ground: Ground, wrong: Wrongness) {
     this.#ground = ground;

@@ -107,8 +107,8 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
         note(invocation, `to ${message.queue.slice(ACTION_PREFIX.length)} ${message.type}`);
         monitors.sent(message, startedAt.get(invocation)! - ROOT_AGE);
       },
-      handled: (invocation, message, told, full) =>
-        durability.handled(message, told, startedAt.get(invocation)! - ROOT_AGE, full),
+      handled: (invocation, message, untold, forGood, full) =>
+        durability.handled(message, untold, forGood, startedAt.get(invocation)! - ROOT_AGE, full),
       quiet: () => void durability.quiet(functions.settings, Math.floor(EPOCH + timeline.now)),
       deadLetter: (reason) => judge.fail("dead letter", reason),
     },

@@ -1,0 +1,42 @@
+/** What becomes of a message, or a part of one, that cannot count: kept as a dead letter, with the reason (design.md I10). */
+import { mayReplay, principalOf, SENDER_ATTRIBUTE, SENT_AT_ATTRIBUTE, type StatusMessage } from "./intake.ts";
+import type { Observation, Observer } from "./observe.ts";
+import type { DeadLetter } from "./port.ts";
+import { ask, type Program } from "./program.ts";
+import type { Settings } from "./session.ts";
+
+/** Keeps a message with the reason, and says so. @throws if it could not be kept: then it must come again */
+export function* putAside(
+  message: StatusMessage,
+  reason: string,
+  space: string,
+  observer: Observer,
+  settings: Settings,
+): Program<void> {
+  yield* ask("deadLetter", deadLetter(message, reason, settings));
+  observer.note(rejection(space, message, reason));
+}
+
+function rejection(space: string, message: StatusMessage, detail: string): Observation {
+  return { what: "message-rejected", space, node: message.attributes["from"] ?? "", detail };
+}
+
+/**
+ * When a message was sent, and by whom, is part of what it says and would be lost with a redrive (protocol.md, attribute
+ * sentAt; decisions/0016).
+ */
+function deadLetter(message: StatusMessage, reason: string, settings: Settings): DeadLetter {
+  const { body } = message;
+  // What anybody but a redriver says of either would count when a redriver brings it back.
+  const { [SENDER_ATTRIBUTE]: _, ...attributes } = message.attributes;
+  const sender = principalOf(message, settings);
+  const stated = message.attributes[SENT_AT_ATTRIBUTE];
+  const sentAt = {
+    [SENT_AT_ATTRIBUTE]: (mayReplay(message, settings) ? stated : undefined) ?? String(message.sentAt),
+  };
+  return {
+    body,
+    attributes: { ...attributes, ...sentAt, ...(sender && { [SENDER_ATTRIBUTE]: sender }) },
+    reason,
+  };
+}
