@@ -5,22 +5,23 @@
 //	cd examples/go && go run . /tmp/weir.json
 //
 // It hosts three dispatchers (the table trigger and a table of two spans) and keeps no data: where a real node flushes and
-// writes, this one prints a line.
+// writes, this one prints a line. clients/go carries its messages.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log"
 	"os"
 	"strconv"
 	"time"
 
+	weir "example.com/weir"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
 // What `weir local --json` prints in its first line. A deployed stack has the same as outputs.
@@ -51,18 +52,23 @@ type dispatcher struct {
 }
 
 type node struct {
-	client      *sqs.Client
-	deployment  deployment
-	name        string
-	start       string
+	client      *weir.Client
 	life        string
-	queueName   string
-	queueURL    string
+	queue       weir.Queue
+	comes       chan delivery
 	dispatchers []*dispatcher
-	acked       map[string]bool
 	accepted    map[string]bool
 	scheduled   []string
 }
+
+// A message, and the channel that says that all which it brings about is in the status queue.
+type delivery struct {
+	weir.Message
+	done chan struct{}
+}
+
+// Whatever it waits for, it does not wait for ever.
+var ctx, cancel = context.WithTimeout(context.Background(), 2*time.Minute)
 
 var changefeed = object{"high": "1", "low": "2", "name": "go-example-" + strconv.FormatInt(time.Now().Unix(), 36), "keyspace": "default"}
 
@@ -70,6 +76,7 @@ func main() {
 	if len(os.Args) != 2 {
 		log.Fatal("usage: go run . FILE, where FILE holds what `npx weir local --json` printed")
 	}
+	defer cancel()
 	n := connect(os.Args[1])
 	n.open()
 	n.register()
@@ -88,6 +95,8 @@ func main() {
 		n.receive()
 	}
 	fmt.Println("the coordinator asks for:", n.scheduled)
+	check(n.client.DeleteQueue(ctx, n.queue))
+	check(n.client.Close(ctx))
 }
 
 func connect(file string) *node {
@@ -95,17 +104,37 @@ func connect(file string) *node {
 	check(err)
 	var d deployment
 	check(json.Unmarshal(text, &d))
-	client := sqs.New(sqs.Options{
-		Region:       d.Region,
-		BaseEndpoint: aws.String(d.Endpoint.SQS),
-		Credentials:  credentials.NewStaticCredentialsProvider(d.Credentials.AccessKeyId, d.Credentials.SecretAccessKey, ""),
-	})
 	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
-	n := &node{client: client, deployment: d, name: "go-1", start: now, life: now, acked: map[string]bool{}, accepted: map[string]bool{}}
-	n.queueName = d.ActionQueuePrefix + "go-" + now
-	created, err := client.CreateQueue(context.TODO(), &sqs.CreateQueueInput{QueueName: &n.queueName})
+	client, err := weir.New(weir.Config{
+		SQS: sqs.New(sqs.Options{
+			Region:       d.Region,
+			BaseEndpoint: aws.String(d.Endpoint.SQS),
+			Credentials:  credentials.NewStaticCredentialsProvider(d.Credentials.AccessKeyId, d.Credentials.SecretAccessKey, ""),
+		}),
+		StatusQueueURL: d.StatusQueueUrl, ActionQueuePrefix: d.ActionQueuePrefix,
+		Node: "go-1", Start: now,
+		OnError: func(err error) { log.Print(err) },
+	})
 	check(err)
-	n.queueURL = *created.QueueUrl
+	n := &node{client: client, life: now, comes: make(chan delivery), accepted: map[string]bool{}}
+	n.queue, err = client.CreateQueue(ctx, "go-"+now, weir.QueueOptions{})
+	check(err)
+	go func() {
+		err := client.Receive(ctx, n.queue, func(ctx context.Context, message weir.Message) error {
+			one := delivery{message, make(chan struct{})}
+			select {
+			case n.comes <- one:
+				<-one.done
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		// The queue is deleted at the end.
+		if !errors.Is(err, weir.ErrQueueGone) {
+			check(err)
+		}
+	}()
 	n.dispatchers = []*dispatcher{
 		{id: "1", table: "0"},
 		{id: "2", table: "100", end: []byte("m")},
@@ -115,13 +144,13 @@ func connect(file string) *node {
 }
 
 func (n *node) open() {
-	n.send("MaintainerPostBootstrapRequest", object{
+	n.send(weir.Opening, object{
 		"changefeedID":                  changefeed,
 		"tableTriggerEventDispatcherId": object{"low": "1"},
 		"schemas": []object{{"SchemaID": "3", "SchemaName": "shop",
 			"Tables": []object{{"TableID": "100", "TableName": "orders"}}}},
 		"maintainerEpoch": "1",
-	}, map[string]string{"replyQueue": n.queueName})
+	})
 }
 
 func (n *node) register() {
@@ -132,9 +161,8 @@ func (n *node) register() {
 			"span": object{"TableID": d.table, "StartKey": d.start, "EndKey": d.end},
 		})
 	}
-	n.send("MaintainerBootstrapResponse",
-		object{"changefeedID": changefeed, "maintainerEpoch": "1", "spans": spans},
-		map[string]string{"replyQueue": n.queueName})
+	n.send(weir.Registration,
+		object{"changefeedID": changefeed, "maintainerEpoch": "1", "spans": spans})
 	for len(n.accepted) < len(n.dispatchers) {
 		n.receive()
 	}
@@ -156,8 +184,8 @@ func (n *node) barrier(what string, state object, all []*dispatcher) {
 		waiting[name] = value
 	}
 	report := func() {
-		n.send("BlockStatusRequest", object{"changefeedID": changefeed,
-			"blockStatuses": []object{{"dispatcherIDs": ids, "lives": lives, "state": waiting}}}, nil)
+		n.send(weir.BlockStatus, object{"changefeedID": changefeed,
+			"blockStatuses": []object{{"dispatcherIDs": ids, "lives": lives, "state": waiting}}})
 		fmt.Println(what, commitTs+":", len(all), "dispatchers wait")
 	}
 	report()
@@ -207,39 +235,39 @@ type scheduleRequest struct {
 	ScheduleAction string
 }
 
-// Takes what is in the queue. A message is deleted when all that it causes is in the status queue, not before.
+// Takes a message, or waits a while for one. It is deleted when all that it causes is in the status queue, not before.
 func (n *node) receive() {
-	got, err := n.client.ReceiveMessage(context.TODO(), &sqs.ReceiveMessageInput{
-		QueueUrl: &n.queueURL, WaitTimeSeconds: 5, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},
-	})
-	check(err)
-	for _, message := range got.Messages {
-		body := []byte(*message.Body)
-		switch *message.MessageAttributes["type"].StringValue {
-		case "RegistrationResult":
-			var result registrationResult
-			check(json.Unmarshal(body, &result))
-			for _, one := range result.Accepted {
-				n.accepted[one.ID.Low] = true
-			}
-			for _, one := range result.Refused {
-				log.Fatal("refused: ", one.Reason)
-			}
-		case "HeartBeatResponse":
-			var r response
-			check(json.Unmarshal(body, &r))
-			n.obey(r)
-		case "ScheduleDispatcherRequest":
-			var request scheduleRequest
-			check(json.Unmarshal(body, &request))
-			action := request.ScheduleAction
-			if action == "" {
-				action = "Create" // the zero value
-			}
-			n.scheduled = append(n.scheduled, action+" table "+request.Config.Span.TableID)
+	var message delivery
+	select {
+	case message = <-n.comes:
+	case <-time.After(time.Second):
+		return
+	case <-ctx.Done():
+		log.Fatal("nothing came for too long")
+	}
+	defer close(message.done)
+	switch message.Kind {
+	case weir.RegistrationResult:
+		var result registrationResult
+		check(json.Unmarshal(message.Body, &result))
+		for _, one := range result.Accepted {
+			n.accepted[one.ID.Low] = true
 		}
-		_, err := n.client.DeleteMessage(context.TODO(), &sqs.DeleteMessageInput{QueueUrl: &n.queueURL, ReceiptHandle: message.ReceiptHandle})
-		check(err)
+		for _, one := range result.Refused {
+			log.Fatal("refused: ", one.Reason)
+		}
+	case weir.HeartBeatResponse:
+		var r response
+		check(json.Unmarshal(message.Body, &r))
+		n.obey(r)
+	case weir.ScheduleDispatcher:
+		var request scheduleRequest
+		check(json.Unmarshal(message.Body, &request))
+		action := request.ScheduleAction
+		if action == "" {
+			action = "Create" // the zero value
+		}
+		n.scheduled = append(n.scheduled, action+" table "+request.Config.Span.TableID)
 	}
 }
 
@@ -263,11 +291,11 @@ func (n *node) obey(r response) {
 			default:
 				continue
 			}
-			n.send("BlockStatusRequest", object{"changefeedID": changefeed, "blockStatuses": []object{{
+			n.send(weir.BlockStatus, object{"changefeedID": changefeed, "blockStatuses": []object{{
 				"ID": object{"low": d.id}, "life": n.life,
 				"state": object{"IsBlocked": true, "BlockTs": status.Action.CommitTs,
 					"IsSyncPoint": status.Action.IsSyncPoint, "stage": "DONE", "doneAction": done},
-			}}}, nil)
+			}}})
 		}
 	}
 }
@@ -281,20 +309,15 @@ func (n *node) find(id string) *dispatcher {
 	return nil
 }
 
-func (n *node) send(kind string, body object, more map[string]string) {
+// Returns when the message is durable.
+func (n *node) send(kind weir.Kind, body object) {
 	text, err := json.Marshal(body)
 	check(err)
-	attributes := map[string]types.MessageAttributeValue{}
-	for name, value := range map[string]string{"type": kind, "from": n.name, "start": n.start} {
-		attributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(value)}
+	message := weir.Outgoing{Kind: kind, Body: text}
+	if kind == weir.Opening || kind == weir.Registration {
+		message.ReplyQueue = n.queue.Name
 	}
-	for name, value := range more {
-		attributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(value)}
-	}
-	_, err = n.client.SendMessage(context.TODO(), &sqs.SendMessageInput{
-		QueueUrl: &n.deployment.StatusQueueUrl, MessageBody: aws.String(string(text)), MessageAttributes: attributes,
-	})
-	check(err)
+	check(n.client.Send(ctx, message))
 }
 
 func check(err error) {
