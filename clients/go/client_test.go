@@ -182,7 +182,7 @@ func TestALargeRegistration(t *testing.T) {
 		if index < count-1 {
 			span = append(span, member{3, "EndKey", key(index + 1)})
 		}
-		spans = append(spans, msg{{1, "ID", dispatcher(uint64(index) + 2)}, {2, "SchemaID", uint64(3)}, {3, "span", span}, {5, "checkpointTs", uint64(1) << 60}, life})
+		spans = append(spans, msg{{1, "ID", dispatcher(uint64(index) + 2)}, {2, "SchemaID", uint64(3)}, {3, "span", span}, {5, "checkpointTs", uint64(449779372969249700)}, life})
 	}
 	n.sends(Registration, msg{{7, "maintainerEpoch", uint64(1)}, {2, "spans", spans}})
 	accepted := map[string]bool{}
@@ -198,7 +198,7 @@ func TestALargeRegistration(t *testing.T) {
 				Refused  []struct{ Reason string }
 			}
 			if err := json.Unmarshal(message.Body, &result); err != nil || len(result.Refused) > 0 {
-				t.Fatal(err, result.Refused)
+				t.Fatalf("%v; %d refused: %.200v", err, len(result.Refused), result.Refused)
 			}
 			for _, one := range result.Accepted {
 				accepted[one.ID.Low] = true
