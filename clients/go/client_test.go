@@ -172,7 +172,7 @@ func TestALargeRegistration(t *testing.T) {
 	n.opens()
 	life := member{101, "life", uint64(time.Now().UnixMilli())}
 	const count = 6000
-	spans := []msg{{{1, "ID", dispatcher(1)}, {3, "span", msg{}}, life}}
+	spans := []msg{{{1, "ID", dispatcher(1)}, {3, "span", msg{}}, {5, "checkpointTs", uint64(449779372969249700)}, life}}
 	for index := range count {
 		key := func(at int) string { return string([]byte{1 + byte(at>>8), byte(at)}) }
 		span := msg{{1, "TableID", uint64(100)}}
