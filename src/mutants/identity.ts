@@ -17,13 +17,6 @@ export const IDENTITY: readonly Mutant[] = [
     to: "find(() => true);",
   },
   {
-    id: "replaced-tables-stay",
-    rule: "tables that only a replaced sending has named leave (protocol.md R1)",
-    file: "src/barrier/roster.ts",
-    from: "return chunk.opening === undefined || chunk.opening === opening;",
-    to: "return true;",
-  },
-  {
     id: "opened-again-closes",
     rule: "an opening that is complete is not begun anew by another start (protocol.md R1)",
     file: "src/barrier/opening.ts",
@@ -31,11 +24,11 @@ export const IDENTITY: readonly Mutant[] = [
     to: "  if (isOpened(draft.meta) && sender.start <= draft.meta.openedByStart) {\n    renameTrigger(draft, change, outcome);\n    return;\n  }\n",
   },
   {
-    id: "sentinel-is-a-checkpoint",
-    rule: "2^64 - 1 says that nothing is known (design.md I3; ticdc.md T11)",
+    id: "any-number-is-a-checkpoint",
+    rule: "what says that nothing is known is no checkpoint (design.md I3; ticdc.md T11)",
     file: "src/barrier/plausible.ts",
-    from: "if (commitTs === NO_CHECKPOINT)",
-    to: "if (commitTs === NO_CHECKPOINT - 1n)",
+    from: "  if (commitTs === 0n) return",
+    to: "  if (commitTs > 0n) return undefined;\n  if (commitTs === 0n) return",
   },
   {
     id: "replaced-start-unanswered",

@@ -1,17 +1,20 @@
 import { create } from "@bufbuild/protobuf";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import { NO_CHECKPOINT } from "../barrier/plausible.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import { RegistrationRefused } from "../dispatcher/registrations.ts";
 import type { StorageRow } from "../dispatcher/storagesink.ts";
 import {
   type ChangefeedID,
   ChangefeedIDSchema,
+  ComponentState,
   ScheduleAction,
   type ScheduleDispatcherRequest,
 } from "../protocol/messages.ts";
 import { type Carrier, Incarnation, report, type SinkWorld, WatchedSink } from "./carrier.ts";
 import type { Disk } from "./disk.ts";
 import { ACTION_PREFIX, STATUS_QUEUE } from "./functions.ts";
+import { halfOpening } from "./halfopening.ts";
 import { type QueueWatcher, queuesFor } from "./nodequeues.ts";
 import { short } from "./order.ts";
 import { type Ground, Process, type Wrongness } from "./process.ts";
@@ -53,6 +56,7 @@ export class Nodes {
   readonly #world: SinkWorld;
   readonly #watcher: QueueWatcher;
   readonly #created = new Set<bigint>();
+  #halfOpened = false;
   #lastId = 1n;
   /** Dispatchers that are being moved, split or merged. */
   readonly busy = new Set<string>();
@@ -195,6 +199,14 @@ export class Nodes {
     });
     machine.process = process;
     this.#world.note(machine.name, "starts");
+    const opener = machine === this.machines.values().next().value;
+    if (opener && machine.tablesPerPart < 10 && !this.#halfOpened) {
+      this.#halfOpened = true;
+      const speaker = { changefeed: this.changefeed, mode: 0n };
+      const half = halfOpening(speaker, this.#workload, machine, process.now(), this.#ground.dice);
+      const later = this.#ground.dice.chance(0.5) ? this.#ground.dice.between(0, 1_000) : 0;
+      this.#ground.timeline.after(later, () => this.#queues.put(STATUS_QUEUE, half.body, half.attributes));
+    }
     for (;;) {
       try {
         await capture.start();
@@ -207,8 +219,7 @@ export class Nodes {
     for (const carrier of this.carriers.values())
       if (carrier.node === machine.name && !carrier.over && !this.busy.has(carrier.id)) this.launch(carrier);
     // Of a higher epoch it is the table trigger's node that does it.
-    if (machine === this.machines.values().next().value && machine.epoch === 1n)
-      await capture.open(TRIGGER_ID, this.#workload.opening);
+    if (opener && machine.epoch === 1n) await capture.open(TRIGGER_ID, this.#workload.opening);
   }
 
   /** A process ends: what it had in memory is gone. */
@@ -245,6 +256,13 @@ export class Nodes {
     });
     created.then(
       async (dispatcher) => {
+        // Nothing is known of its checkpoint (ticdc.md T11): it is past nothing for that.
+        if (this.#ground.dice.chance(0.05))
+          process.clock.after(this.#ground.dice.between(0, 30_000), () => {
+            const { Working } = ComponentState;
+            if (incarnation.lives)
+              capture.setState(dispatcher, Working, NO_CHECKPOINT).catch(() => undefined);
+          });
         const note = this.#world.note.bind(this.#world);
         const end = await runStream(incarnation, dispatcher, this.#ground, note);
         if (end === "finished") incarnation.finished = true;

@@ -14,6 +14,9 @@ export interface Registered {
   readonly since: Set<bigint>;
 }
 
+/** A checkpoint that is none (ticdc.md T11). */
+const NOTHING_KNOWN = 2n ** 64n - 1n;
+
 /** What one life of one process has said of itself, as the status queue has it. */
 export interface Said {
   readonly id: string;
@@ -128,7 +131,7 @@ export class Sayings {
     const message = readMessage("HeartBeatRequest", attributes["encoding"] as Encoding, body);
     for (const { ID, life, checkpointTs, componentStatus } of message.statuses) {
       const id = idOf(ID!);
-      if (checkpointTs > 0n)
+      if (checkpointTs > 0n && checkpointTs !== NOTHING_KNOWN)
         this.by(process, node, id, life).keys.add(storedName({ commitTs: checkpointTs, isSyncPoint: false }));
       if (componentStatus !== ComponentState.Removed && componentStatus !== ComponentState.Stopped) continue;
       const ending = { life, process, epoch: this.#followedOn(node) };
