@@ -22,6 +22,8 @@ export interface Carrier {
   /** What the scheduler knows of it: it may be behind, never ahead. */
   reported: bigint;
   running: Incarnation | undefined;
+  /** What the scheduler knew of it before, in this epoch: a node that was away may come back with that. */
+  past: bigint[];
   /** Rows of the commitTs behind `reported` are durable too, if it starts from there (ticdc.md TM59). */
   skipsNext: boolean;
   /** Its node has forgotten it: the coordinator must ask for it again (protocol.md R9b). */
@@ -172,7 +174,10 @@ export class WatchedSink extends StorageSink {
 /** The scheduler hears how far a carrier is. */
 export function report(carrier: Carrier): void {
   const checkpoint = capped(carrier);
-  if (checkpoint !== carrier.reported) carrier.skipsNext = false;
+  if (checkpoint !== carrier.reported) {
+    carrier.skipsNext = false;
+    carrier.past.push(checkpoint);
+  }
   carrier.reported = checkpoint;
 }
 

@@ -66,25 +66,15 @@ export class Chaos {
     if (up.length === 0) return;
     const machine = dice.pick(up);
     const { epoch } = this.#nodes;
-    // The coordinator knows only whom it has accepted, and misses nobody who was removed.
-    const ran = [...this.#nodes.carriers.values()].filter(
-      ({ node, running }) => node === machine.name && running?.lives && running.dispatcher !== undefined,
-    );
+    const ran = this.#nodes.acceptedOn(machine);
     this.#nodes.crash(machine);
     // Some are back while what was sent to them is still on the way.
     await timeline.sleep(50 * 300 ** dice.next());
     const its = [...this.#nodes.carriers.values()].filter(
       (one) => one.node === machine.name && !this.#nodes.busy.has(one.id),
     );
-    const known = machine.settled === epoch && this.#nodes.epoch === epoch;
-    if (faults.happens("lose", 0.3) && known)
-      for (const carrier of ran)
-        if (its.includes(carrier) && carrier.tableId !== 0n && !carrier.over && dice.chance(0.4))
-          carrier.lost = true;
-    if (faults.happens("step", 0.3)) {
-      const offset = machine.wrong.offset + dice.between(-3_600_000, 1_800_000);
-      machine.wrong = { ...machine.wrong, offset };
-    }
+    if (this.#nodes.epoch === epoch) this.#nodes.lose(machine, ran);
+    if (faults.happens("step", 0.3)) machine.wrong.offset += dice.between(-3_600_000, 1_800_000);
     // Of what ran there, some may have been given to others meanwhile.
     if (dice.chance(0.3))
       for (const carrier of its)

@@ -5,6 +5,7 @@ import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
 import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
 import { sweep } from "../maintainer/sweep.ts";
 import type { MemoryStore } from "../storage/memory.ts";
+import { type DeadQueue, REDRIVER } from "./deadqueue.ts";
 import { type Ground, Process, type Untold, type Wrongness } from "./process.ts";
 import type { Queues, Stored } from "./queues.ts";
 
@@ -16,9 +17,12 @@ const BATCH = 10;
 const TIMEOUT = 20_000;
 const VISIBILITY = 120_000;
 const SWEEP_EVERY = 60_000;
-const MAX_RECEIVES = 20;
+/** As deployed: what was received so often goes to the dead-letter queue. */
+export const MAX_RECEIVES = 20;
 /** A message that comes so often is done with, whatever could not be sent (decisions/0032). */
 export const OFTEN = 3;
+/** What the functions speak as. */
+const ROLE = "function";
 
 /** What happens at the functions, for those who watch. */
 export interface FunctionWatcher {
@@ -44,7 +48,7 @@ export interface FunctionWatcher {
   ): void;
   /** Nothing is under way, and no message waits to come again. */
   quiet(): void;
-  deadLetter(reason: string, body: string): void;
+  deadLetter(reason: string, letter: Pick<DeadLetter, "body" | "attributes">): void;
 }
 
 interface Environment {
@@ -69,7 +73,10 @@ export class Functions {
   readonly #queues: Queues;
   readonly #watcher: FunctionWatcher;
   readonly #wrong: () => Wrongness;
+  readonly #dead: DeadQueue;
+  readonly #maxReceives: number;
   #born = 0;
+  #generation = 0;
   #invocations = 0;
   /** Invocations whose event source has not given up on them. */
   running = 0;
@@ -87,8 +94,14 @@ export class Functions {
     wrong: () => Wrongness,
     sendsAtOnce: number,
     itemBytes: number,
+    dead: DeadQueue,
+    maxReceives: number,
   ) {
-    this.settings = { ...DEFAULT_SETTINGS, sendsAtOnce, itemBytes, actionQueuePrefix: ACTION_PREFIX };
+    this.#dead = dead;
+    this.#maxReceives = maxReceives;
+    const redrivers = [ROLE, REDRIVER];
+    const sizes = { sendsAtOnce, itemBytes };
+    this.settings = { ...DEFAULT_SETTINGS, ...sizes, actionQueuePrefix: ACTION_PREFIX, redrivers };
     this.#ground = ground;
     this.#store = store;
     this.#queues = queues;
@@ -99,29 +112,40 @@ export class Functions {
     void this.#sweepForever();
   }
 
+  /** Environments that have not been used for days are not there any more. */
+  recycle(): void {
+    this.#generation++;
+  }
+
   #newEnvironment(): Environment {
     return { name: `e${++this.#born}`, wrong: this.#wrong(), memory: newMemory() };
   }
 
   /** One of the event source's pollers: receives a batch, invokes, deletes what succeeded. */
   async #poll(first: Environment): Promise<void> {
-    const { timeline, dice } = this.#ground;
+    const { timeline, dice, faults } = this.#ground;
     let environment = first;
+    let generation = 0;
     while (!this.stopped) {
       await this.#queues.visible(STATUS_QUEUE, 20_000);
       await timeline.sleep(dice.between(1, 15));
       const messages = this.#queues.take(STATUS_QUEUE, 1 + dice.below(BATCH), VISIBILITY);
-      const good = messages.filter((message) => message.receives <= MAX_RECEIVES);
+      const good = messages.filter((message) => message.receives <= this.#maxReceives);
       for (const message of messages)
-        if (message.receives > MAX_RECEIVES) {
+        if (message.receives > this.#maxReceives) {
           this.#queues.delete(STATUS_QUEUE, message.receipt);
-          this.#watcher.deadLetter(`received ${MAX_RECEIVES} times`, message.body);
+          faults.happens("redrive", 1);
+          if (this.#maxReceives < MAX_RECEIVES) this.#dead.bury(message);
+          else this.#watcher.deadLetter(`received ${this.#maxReceives} times`, message);
         }
       if (good.length === 0) continue;
+      if (generation < this.#generation) environment = this.#newEnvironment();
+      generation = this.#generation;
       this.running++;
       const lives = await this.#invoke(environment, good);
       this.running--;
-      if (this.running === 0 && !this.#queues.isOwed(STATUS_QUEUE)) this.#watcher.quiet();
+      if (this.running === 0 && !this.#queues.isOwed(STATUS_QUEUE) && !this.#dead.holds)
+        this.#watcher.quiet();
       if (!lives) environment = this.#newEnvironment();
     }
   }
@@ -136,9 +160,9 @@ export class Functions {
       messageId: message.id,
       body: message.body,
       attributes: message.attributes,
-      sentAt: Math.floor(1_763_942_400_000 + message.sentAt),
+      sentAt: message.timestamp,
       receiveCount: message.receives,
-      principal: "",
+      principal: message.principal,
     }));
     const outcome = Promise.withResolvers<boolean>();
     const fate = this.#fate();
@@ -271,7 +295,7 @@ export class Functions {
           throw error;
         }),
       deadLetter: (letter: DeadLetter) =>
-        operation("deadLetter", [], () => this.#watcher.deadLetter(letter.reason, letter.body), false),
+        operation("deadLetter", [], () => this.#watcher.deadLetter(letter.reason, letter), false),
       pause: (attempt: number) => timeline.sleep(dice.next() * Math.min(1_000, 5 * 2 ** attempt)),
     };
     return new Proxy(port as unknown as Port, {
@@ -287,7 +311,7 @@ export class Functions {
   #handOver(slices: readonly Slice[]): void {
     for (const slice of slices) {
       if (this.#ground.faults.happens("refuse", 0.01)) throw new Error("a slice was refused");
-      this.#queues.put(STATUS_QUEUE, sliceText(slice), { type: SLICE_TYPE, encoding: "json" });
+      this.#queues.put(STATUS_QUEUE, sliceText(slice), { type: SLICE_TYPE, encoding: "json" }, ROLE);
     }
   }
 

@@ -17,13 +17,14 @@ const FIRST_TS = 462_406_916_505_600_000n;
 const STEP_TS = 1_000n;
 
 /** Makes a log of all kinds of barriers from a seed. */
-export function makeWorkload(options: SimulationOptions): Workload {
-  return new Maker(options).make();
+export function makeWorkload(options: SimulationOptions, mode = 0n): Workload {
+  return new Maker(options, mode).make();
 }
 
 class Maker {
   readonly #dice: Dice;
   readonly #options: SimulationOptions;
+  readonly #mode: bigint;
   readonly #tables = new Map<bigint, LogTable>();
   readonly #events: LogEvent[] = [];
   #schemas: Schema[] = [];
@@ -33,7 +34,9 @@ class Maker {
   #at = 0;
   #rows = 0;
 
-  constructor(options: SimulationOptions) {
+  /** @param mode 0 default, 1 redo */
+  constructor(options: SimulationOptions, mode: bigint) {
+    this.#mode = mode;
     this.#options = options;
     this.#dice = new Dice(options.seed, "workload");
   }
@@ -135,6 +138,8 @@ class Maker {
   }
 
   #syncpoint(): void {
+    // Redo dispatchers meet none (protocol.md M17).
+    if (this.#mode === 1n) return;
     this.#add("syncpoint", {
       isSyncPoint: true,
       influence: { InfluenceType: InfluenceType.All },

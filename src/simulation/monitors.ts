@@ -36,8 +36,8 @@ export class Monitors {
   readonly #events = new Map<string, LogEvent>();
   readonly #sayings = new Sayings((node) => this.followedOn(node));
   readonly #rosters: RosterWatch;
-  /** The node that hears of a queue's messages. */
-  readonly #nodeOf = new Map<string, string>();
+  /** Nodes that hear of a queue's messages: of a dispatcher's own queue, those that it was on. */
+  readonly #nodesOf = new Map<string, Set<string>>();
   /** The epoch that a node follows. */
   followedOn: (node: string) => bigint = () => 0n;
   /** Virtual time at which the present epoch began. */
@@ -92,7 +92,8 @@ export class Monitors {
   /** The status queue has a message. */
   reported(process: Process, body: string, attributes: Readonly<Record<string, string>>): void {
     if (attributes["type"] === "MaintainerBootstrapResponse") {
-      this.#nodeOf.set(attributes["replyQueue"]!, attributes["from"]!);
+      const queue = attributes["replyQueue"]!;
+      this.#nodesOf.set(queue, (this.#nodesOf.get(queue) ?? new Set()).add(attributes["from"]!));
       this.#sayings.registers(process, body, attributes);
     }
     if (attributes["type"] === "HeartBeatRequest") this.#sayings.tells(process, body, attributes);
@@ -111,10 +112,9 @@ export class Monitors {
     });
   }
 
-  /** A registration is gone for good: the coordinator has dealt with it. */
+  /** A registration is gone for good. */
   took(body: string, attributes: Readonly<Record<string, string>>): void {
     this.#rosters.took(body, attributes);
-    if (this.#root !== undefined) this.#rosters.check(this.rosterOf(this.#root), isOpen(this.#root));
   }
 
   /** The root after a write of it. */
@@ -323,11 +323,12 @@ export class Monitors {
    * @param knownSince virtual time of the oldest root that the invocation may stand on
    */
   sent(message: ActionMessage, knownSince: number): void {
+    if (message.type === "RegistrationResult") this.#accepts(message);
     if (message.type !== "HeartBeatResponse") return;
     const response = readMessage("HeartBeatResponse", message.encoding, message.body);
     const epoch = response.maintainerEpoch;
     const present = epoch === this.#root?.epoch;
-    const node = this.#nodeOf.get(message.queue);
+    const nodes = [...(this.#nodesOf.get(message.queue) ?? [])];
     for (const status of response.dispatcherStatuses) {
       const { action } = status;
       if (action === undefined) continue;
@@ -339,19 +340,36 @@ export class Monitors {
         if (!this.#downstream.isWritten(event))
           this.#judge.fail("I3", `Pass of ${describe(event)} is sent before it is written`);
         for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
-          newest(this.#passes, `${storedName(key)} ${node} ${idOf(id)}@${status.lives[index]}`, epoch);
+          for (const node of nodes)
+            newest(this.#passes, `${storedName(key)} ${node} ${idOf(id)}@${status.lives[index]}`, epoch);
       } else if (present && (this.#changedAt.get(storedName(key)) ?? Number.POSITIVE_INFINITY) < knownSince)
         this.#judge.fail(
           "I1",
           `Write of ${describe(event)} is sent under a grant of lives that have changed`,
         );
       else
-        for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
-          if (
-            (this.#granted.get(`${storedName(key)} ${node} ${idOf(id)}@${status.lives[index]}`) ?? 0n) < epoch
-          )
+        for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries()) {
+          const life = `${idOf(id)}@${status.lives[index]}`;
+          const grants = nodes.map((node) => this.#granted.get(`${storedName(key)} ${node} ${life}`) ?? 0n);
+          if (!grants.some((granted) => granted >= epoch))
             this.#judge.fail("I2", `Write of ${describe(event)} is sent to a life that was not granted it`);
+        }
     }
+  }
+
+  /** protocol.md R9a. */
+  #accepts({ queue, body }: ActionMessage): void {
+    const { accepted, maintainerEpoch } = JSON.parse(body) as {
+      accepted: { id: { high: string; low: string }; life: string }[];
+      maintainerEpoch: string;
+    };
+    const epoch = BigInt(maintainerEpoch);
+    for (const { id, life } of accepted)
+      for (const node of this.#nodesOf.get(queue) ?? []) {
+        const name = idOf({ high: BigInt(id.high), low: BigInt(id.low) });
+        this.#rosters.accepted(epoch, node, name, BigInt(life));
+      }
+    if (epoch === this.#root?.epoch) this.#rosters.check(this.rosterOf(this.#root), isOpen(this.#root));
   }
 
   /** A dispatcher does what it was told. */

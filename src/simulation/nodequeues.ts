@@ -15,7 +15,12 @@ export interface QueueWatcher {
 }
 
 /** The queues as a node's process sees them. A queue's URL is its name. */
-export function queuesFor(process: Process, queues: Queues, watcher: QueueWatcher): QueueClient {
+export function queuesFor(
+  process: Process,
+  queues: Queues,
+  watcher: QueueWatcher,
+  principal: string,
+): QueueClient {
   return {
     createQueue: (name) =>
       process.request(10, () => {
@@ -25,7 +30,7 @@ export function queuesFor(process: Process, queues: Queues, watcher: QueueWatche
     deleteQueue: (url) => process.request(10, () => queues.remove(url)),
     send: (url, { body, attributes }) =>
       process.request(10, () => {
-        queues.put(url, body, attributes);
+        queues.put(url, body, attributes, principal);
         watcher.reported(process, body, attributes);
       }),
     receive: async (url, waitSeconds, signal) => {

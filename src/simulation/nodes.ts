@@ -37,6 +37,11 @@ export interface Machine {
   settled: bigint;
 }
 
+/** What a node speaks as: a role of its own. */
+export function principalOf(node: string): string {
+  return `role-${node}`;
+}
+
 export const TRIGGER_ID = dispatcherKey({ high: 0n, low: 1n });
 
 /** The capture side: machines with the runtime that ships, and the scheduler's knowledge of who should run where. */
@@ -47,6 +52,8 @@ export class Nodes {
     name: "simulated",
     keyspace: "default",
   });
+  /** 0 default, 1 redo: then the whole world is one of redo dispatchers (protocol.md M17). */
+  readonly mode: bigint;
   readonly carriers = new Map<string, Carrier>();
   readonly machines = new Map<string, Machine>();
   readonly #ground: Ground;
@@ -76,10 +83,12 @@ export class Nodes {
       queues: Queues;
       world: SinkWorld;
       watcher: QueueWatcher;
+      mode: bigint;
       machines: readonly Omit<Machine, "process" | "capture" | "epoch" | "settled">[];
     },
   ) {
     this.#ground = ground;
+    this.mode = parts.mode;
     this.#workload = parts.workload;
     this.#disk = parts.disk;
     this.#queues = parts.queues;
@@ -132,6 +141,7 @@ export class Nodes {
       checkpoint: start,
       reported: start,
       running: undefined,
+      past: [start],
       skipsNext: false,
       lost: false,
       over: false,
@@ -182,10 +192,11 @@ export class Nodes {
     const capture = new CaptureNode({
       id: machine.name,
       epoch: this.epoch,
+      mode: this.mode,
       changefeed: this.changefeed,
       statusQueueUrl: STATUS_QUEUE,
       actionQueuePrefix: ACTION_PREFIX,
-      queues: queuesFor(process, this.#queues, this.#watcher),
+      queues: queuesFor(process, this.#queues, this.#watcher, principalOf(machine.name)),
       clock: process.clock,
       random: () => this.#ground.dice.next(),
       layout: machine.layout,
@@ -220,6 +231,30 @@ export class Nodes {
       if (carrier.node === machine.name && !carrier.over && !this.busy.has(carrier.id)) this.launch(carrier);
     // Of a higher epoch it is the table trigger's node that does it.
     if (opener && machine.epoch === 1n) await capture.open(TRIGGER_ID, this.#workload.opening);
+  }
+
+  /** Who runs on a machine and was accepted: the coordinator misses nobody else. */
+  acceptedOn(machine: Machine): Carrier[] {
+    return [...this.carriers.values()].filter(
+      ({ node, running }) => node === machine.name && running?.lives && running.dispatcher !== undefined,
+    );
+  }
+
+  /** A machine that has ended forgets some of those that it ran, for the coordinator to see to (protocol.md R9b). */
+  lose(machine: Machine, ran: readonly Carrier[]): void {
+    const { faults, dice } = this.#ground;
+    // A redo node that comes back with nobody does not say that it has started: nothing says which mode it is of.
+    const known = machine.settled === this.epoch && this.mode === 0n;
+    if (!faults.happens("lose", 0.3) || !known) return;
+    for (const carrier of ran)
+      if (
+        carrier.node === machine.name &&
+        !this.busy.has(carrier.id) &&
+        carrier.tableId !== 0n &&
+        !carrier.over &&
+        dice.chance(0.4)
+      )
+        carrier.lost = true;
   }
 
   /** A process ends: what it had in memory is gone. */

@@ -16,7 +16,8 @@ export interface Ground {
 
 /** A clock that may be wrong by a constant and by a rate. */
 export interface Wrongness {
-  readonly offset: number;
+  /** Milliseconds. It changes when the clock is set. */
+  offset: number;
   readonly rate: number;
 }
 
@@ -51,7 +52,8 @@ export class Process {
 
   /** Milliseconds since 1970, by this process's clock. */
   now(): number {
-    return Math.floor(EPOCH + this.#wrong.offset + this.#ground.timeline.now * this.#wrong.rate);
+    const { now, skipped } = this.#ground.timeline;
+    return Math.floor(EPOCH + this.#wrong.offset + now * this.#wrong.rate + skipped);
   }
 
   end(): void {

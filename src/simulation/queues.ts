@@ -1,12 +1,16 @@
-import type { Ground } from "./process.ts";
+import { EPOCH, type Ground } from "./process.ts";
 
 /** A message as a queue holds it. */
 export interface Stored {
   readonly id: string;
   readonly body: string;
   readonly attributes: Readonly<Record<string, string>>;
-  /** Milliseconds of virtual time. */
+  /** Milliseconds of virtual time in which something happened. */
   readonly sentAt: number;
+  /** When it was sent, in ms since 1970, as the queue says. */
+  readonly timestamp: number;
+  /** Who sent it, as the queue says. */
+  readonly principal: string;
   visibleAt: number;
   receives: number;
   receipt: string;
@@ -52,15 +56,17 @@ export class Queues {
   }
 
   /** @throws if there is no such queue */
-  put(name: string, body: string, attributes: Readonly<Record<string, string>>): void {
+  put(name: string, body: string, attributes: Readonly<Record<string, string>>, principal = ""): void {
     const queue = this.#queues.get(name);
     if (queue === undefined) throw new Error(`there is no queue ${name}`);
     const { timeline, faults, dice } = this.#ground;
     const id = `m${++this.#messages}`;
     const store = (delay: number) => {
       const { now } = timeline;
+      const about = { id, body, attributes, principal, sentAt: now };
       const receipt = `r${++this.#receipts}`;
-      queue.messages.add({ id, body, attributes, sentAt: now, visibleAt: now + delay, receives: 0, receipt });
+      const timestamp = Math.floor(EPOCH + timeline.wall);
+      queue.messages.add({ ...about, timestamp, visibleAt: now + delay, receives: 0, receipt });
     };
     const late = faults.happens("delay", 0.02);
     store(late ? dice.between(500, 60_000) : dice.between(1, 20));
@@ -115,6 +121,11 @@ export class Queues {
         return message;
       }
     return undefined;
+  }
+
+  /** Whether there is any message, visible or not. */
+  holds(name: string): boolean {
+    return (this.#queues.get(name)?.messages.size ?? 0) > 0;
   }
 
   /** Whether somebody has received a message and not deleted it: it will come again. */

@@ -40,6 +40,7 @@ export class Reopening {
     const epoch = ++this.#nodes.epoch;
     this.#nodes.opener = undefined;
     this.#note(`epoch ${epoch} begins`);
+    for (const one of this.#nodes.carriers.values()) one.past = [];
     // A coordinator of a new epoch knows nobody that it could miss: the scheduler sees to those that are lost.
     for (const carrier of this.#nodes.carriers.values())
       if (carrier.lost) {
@@ -113,6 +114,8 @@ export class Reopening {
     this.#note(`${machine.name} opens epoch ${epoch} at ${(at / 1_000n) % 100_000n}`);
     this.#opens(epoch, at);
     this.#nodes.openedAt = at;
+    // Nobody starts before the epoch: what was reported in the former is forgotten with it.
+    for (const one of this.#nodes.carriers.values()) one.past = [];
     this.#fill(at);
     const sent = await this.#sent(process, capture, at);
     // A higher epoch may have begun meanwhile, which is not opened by that.

@@ -1,11 +1,11 @@
 import type { Encoding } from "../protocol/codec.ts";
-import { idOf, readMessage } from "./reading.ts";
+import { readMessage } from "./reading.ts";
 import type { Said, Sayings } from "./said.ts";
 import type { StoredLife, StoredRoster } from "./stored.ts";
 import type { Judge } from "./violation.ts";
 import { type LogEvent, openingAt, type Workload } from "./workload.ts";
 
-/** A registration that the coordinator has taken: it must not be forgotten. */
+/** A life that the coordinator has accepted: it must not be forgotten. */
 interface Taken {
   readonly said: Said;
   readonly tableId: bigint;
@@ -61,24 +61,24 @@ export class RosterWatch {
   /** The coordinator has dealt with a registration. */
   took(body: string, attributes: Readonly<Record<string, string>>): void {
     const encoding = attributes["encoding"] as Encoding;
-    const { spans, maintainerEpoch } = readMessage("MaintainerBootstrapResponse", encoding, body);
-    const epoch = maintainerEpoch || 1n;
+    const { maintainerEpoch } = readMessage("MaintainerBootstrapResponse", encoding, body);
     const start = BigInt(attributes["start"] ?? 0);
     const node = attributes["from"] ?? "";
-    const starts = of(this.#starts, epoch);
+    const starts = of(this.#starts, maintainerEpoch || 1n);
     if (start > (starts.get(node) ?? -1n)) starts.set(node, start);
+  }
+
+  /** A node is told that a life is accepted: then it stands, until something ends it. */
+  accepted(epoch: bigint, node: string, id: string, life: bigint): void {
     const taken = of(this.#taken, epoch);
-    for (const span of spans) {
-      const id = idOf(span.ID!);
-      const all = this.#sayings.on(node, id, span.life);
-      const one = all.find((other) => other.start === start) ?? all[0];
-      const before = taken.get(id);
-      if (one && span.life > (before?.said.life ?? -1n))
-        taken.set(id, { said: one, tableId: span.span?.TableID ?? 0n, start });
+    if (life <= (taken.get(id)?.said.life ?? -1n)) return;
+    for (const said of this.#sayings.on(node, id, life)) {
+      const { tableId } = said.registered.get(epoch) ?? {};
+      if (tableId !== undefined) taken.set(id, { said, tableId, start: said.start });
     }
   }
 
-  /** A roster is written, or a registration was dealt with: whether it is one that there can be. */
+  /** A roster is written, or a node is told of it: whether it is one that there can be. */
   check(roster: StoredRoster, opened: boolean): void {
     for (const life of roster.lives.values()) this.#mayBe(life);
     for (const [id, life] of this.#present) {
@@ -122,7 +122,7 @@ export class RosterWatch {
       if (ending.life >= life && (ending.epoch >= this.#epoch || ending.process === process)) return;
     this.#judge.fail(
       "R5",
-      `${id.slice(-4)}@${life} of ${node} was registered, nothing has ended it, and it is gone`,
+      `${id.slice(-4)}@${life} of ${node} was accepted, nothing has ended it, and it is gone`,
     );
   }
 

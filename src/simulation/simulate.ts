@@ -3,11 +3,12 @@ import type { Root, RootChanges, RootConditions, RootResult } from "../maintaine
 import { type Space, spaceOf } from "../maintainer/space.ts";
 import { MemoryStore } from "../storage/memory.ts";
 import { Chaos } from "./chaos.ts";
+import { DeadQueue } from "./deadqueue.ts";
 import { Disk } from "./disk.ts";
 import { Downstream, tablesAtTheEnd } from "./downstream.ts";
 import { Durability } from "./durability.ts";
 import { Faults } from "./faults.ts";
-import { ACTION_PREFIX, Functions } from "./functions.ts";
+import { ACTION_PREFIX, Functions, MAX_RECEIVES } from "./functions.ts";
 import { makeWorkload } from "./makelog.ts";
 import { Monitors } from "./monitors.ts";
 import { Nodes } from "./nodes.ts";
@@ -15,6 +16,8 @@ import type { FaultKind, SimulationOptions } from "./options.ts";
 import { EPOCH, type Ground, type Wrongness } from "./process.ts";
 import { Queues } from "./queues.ts";
 import { Reopening } from "./reopening.ts";
+import { Seasons } from "./seasons.ts";
+import { Stranger } from "./stranger.ts";
 import { Timeline } from "./timeline.ts";
 import { Trace } from "./trace.ts";
 import { Judge, type Violation } from "./violation.ts";
@@ -71,12 +74,15 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
   const ground: Ground = { timeline, faults, dice: new Dice(options.seed, "world") };
   const trace = new Trace(timeline);
   const judge = new Judge(trace);
-  const workload = makeWorkload(options);
+  const setup = new Dice(options.seed, "setup");
+  // Some worlds are of redo dispatchers.
+  const mode = new Dice(options.seed, "mode").chance(0.1) ? 1n : 0n;
+  const workload = makeWorkload(options, mode);
   const downstream = new Downstream(workload, judge);
-  const space = spaceOf({ high: 1n, low: 2n, name: "simulated", keyspace: "default" }, 0n);
+  const space = spaceOf({ high: 1n, low: 2n, name: "simulated", keyspace: "default" }, mode);
   const store = new WatchedStore(
     options.itemBytes,
-    () => EPOCH + timeline.now,
+    () => EPOCH + timeline.wall,
     (root) => monitors.committed(root),
   );
   const monitors = new Monitors(workload, store, space.text, downstream, judge, () => timeline.now);
@@ -86,11 +92,16 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
   const queues = new Queues(ground);
   const note = (who: string, what: string) => trace.note(who, what);
 
-  const setup = new Dice(options.seed, "setup");
-  const wrong = (most: number) => (): Wrongness =>
-    faults.possible("clock")
+  const clocks: { wrong: Wrongness; most: number }[] = [];
+  const wrong = (most: number) => (): Wrongness => {
+    const made = faults.possible("clock")
       ? { offset: setup.between(-most, most), rate: setup.between(0.98, 1.02) }
       : { offset: 0, rate: 1 };
+    clocks.push({ wrong: made, most });
+    return made;
+  };
+  const times = new Dice(options.seed, "times");
+  const dead = new DeadQueue(ground, queues);
   const functions = new Functions(
     ground,
     store,
@@ -107,16 +118,24 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
         note(invocation, `to ${message.queue.slice(ACTION_PREFIX.length)} ${message.type}`);
         monitors.sent(message, startedAt.get(invocation)! - ROOT_AGE);
       },
-      handled: (invocation, message, untold, forGood, full) =>
-        durability.handled(message, untold, forGood, startedAt.get(invocation)! - ROOT_AGE, full),
-      quiet: () => void durability.quiet(functions.settings, Math.floor(EPOCH + timeline.now)),
-      deadLetter: (reason) => judge.fail("dead letter", reason),
+      handled: (invocation, message, untold, forGood, full) => {
+        stranger.handled(message);
+        durability.handled(message, untold, forGood, startedAt.get(invocation)! - ROOT_AGE, full);
+      },
+      quiet: () => void durability.quiet(functions.settings, Math.floor(EPOCH + timeline.wall)),
+      deadLetter: (reason, { body, attributes }) => {
+        note("dead queue", reason);
+        if (stranger.refused(reason, attributes)) return;
+        if (!dead.refused(body)) judge.fail("dead letter", reason);
+      },
     },
     2 + setup.below(4),
     wrong(120_000),
     // Some hand a wave of actions over to other invocations as soon as it has more than a few.
     setup.chance(0.4) ? 1 + setup.below(4) : 400,
     options.itemBytes,
+    dead,
+    faults.possible("redrive") && times.chance(0.5) ? 1 + times.below(3) : MAX_RECEIVES,
   );
   const parted = new Dice(options.seed, "parts").chance(0.4);
   const nodes = new Nodes(ground, {
@@ -136,6 +155,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
       delivered: (message) => durability.delivered(message, (id) => nodes.carriers.get(id)?.running),
       obeyed: (message) => durability.obeyed(message),
     },
+    mode,
     machines: Array.from({ length: options.nodes }, (_, index) => ({
       name: `n${index + 1}`,
       wrong: wrong(3_600_000)(),
@@ -158,7 +178,14 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
   const chaos = new Chaos(ground, nodes, options.dispatchers, scheduler);
   void chaos.run(CHAOS_EVERY);
   const opens = (epoch: bigint, at: bigint) => monitors.opens(epoch, at);
-  void chaos.reopen(new Reopening(ground, nodes, workload, scheduler, opens));
+  const stranger = new Stranger(ground, { nodes, queues, monitors, judge });
+  void chaos.reopen(new Reopening(ground, nodes, workload, scheduler, opens)).then(() => stranger.run());
+  const promptness = times.pick([0.02, 0.3, 1]);
+  const parts = { store, queues, dead, functions, nodes };
+  const seasons = new Seasons(ground, parts, promptness, (what) => note("seasons", what));
+  void seasons.expire();
+  void seasons.run();
+  void seasons.step(clocks);
   timeline.after(workload.duration * 2 + 20_000, () => {
     faults.over = true;
     note("world", "no faults any more");

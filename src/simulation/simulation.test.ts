@@ -1,27 +1,17 @@
-/** Seeded simulations: the same run for the same seed, and nothing that must not happen in 500 of them. */
+/** Some seeded simulations; `simulation.long.test.ts` runs more of them, `npm run seeds` as many as you like. */
 import { expect, it } from "vitest";
-import { commandFor, FAULT_KINDS, optionsFor, USUAL_FAULTS } from "./options.ts";
+import { commandFor, optionsFor } from "./options.ts";
 import { seedsFrom, simulateSeeds } from "./seeds.ts";
 import { simulate } from "./simulate.ts";
 
-/** As many as keep `npm test` to some minutes; `npm run simulate` runs more. */
-const SEEDS = 500;
-const SEEDS_OF_EPOCHS = 100;
+const SEEDS = 60;
 const THREADS = 2;
 
 it("runs the same way for the same seed", async () => {
-  const digests = new Set<string>();
-  for (let seed = 1; seed <= 8; seed++) {
-    const first = await simulate(optionsFor(seed));
-    const [again] = await Promise.all([
-      simulate(optionsFor(seed)),
-      // Another run beside it changes nothing.
-      simulate(optionsFor(seed + 1_000)),
-    ]);
-    expect(again, `seed ${seed}`).toEqual(first);
-    digests.add(first.digest);
-  }
-  expect(digests.size).toBe(8);
+  const first = await simulate(optionsFor(1));
+  // Another run beside it changes nothing.
+  const [again] = await Promise.all([simulate(optionsFor(1)), simulate(optionsFor(1_001))]);
+  expect(again).toEqual(first);
 });
 
 it(`finds nothing that must not happen in ${SEEDS} seeds`, { timeout: 600_000 }, async () => {
@@ -32,36 +22,4 @@ it(`finds nothing that must not happen in ${SEEDS} seeds`, { timeout: 600_000 },
   );
   expect(said).toEqual([]);
   expect(summary.seeds).toBe(SEEDS);
-  // What the runs are made of: no kind of barrier or fault is missing.
-  expect(Object.keys(summary.closedByKind).sort()).toEqual([
-    "alter",
-    "alter many",
-    "alter schema",
-    "alter with trigger",
-    "create",
-    "create like",
-    "drop",
-    "drop schema",
-    "rename",
-    "syncpoint",
-    "truncate",
-    "view",
-  ]);
-  const counted = USUAL_FAULTS.filter((kind) => kind !== "clock");
-  expect(Object.keys(summary.faults).sort()).toEqual([...counted].sort());
-});
-
-it("opens the changefeed again with a higher epoch, and nothing happens that must not", {
-  timeout: 600_000,
-}, async () => {
-  const faults = new Set(FAULT_KINDS);
-  const summary = await simulateSeeds(seedsFrom(1, SEEDS_OF_EPOCHS), THREADS, (seed) =>
-    optionsFor(seed, { faults }),
-  );
-  const said = summary.failed.map(
-    ({ seed, violation }) =>
-      `${violation!.rule}: ${violation!.what}\n  again: ${commandFor(optionsFor(seed, { faults }))}`,
-  );
-  expect(said).toEqual([]);
-  expect(summary.faults.reopen).toBeGreaterThan(SEEDS_OF_EPOCHS / 2);
 });

@@ -11,10 +11,26 @@ interface Entry {
 export class Timeline {
   /** Milliseconds since the simulation began. */
   now = 0;
+  /** Milliseconds in which nothing happened, beside them. */
+  #skipped = 0;
   /** How many things have happened. */
   happened = 0;
   #order = 0;
   readonly #heap: Entry[] = [];
+
+  /** Milliseconds that have passed in all, by a clock that is right. */
+  get wall(): number {
+    return this.now + this.#skipped;
+  }
+
+  get skipped(): number {
+    return this.#skipped;
+  }
+
+  /** Time passes in which nothing happens: what was to happen later happens as much later. */
+  skip(ms: number): void {
+    this.#skipped += ms;
+  }
 
   /** Does something so many ms from now. @returns what cancels it */
   after(ms: number, work: () => void): () => void {
