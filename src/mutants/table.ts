@@ -194,7 +194,7 @@ const MAINTAINER: readonly Mutant[] = [
     id: "done-of-any-action",
     rule: "a DONE counts in the phase that its action belongs to (design.md, section 1; protocol.md M8)",
     file: "src/maintainer/done.ts",
-    from: "if (grant >= 0 && saysWritten(step, grant, report.done)) writes.push(grant);",
+    from: "if (grant >= 0 && saysWritten(step, grant, report.done)) writes.push(place.life);",
     to: "if (grant >= 0 || step.grants.length > 0) writes.push(grant >= 0 ? place.life : step.grants[0]!);",
   },
   {
