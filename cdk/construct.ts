@@ -1,4 +1,4 @@
-import { CfnOutput } from "aws-cdk-lib";
+import { CfnOutput, Stack } from "aws-cdk-lib";
 import type { Alarm } from "aws-cdk-lib/aws-cloudwatch";
 import type { Table } from "aws-cdk-lib/aws-dynamodb";
 import { type ManagedPolicy, PermissionsBoundary } from "aws-cdk-lib/aws-iam";
@@ -35,7 +35,7 @@ export class Weir extends Construct {
   /** @throws Error that names every wrong property, what it is and what to use */
   constructor(scope: Construct, id: string, props: WeirProps = {}) {
     super(scope, id);
-    const checked = checkProps(props, this.node.path);
+    const checked = checkProps(props, this.node.path, Stack.of(this).stackName);
     if (checked.permissionsBoundary) PermissionsBoundary.of(this).apply(checked.permissionsBoundary);
     this.actionQueuePrefix = actionQueuePrefix(checked.prefix);
 

@@ -24,6 +24,21 @@ describe("properties that are wrong", () => {
       "(a queue's name has 80, of which 40 are taken",
     ],
     [
+      "a prefix within another one's action queues",
+      { prefix: "weir-action-x" },
+      'prefix is "weir-action-x": use one without "-action-" that does not end in "-action"',
+    ],
+    [
+      "a prefix whose own queues are within another one's",
+      { prefix: "weir-action" },
+      'the capture nodes of a coordinator with the prefix "weir" could reach its queues',
+    ],
+    [
+      "a property that does not exist",
+      { maxConcurrency: 5 } as WeirProps,
+      "maxConcurrency is not known: use prefix, removalPolicy, ",
+    ],
+    [
       "removal by snapshot",
       { removalPolicy: RemovalPolicy.SNAPSHOT },
       'removalPolicy is "snapshot": use RETAIN or',
@@ -77,6 +92,21 @@ describe("properties that are wrong", () => {
     ],
   ])("%s", (_, props, message) => {
     expect(refused(props)).toContain(message);
+  });
+
+  it.each(["weir-action-blue", "weir-action"])(
+    "the stack's name %s, which the dead-letter queue begins with",
+    (name) => {
+      const within = new Stack(new App({ analyticsReporting: false }), name);
+      expect(() => new Weir(within, "Weir", { prefix: "blue" })).toThrow(
+        `the stack is named "${name}": use a name without "-action-"`,
+      );
+    },
+  );
+
+  it("but a prefix with the word in it is none of them", () => {
+    for (const prefix of ["action", "my-actions", "re-actionable"])
+      expect(refused({ prefix })).toBe("nothing");
   });
 
   it("all at once, with where they are", () => {

@@ -8,7 +8,8 @@ import type { ITopic } from "aws-cdk-lib/aws-sns";
 /** What a coordinator can be told. All of it has a default; nothing has a fixed physical name. */
 export interface WeirProps {
   /**
-   * Action queues are named `<prefix>-action-*`; the coordinator sends to no other. Letters, digits, `-` and `_`, up to 40.
+   * Action queues are named `<prefix>-action-*`; the coordinator sends to no other. Letters, digits, `-` and `_`, up to 40;
+   * without `-action-`, and not ending in `-action`.
    * One prefix belongs to one coordinator of an account and region: it is also the dimension `service` of its metrics.
    * Default: `weir`.
    */
@@ -78,6 +79,33 @@ const MAX_PREFIX = MAX_QUEUE_NAME - ACTION_INFIX.length - 32;
 /** What the names of a coordinator's action queues start with. */
 export const actionQueuePrefix = (prefix: string) => `${prefix}${ACTION_INFIX}`;
 
+/**
+ * Whether some other coordinator's `<prefix>-action-*` could cover names that begin so: its capture nodes could read and delete
+ * what is queued there.
+ */
+export const isWithinReach = (name: string) => /-action(-|$)/.test(name);
+
+/** All properties, by name: from JavaScript, or through a cast, others can come. */
+const PROPERTIES: Readonly<Record<keyof WeirProps, true>> = {
+  prefix: true,
+  removalPolicy: true,
+  encryptionKey: true,
+  alarmTopic: true,
+  oldestBarrierAlarm: true,
+  longWriteAlarm: true,
+  maximumConcurrency: true,
+  provisionedPollers: true,
+  memorySize: true,
+  logRetention: true,
+  permissionsBoundary: true,
+  vpc: true,
+  vpcSubnets: true,
+  securityGroups: true,
+  senderAccounts: true,
+  redrivers: true,
+  schedulerQueue: true,
+};
+
 const DEFAULTS = {
   prefix: "weir",
   removalPolicy: RemovalPolicy.RETAIN,
@@ -90,15 +118,26 @@ export type CheckedProps = WeirProps & Required<Pick<WeirProps, keyof typeof DEF
 /**
  * Props with their defaults.
  * @param where the construct's path, for errors
+ * @param stackName the dead-letter queue's name begins with it
  * @throws Error that says which property is wrong, what it is and what to use; all that is wrong at once
  */
-export function checkProps(props: WeirProps, where: string): CheckedProps {
+export function checkProps(props: WeirProps, where: string, stackName: string): CheckedProps {
   const given = Object.fromEntries(Object.entries(props).filter(([, value]) => value !== undefined));
   const all = { ...DEFAULTS, ...given } as CheckedProps;
-  const faults = [...faultsOf(all)];
+  const faults = [...unknown(given), ...faultsOf(all)];
+  if (!Token.isUnresolved(stackName) && isWithinReach(stackName))
+    faults.push(
+      `the stack is named "${stackName}": use a name without "${ACTION_INFIX}" that does not end in "-action", or the capture nodes of a coordinator with the prefix "${stackName.split("-action")[0]}" could reach its queues`,
+    );
   if (faults.length > 0)
     throw new Error(`Weir at "${where}":\n${faults.map((one) => `  ${one}`).join("\n")}`);
   return all;
+}
+
+function* unknown(given: Readonly<Record<string, unknown>>): Generator<string> {
+  for (const name of Object.keys(given))
+    if (!Object.hasOwn(PROPERTIES, name))
+      yield `${name} is not known: use ${Object.keys(PROPERTIES).join(", ")}`;
 }
 
 function* faultsOf(props: CheckedProps): Generator<string> {
@@ -107,6 +146,8 @@ function* faultsOf(props: CheckedProps): Generator<string> {
     yield "prefix is known only at deployment: use a string that is known when the stack is synthesized";
   else if (!/^[A-Za-z0-9_-]+$/.test(prefix) || prefix.length > MAX_PREFIX)
     yield `prefix is "${prefix}": use 1 to ${MAX_PREFIX} letters, digits, - and _ (a queue's name has ${MAX_QUEUE_NAME}, of which ${MAX_QUEUE_NAME - MAX_PREFIX} are taken by "${ACTION_INFIX}" and a dispatcher's id)`;
+  else if (isWithinReach(prefix))
+    yield `prefix is "${prefix}": use one without "${ACTION_INFIX}" that does not end in "-action", or the capture nodes of a coordinator with the prefix "${prefix.split("-action")[0]}" could reach its queues`;
   if (props.removalPolicy !== RemovalPolicy.RETAIN && props.removalPolicy !== RemovalPolicy.DESTROY)
     yield `removalPolicy is "${props.removalPolicy}": use RETAIN or DESTROY`;
 

@@ -43,7 +43,8 @@ export interface Queues {
 export function createQueues(scope: Construct, props: CheckedProps): Queues {
   const stackGuid = Fn.select(2, Fn.split("/", Aws.STACK_ID));
   const statusQueueName = Fn.join("-", [
-    props.prefix.slice(0, 24),
+    // Cut, it must not end where another prefix could go on (props.ts, isWithinReach).
+    props.prefix.slice(0, 24).replace(/-action$/, "-actio"),
     "status",
     scope.node.addr.slice(-8),
     stackGuid,

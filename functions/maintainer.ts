@@ -1,3 +1,4 @@
+import "./nodeversion.ts";
 import "./stacktraces.ts";
 
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
