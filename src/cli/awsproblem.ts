@@ -13,7 +13,7 @@ const ADVICE: readonly [RegExp, string][] = [
   [/^ExpiredToken(Exception)?$/, "the AWS credentials have expired: sign in again"],
   [/^AccessDenied(Exception)?$/, "these credentials may not do that"],
   [
-    /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT|EAI_AGAIN)$/,
+    /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT|EAI_AGAIN|TimeoutError)$/,
     "nothing answers there: look at --endpoint and --region",
   ],
 ];

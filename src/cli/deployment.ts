@@ -1,6 +1,7 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { findLocalDeployments } from "../local/discovery.ts";
+import { Connections } from "../messaging/connections.ts";
 import { Problem } from "./problem.ts";
 
 /** How a command names the deployment that it is about. */
@@ -31,15 +32,20 @@ export function clientConfig({ endpoint, region }: Pick<DeploymentOptions, "endp
   return { ...(endpoint !== undefined && { endpoint }), ...(chosen !== undefined && { region: chosen }) };
 }
 
+/** ms that a person waits for an answer before it is asked again; the SDK asks three times. */
+const ANSWER_MS = 10_000;
+/** Requests of a client that all end, whatever becomes of the network. */
+export const connections = () => new Connections({ answerMs: ANSWER_MS, connectMs: 5_000 });
+
 /** Connects to the deployment that is named, or to the weir local that runs here. */
 export function connectDeployment(options: DeploymentOptions): ConnectedDeployment {
   if (options.endpoint !== undefined || options.table !== undefined) {
     const { table } = options;
     if (table === undefined) throw new Problem("--table is missing: name the stack's output TableName");
-    const config = clientConfig(options);
+    const config = () => ({ ...clientConfig(options), requestHandler: connections() });
     return {
-      dynamodb: new DynamoDBClient(config),
-      sqs: new SQSClient(config),
+      dynamodb: new DynamoDBClient(config()),
+      sqs: new SQSClient(config()),
       table,
       actionQueuePrefix: undefined,
     };
@@ -52,8 +58,13 @@ export function connectDeployment(options: DeploymentOptions): ConnectedDeployme
   if (another) console.error(`weir: several run here, this is the one with process id ${local.pid}`);
   const { endpoint, region, credentials, table, actionQueuePrefix } = local.endpoints;
   return {
-    dynamodb: new DynamoDBClient({ endpoint: endpoint.dynamodb, region, credentials }),
-    sqs: new SQSClient({ endpoint: endpoint.sqs, region, credentials }),
+    dynamodb: new DynamoDBClient({
+      endpoint: endpoint.dynamodb,
+      region,
+      credentials,
+      requestHandler: connections(),
+    }),
+    sqs: new SQSClient({ endpoint: endpoint.sqs, region, credentials, requestHandler: connections() }),
     table,
     actionQueuePrefix,
   };

@@ -10,7 +10,7 @@ import type { LocalCounts, LocalDeployment } from "../local/deployment.ts";
 import { planReplay } from "../replay/plan.ts";
 import { Replay } from "../replay/run.ts";
 import { Timings } from "../replay/timings.ts";
-import { clientConfig } from "./deployment.ts";
+import { clientConfig, connections } from "./deployment.ts";
 import { LOCAL_PACKAGES, needing } from "./needing.ts";
 import { Problem } from "./problem.ts";
 import type { ReplayCommandOptions } from "./replay.ts";
@@ -47,7 +47,7 @@ export async function runReplay(file: string, options: ReplayCommandOptions): Pr
   const config = local
     ? { endpoint: local.endpoint.sqs, region: local.region, credentials: local.credentials }
     : clientConfig(options);
-  const client = new SQSClient(config);
+  const client = new SQSClient({ ...config, requestHandler: connections() });
   const queues = new SqsQueues(config);
   try {
     const started = performance.now();

@@ -1,7 +1,8 @@
 /** A capture node whose coordinator, sinks and clock are the test's: real messages on queues in memory. */
 import { create } from "@bufbuild/protobuf";
 import { dispatcherId } from "../barrier/dispatcherid.ts";
-import type { Dispatcher, DispatcherConfig } from "../dispatcher/dispatcher.ts";
+import type { DispatcherConfig } from "../dispatcher/config.ts";
+import type { Dispatcher } from "../dispatcher/dispatcher.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import type { CaptureNodeOptions } from "../dispatcher/options.ts";
 import type { Clock } from "../dispatcher/ports.ts";
@@ -79,6 +80,16 @@ export class Capture {
     return capture;
   }
 
+  /** Stops the node; what hangs is given up at once. */
+  async stop(): Promise<void> {
+    let stopped = false;
+    const stopping = this.node.stop({ limitMs: 0 }).finally(() => {
+      stopped = true;
+    });
+    while (!stopped) await this.settle();
+    await stopping;
+  }
+
   hold(call: string): void {
     this.#held.set(call, Promise.withResolvers());
   }
@@ -122,13 +133,18 @@ export class Capture {
 
   /** Accepts what is registered next. */
   async accept(): Promise<void> {
-    const { spans, maintainerEpoch } = await this.until(() => this.#registrations().at(-1));
-    this.#epoch = maintainerEpoch;
+    const registered = await this.until(() => {
+      const all = this.#registrations();
+      return all.length > 0 && all;
+    });
     this.queues.take("status");
-    await this.#accepted(
-      maintainerEpoch,
-      spans.map(({ ID, life }) => ({ id: ID!, life })),
-    );
+    for (const { spans, maintainerEpoch } of registered) {
+      this.#epoch = maintainerEpoch;
+      await this.#accepted(
+        maintainerEpoch,
+        spans.map(({ ID, life }) => ({ id: ID!, life })),
+      );
+    }
   }
 
   /** Accepts a dispatcher in an epoch, whether it has registered there or not. */

@@ -1,5 +1,6 @@
 /** The dispatcher by what it reports and what its sink is asked for: TiCDC's dispatcher tests (docs/conformance.md). */
 import { afterEach, describe, expect, it } from "vitest";
+import { NodeStopped } from "../dispatcher/errors.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import { ddl, everybody, normal, schema, syncpoint } from "../maintainer/testing/world.ts";
 import { Capture } from "./capture.ts";
@@ -22,7 +23,7 @@ const start = async (...options: Parameters<typeof Capture.start>) => {
   capture = await Capture.start(...options);
   return capture;
 };
-afterEach(() => capture.node.stop());
+afterEach(() => capture.stop());
 
 describe("an event that blocks nobody", () => {
   it("#40 of a table is written at once, said once, and neither pending nor repeated", async () => {
@@ -95,16 +96,16 @@ describe("a blocking event", () => {
     const handled = d10.handle(event());
     await capture.settle();
     await capture.respond(K, "write", [d10]);
-    void capture.node.follow(2n);
+    const followed = expect(capture.node.follow(2n)).rejects.toThrow(NodeStopped);
     await capture.settle();
     expect(capture.registered().map((span) => span.blockState)).toEqual([undefined]);
     expect(capture.reports()).toEqual([]);
     capture.let("d10 flush");
     await capture.settle();
     expect(capture.reports()).toEqual(["waiting 100 10"]);
-    await capture.node.stop();
-    capture.clock.advance(1);
-    void handled;
+    await capture.stop();
+    await followed;
+    await expect(handled).rejects.toThrow(NodeStopped);
     expect(capture.calls).toEqual(["d10 flush"]);
   });
 

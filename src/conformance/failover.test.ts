@@ -5,6 +5,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import { isOver } from "../dispatcher/errors.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import { MemoryQueues } from "../dispatcher/testing.ts";
@@ -81,8 +82,8 @@ class Changefeed {
 
   async start(): Promise<void> {
     for (const node of Object.values(this.nodes)) await node.start();
-    void this.nodes.n1.open(T, this.#tables());
-    for (const stream of streams) void this.#run(stream);
+    this.nodes.n1.open(T, this.#tables()).catch(unlessOver);
+    for (const stream of streams) this.#run(stream).catch(unlessOver);
   }
 
   /** The tables as the table trigger has them where it stands. */
@@ -120,7 +121,7 @@ class Changefeed {
   }
 
   #over(node: Stream["node"], id: string): void {
-    void this.nodes[node].removeDispatcher(id).then(() => this.finished.add(id));
+    this.nodes[node].removeDispatcher(id).then(() => this.finished.add(id), unlessOver);
   }
 
   /** A millisecond: one status message is handled, its answers are on their way, and whoever can go on goes on. */
@@ -153,7 +154,7 @@ class Changefeed {
   }
 
   async takeOver(epoch: bigint): Promise<void> {
-    void this.nodes.n1.follow(epoch);
+    this.nodes.n1.follow(epoch).catch(unlessOver);
     await this.nodes.n1.open(T, this.#tables());
   }
 
@@ -177,8 +178,23 @@ class Changefeed {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(Object.values(this.nodes).map((node) => node.stop()));
+    let stopped = false;
+    const stopping = Promise.all(Object.values(this.nodes).map((node) => node.stop({ limitMs: 0 }))).finally(
+      () => {
+        stopped = true;
+      },
+    );
+    while (!stopped) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      this.clock.advance(1);
+    }
+    await stopping;
   }
+}
+
+/** A dispatcher that is removed, or whose node is stopped, says so to whoever waits for it. */
+function unlessOver(error: unknown): void {
+  if (!isOver(error)) throw error;
 }
 
 /** What must have come of it, whatever happened. */
@@ -221,7 +237,7 @@ it.each([
       await changefeed.step(1, false);
       await changefeed.takeOver(2n);
       for (let step = 0; step < later; step++) await changefeed.step();
-      void changefeed.nodes.n2.follow(2n);
+      changefeed.nodes.n2.follow(2n).catch(unlessOver);
       if (twice)
         for (const { body, attributes } of [...changefeed.handled])
           await changefeed.queues.send("status", { body, attributes });

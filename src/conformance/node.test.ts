@@ -24,7 +24,7 @@ const start = async (...options: Parameters<typeof Capture.start>) => {
   capture = await Capture.start(...options);
   return capture;
 };
-afterEach(() => capture.node.stop());
+afterEach(() => capture.stop());
 
 describe("closing", () => {
   it("#46 waits for the ACK of an event that adds tables", async () => {

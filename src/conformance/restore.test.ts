@@ -153,6 +153,6 @@ describe("a capture node that follows into another epoch", () => {
       else expect(span!.blockState).toBeUndefined();
       await capture.accept();
     }
-    await capture.node.stop();
+    await capture.stop();
   });
 });

@@ -5,6 +5,8 @@ import type { Clock, QueueClient, ReceivedMessage } from "./ports.ts";
 export interface ActionQueuesOptions {
   readonly queues: QueueClient;
   readonly clock: Clock;
+  readonly random: () => number;
+  readonly pollSeconds: number;
   readonly prefix: string;
   /** One queue for the node, or one more for each dispatcher. */
   readonly layout: "node" | "dispatcher";
@@ -14,6 +16,8 @@ export interface ActionQueuesOptions {
   readonly isThere: (id: DispatcherKey) => boolean;
   /** Resolves when all that a message causes is durable. */
   readonly receive: (message: ReceivedMessage) => Promise<void>;
+  /** A queue was gone and is there again: that of a dispatcher, or the node's. What was in it is lost. */
+  readonly onRecreated: (id: DispatcherKey | undefined) => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -29,6 +33,7 @@ export class ActionQueues {
   readonly #queueOf = new Map<DispatcherKey, ActionQueue>();
   /** The queue of the node. */
   node: ActionQueue = { name: "", url: "" };
+  #stopped: Error | undefined;
 
   constructor(options: ActionQueuesOptions) {
     this.#options = options;
@@ -38,19 +43,19 @@ export class ActionQueues {
   async open(name: string): Promise<void> {
     const { prefix, queues } = this.#options;
     this.node = { name: prefix + name, url: await queues.createQueue(prefix + name) };
-    this.#listen(this.node.url, () => true);
+    this.#listen(this.node, undefined);
   }
 
   /** The queue that answers for a dispatcher, created if it is its own and not there yet. */
   async of(id: DispatcherKey): Promise<ActionQueue> {
-    const { layout, prefix, queues, wanted } = this.#options;
+    const { layout, prefix, queues } = this.#options;
     if (layout === "node") return this.node;
     const known = this.#queueOf.get(id);
     if (known) return known;
     const name = prefix + id;
     const queue = { name, url: await queues.createQueue(name) };
     this.#queueOf.set(id, queue);
-    this.#listen(queue.url, () => wanted(id));
+    this.#listen(queue, id);
     return queue;
   }
 
@@ -75,10 +80,14 @@ export class ActionQueues {
     await queues.deleteQueue(queue.url);
   }
 
-  /** Listens no more. */
-  async stop(deleteQueues: boolean): Promise<void> {
+  /** Receives nothing more. Resolves when what was received is done with, or will come again. */
+  async stop(reason: Error): Promise<void> {
+    this.#stopped = reason;
     await Promise.all([...this.#mailboxes.values()].map((mailbox) => mailbox.stop()));
-    if (!deleteQueues) return;
+  }
+
+  /** Takes all its queues away. */
+  async deleteAll(): Promise<void> {
     const urls = [...this.#mailboxes.keys()];
     this.#mailboxes.clear();
     await Promise.all(urls.map((url) => this.#options.queues.deleteQueue(url)));
@@ -89,9 +98,25 @@ export class ActionQueues {
     return this.#options.layout === "node" ? this.node.url : (this.#queueOf.get(id)?.url ?? "");
   }
 
-  #listen(url: string, wanted: () => boolean): void {
-    const { queues, clock, receive, onError } = this.#options;
-    const mailbox = new Mailbox({ url, queues, clock, wanted, handle: receive, onError });
+  /** @param id of the dispatcher whose own queue it is; undefined: the node's */
+  #listen({ name, url }: ActionQueue, id: DispatcherKey | undefined): void {
+    // It was created while the node stopped.
+    if (this.#stopped) throw this.#stopped;
+    const { queues, clock, random, pollSeconds, wanted, receive, onError, onRecreated } = this.#options;
+    const mailbox = new Mailbox({
+      url,
+      queues,
+      clock,
+      random,
+      pollSeconds,
+      wanted: () => id === undefined || wanted(id),
+      handle: receive,
+      onGone: async (signal) => {
+        await queues.createQueue(name, signal);
+        if (!signal.aborted) onRecreated(id);
+      },
+      onError,
+    });
     this.#mailboxes.set(url, mailbox);
     mailbox.start();
   }

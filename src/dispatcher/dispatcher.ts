@@ -1,43 +1,20 @@
-import type { DispatcherKey } from "../barrier/dispatcherid.ts";
-import { compareKeys, type EventKey } from "../protocol/eventkey.ts";
+import { compareKeys, type EventKey, keyText } from "../protocol/eventkey.ts";
 import { BlockStage, DoneAction, InfluenceType, type State } from "../protocol/messages.ts";
-import { type CaptureEvent, copyOf, doneState, reportState } from "./event.ts";
+import type { DispatcherConfig } from "./config.ts";
+import { DispatcherClosed, isOver } from "./errors.ts";
+import { type CaptureEvent, doneState, reportState } from "./event.ts";
+import type { EventPool } from "./eventpool.ts";
 import { type ActionKind, type Command, DispatcherMachine, REPEAT_MS } from "./machine.ts";
 import type { Clock } from "./ports.ts";
 import type { Reporter } from "./reporter.ts";
-import type { Sink } from "./sink.ts";
-
-/** Where a dispatcher comes from and what it carries. */
-export interface DispatcherConfig {
-  readonly id: DispatcherKey;
-  readonly tableId: bigint;
-  readonly schemaId: bigint;
-  /** Keys of the span; empty at the outer ends of the table. Both empty: the whole table. */
-  readonly start?: Uint8Array;
-  readonly end?: Uint8Array;
-  /** It starts behind the DDL at this commitTs, before the syncpoint at it (protocol.md R10). */
-  readonly checkpointTs: bigint;
-  /**
-   * Rows of commitTs `checkpointTs + 1` are in the sink already and are dropped: it starts just before a DDL at which it
-   * stood in an earlier life (`skipDMLAsStartTs` of `ScheduleDispatcherRequest`, ticdc.md TM59). Needs `commitTsOf`.
-   */
-  readonly skipDMLAsStartTs?: boolean;
-  /**
-   * `life` of the `ScheduleDispatcherRequest` that asks for it: whoever is asked after this node has a higher one, and of the
-   * two only that is accepted (decisions/0028). Absent or 0: the node numbers it.
-   */
-  readonly life?: bigint;
-  /** The commitTs of a row. */
-  // biome-ignore lint/suspicious/noExplicitAny: rows are the sink's own business
-  readonly commitTsOf?: (row: any) => bigint;
-  // biome-ignore lint/suspicious/noExplicitAny: rows and payloads are the sink's own business
-  readonly sink: Sink<any, any>;
-}
+import { SinkWork } from "./sinkwork.ts";
+import { StreamPlace } from "./streamplace.ts";
 
 interface Surroundings {
   readonly life: bigint;
   readonly clock: Clock;
   readonly reporter: Reporter;
+  readonly events: EventPool;
   /** Something is outstanding now: poll. */
   readonly onOutstanding: () => void;
   readonly onError: (error: unknown, dispatcher: Dispatcher) => void;
@@ -63,15 +40,20 @@ export class Dispatcher {
   schemaId: bigint;
   /** What `flush` was told is durable. */
   #flushedTs = 0n;
-  #executor: Promise<void> = Promise.resolve();
-  #stream: { readonly event: CaptureEvent; readonly resumed: PromiseWithResolvers<void> } | undefined;
+  readonly #work: SinkWork;
+  readonly #stream: StreamPlace;
   #execution: Execution | undefined;
-  readonly #sending = new Set<Promise<void>>();
+  /** What is being reported, and in which life: a repeat of it goes no second way beside it. */
+  readonly #sending = new Map<string, Promise<void>>();
   /** Nothing is left without its ACK; another takes its place for the next time. */
   #acknowledged = Promise.withResolvers<void>();
   #cancelTick: (() => void) | undefined;
+  /** It begins nothing any more. */
   #closing = false;
-  #closed = false;
+  /** It stops with its node: what it is asked to do is left for its next life. */
+  #stopping: Error | undefined;
+  #ended: Error | undefined;
+  #closed: Promise<void> | undefined;
 
   /** @throws TypeError if rows are to be skipped and nothing says what their commitTs is */
   constructor(config: DispatcherConfig, surroundings: Surroundings) {
@@ -84,6 +66,8 @@ export class Dispatcher {
     this.life = surroundings.life;
     this.schemaId = config.schemaId;
     const whole = (config.start?.length ?? 0) === 0 && (config.end?.length ?? 0) === 0;
+    this.#stream = new StreamPlace(config.id);
+    this.#work = new SinkWork(config.id, (rows) => config.sink.write(this.#wanted(rows)));
     this.#machine = new DispatcherMachine({ tableId: config.tableId, whole }, config.checkpointTs);
   }
 
@@ -93,17 +77,24 @@ export class Dispatcher {
   }
 
   get outstanding(): boolean {
-    return !this.#closed && this.#machine.outstanding;
+    return this.#ended === undefined && this.#machine.outstanding;
   }
 
   /** Whether an event that it wrote by itself, or writes, has no ACK yet (protocol.md D3). */
   get unacknowledged(): boolean {
-    return !this.#closed && this.#machine.unacknowledged;
+    return this.#ended === undefined && this.#machine.unacknowledged;
   }
 
   /** The event at which its stream stands, for people. */
   get blockedAt() {
     return this.#machine.blockedAt;
+  }
+
+  /** What it would have to end before it can be closed, for people. */
+  get busyWith(): string {
+    if (this.#execution) return `its sink executes the action of event ${keyText(this.#execution.key)}`;
+    if (this.unacknowledged) return "an event that it wrote by itself has no ACK yet";
+    return this.#sending.size > 0 ? "its reports are not in the status queue" : "its sink works";
   }
 
   /** What everything is behind that it has finished: a commitTs, for a registration with a new coordinator. */
@@ -151,38 +142,84 @@ export class Dispatcher {
     return this.#machine.checkpointCap;
   }
 
-  /** Takes rows, in the order of the stream. */
+  /**
+   * Takes rows, in the order of the stream. Calls may overlap: rows are written in the order of the calls. If one rejects, nothing
+   * behind it is written, flushed or reported until `write` was called again with the same array, or `retry`.
+   * @throws OverlappingCall while an event is handled
+   * @throws EarlierFailed if something failed before: nothing of these rows was taken
+   * @throws NodeStopped or DispatcherClosed
+   */
   write(rows: readonly unknown[]): Promise<void> {
-    const { skipDMLAsStartTs, commitTsOf, checkpointTs, sink } = this.config;
-    const wanted =
-      skipDMLAsStartTs && commitTsOf ? rows.filter((row) => commitTsOf(row) !== checkpointTs + 1n) : rows;
-    return this.#execute(() => sink.write(wanted));
+    return this.#taken(() => {
+      this.#stream.refuse("write");
+      return this.#work.write(rows);
+    });
+  }
+
+  /** Writes the rows again whose `write` failed, and those that were given behind them. */
+  retry(): Promise<void> {
+    return this.#taken(() => this.#work.retry());
   }
 
   /**
    * Takes a DDL or a syncpoint of the stream. Resolves when it was written or passed and the stream may go on.
-   * @throws if an event that blocks nobody could not be written
+   * @throws if an event that blocks nobody could not be written: then the stream must come to it again
+   * @throws MessageRefused if it lists so many tables that no message holds a report of it
+   * @throws OverlappingCall while another event is handled: that goes on
+   * @throws EarlierFailed if something failed before
+   * @throws NodeStopped or DispatcherClosed: then it may have been written or not
    */
   handle(given: CaptureEvent): Promise<void> {
-    const event = copyOf(given);
-    // A rename moves the dispatcher's own table when it arrives, not when its barrier ends (protocol.md D9).
-    for (const change of event.updatedSchemas ?? [])
-      if (change.TableID === this.config.tableId) this.schemaId = change.NewSchemaID ?? this.schemaId;
-    const resumed = Promise.withResolvers<void>();
-    this.#stream = { event, resumed };
-    this.#run(this.#machine.arrive(event));
-    return resumed.promise;
+    return this.#taken(() => {
+      this.#stream.refuse("handle", given.key);
+      const event = this.#surroundings.events.copyOf(given);
+      // A rename moves the dispatcher's own table when it arrives, not when its barrier ends (protocol.md D9).
+      for (const change of event.updatedSchemas ?? [])
+        if (change.TableID === this.config.tableId) this.schemaId = change.NewSchemaID ?? this.schemaId;
+      const handled = this.#stream.arrive(event);
+      this.#run(this.#machine.arrive(event));
+      return handled;
+    });
   }
 
   /**
    * Makes everything that was written durable.
    * @param resolvedTs the stream has brought everything up to this commitTs: its rows were written, its DDLs handled. From then
    * on `checkpointTs` is no lower.
+   * @throws EarlierFailed if something failed before
+   * @throws RangeError if the stream stands at an event up to `resolvedTs`
    */
-  async flush(resolvedTs = 0n): Promise<void> {
-    const event = { key: { commitTs: 0n, isSyncPoint: false }, payload: undefined };
-    await this.#execute(() => this.config.sink.flushBeforeBlock(event));
-    if (resolvedTs > this.#flushedTs) this.#flushedTs = resolvedTs;
+  flush(resolvedTs = 0n): Promise<void> {
+    return this.#taken(() => {
+      const stands = this.#stream.standsAt;
+      if (stands && compareKeys(stands, { commitTs: resolvedTs, isSyncPoint: false }) <= 0)
+        throw new RangeError(
+          `dispatcher ${this.config.id} stands at ${keyText(stands)}: not everything up to ${resolvedTs} is done`,
+        );
+      const event = { key: { commitTs: 0n, isSyncPoint: false }, payload: undefined };
+      return this.#work.run(async () => {
+        await this.config.sink.flushBeforeBlock(event);
+        if (resolvedTs > this.#flushedTs) this.#flushedTs = resolvedTs;
+      });
+    });
+  }
+
+  /** What is refused rejects, as what fails does. */
+  #taken(call: () => Promise<void>): Promise<void> {
+    try {
+      if (this.#ended) throw this.#ended;
+      if (this.#closing) throw this.#stopping ?? new DispatcherClosed(this.config.id);
+      return call();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #wanted(rows: readonly unknown[]): readonly unknown[] {
+    const { skipDMLAsStartTs, commitTsOf, checkpointTs } = this.config;
+    return skipDMLAsStartTs && commitTsOf
+      ? rows.filter((row) => commitTsOf(row) !== checkpointTs + 1n)
+      : rows;
   }
 
   onAck(key: EventKey): void {
@@ -194,10 +231,18 @@ export class Dispatcher {
   }
 
   /** An action for this life. Resolves when all that it causes is durable: only then its message may go (I7). */
-  onAction(action: ActionKind, key: EventKey): Promise<void> {
+  async onAction(action: ActionKind, key: EventKey): Promise<void> {
+    // An action for one that is removed is for nobody; one for a node that is stopped stays for its next start.
+    if (this.#ended instanceof DispatcherClosed) return;
+    if (this.#ended) throw this.#ended;
     const running = this.#execution;
     if (running && compareKeys(running.key, key) === 0) return running.done.promise;
-    if (this.#closing) return this.#told();
+    // Who is being removed is asked no more once that is known; of who is only stopped the action waits for its next life.
+    if (this.#closing) {
+      await this.#told();
+      if (this.#stopping) throw this.#stopping;
+      return;
+    }
     const commands = this.#machine.act(action, key);
     if (commands[0]?.do === "execute") this.#execution = { key, done: Promise.withResolvers() };
     const done = this.#run(commands);
@@ -209,41 +254,50 @@ export class Dispatcher {
    * comes to the coordinator behind the end of this life counts for nobody. Then it begins nothing new, so that nothing is
    * executed of which the coordinator does not hear.
    */
-  async close(): Promise<void> {
-    while (this.#machine.unacknowledged && !this.#closed) await this.#acknowledged.promise;
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    while (this.#machine.unacknowledged && !this.#ended) await this.#acknowledged.promise;
     this.#closing = true;
     await this.#told();
     this.abandon();
+    if (this.#stopping) throw this.#stopping;
+  }
+
+  /** Takes nothing new. Resolves when all that it has begun is done, and told. Its actions stay in their queue. */
+  async finish(reason: Error): Promise<void> {
+    this.#stopping = reason;
+    this.#closing = true;
+    await this.#told();
   }
 
   /** Resolves when all that it has begun is done, and told. */
   async #told(): Promise<void> {
-    for (let seen: Promise<void> | undefined; seen !== this.#executor || this.#sending.size > 0; ) {
-      seen = this.#executor;
+    for (let seen: Promise<void> | undefined; seen !== this.#work.tail || this.#sending.size > 0; ) {
+      seen = this.#work.tail;
       await seen;
-      await Promise.allSettled(this.#sending);
+      await Promise.allSettled(this.#sending.values());
     }
   }
 
-  /** Resolves when its sink is at no work any more. */
-  async idle(): Promise<void> {
-    for (let seen: Promise<void> | undefined; seen !== this.#executor; ) {
-      seen = this.#executor;
-      await seen;
-    }
-  }
-
-  /** Stops at once, as a process that dies. */
-  abandon(): void {
-    this.#closed = true;
+  /** Stops at once, as a process that dies. What has not ended rejects with the reason. */
+  abandon(reason: Error = new DispatcherClosed(this.config.id)): void {
+    if (this.#ended) return;
+    this.#ended = reason;
     this.#cancelTick?.();
+    this.#work.end(reason);
+    this.#execution?.done.reject(reason);
+    this.#stream.end(reason);
     this.#acknowledged.resolve();
   }
 
   #run(commands: readonly Command[]): Promise<void> {
     const sent: Promise<void>[] = [];
     for (const command of commands) {
-      if (this.#closed) break;
+      if (this.#ended) break;
       switch (command.do) {
         case "flush":
           this.#flushBefore(command.event);
@@ -255,15 +309,17 @@ export class Dispatcher {
           this.#executeAction(command.action, command.event);
           break;
         case "report":
-          this.#send(reportState(command.event, command.stage === "waiting", this.#machine.identity)).catch(
-            (error) => this.#surroundings.onError(error, this),
-          );
+          this.#report(command.stage, command.event);
           break;
         case "done":
-          sent.push(this.#send(doneState(command.key, DONE[command.action])));
+          sent.push(
+            this.#send(`${command.action} ${keyText(command.key)}`, () =>
+              doneState(command.key, DONE[command.action]),
+            ),
+          );
           break;
         case "resume":
-          if (this.#stream?.event === command.event) this.#stream.resumed.resolve();
+          this.#stream.leave(command.event);
           break;
       }
     }
@@ -271,67 +327,86 @@ export class Dispatcher {
     return Promise.all(sent).then(() => undefined);
   }
 
+  #report(stage: "waiting" | "none", event: CaptureEvent): void {
+    // Nobody would be there for the answer.
+    if (this.#stopping && stage === "waiting") return;
+    this.#send(`${stage} ${keyText(event.key)}`, () =>
+      this.#surroundings.events.stateOf(event, stage === "waiting", this.#machine.identity),
+    ).catch((error) => this.#fails(error));
+  }
+
+  #fails(error: unknown): void {
+    if (!isOver(error)) this.#surroundings.onError(error, this);
+  }
+
   #flushBefore(event: CaptureEvent): void {
-    this.#execute(() => this.config.sink.flushBeforeBlock(event)).then(
-      () => this.#run(this.#machine.flushed(this.#surroundings.clock.now())),
-      (error) => {
-        this.#surroundings.onError(error, this);
-        this.#surroundings.clock.after(REPEAT_MS, () => {
-          if (!this.#closed) this.#flushBefore(event);
-        });
-      },
-    );
+    this.#work
+      .run(() => this.config.sink.flushBeforeBlock(event))
+      .then(
+        () => this.#run(this.#machine.flushed(this.#surroundings.clock.now())),
+        (error) => {
+          this.#fails(error);
+          this.#surroundings.clock.after(REPEAT_MS, () => {
+            if (!this.#closing) this.#flushBefore(event);
+          });
+        },
+      );
   }
 
   #writeLocally(event: CaptureEvent): void {
-    this.#execute(async () => {
-      await this.config.sink.flushBeforeBlock(event);
-      await this.config.sink.writeBlockEvent(event);
-    }).then(
-      () => this.#run(this.#machine.wroteLocally(event, this.#surroundings.clock.now())),
-      (error) => {
-        this.#run(this.#machine.failedLocally(event));
-        this.#stream?.resumed.reject(error);
-      },
-    );
+    this.#work
+      .run(async () => {
+        await this.config.sink.flushBeforeBlock(event);
+        await this.config.sink.writeBlockEvent(event);
+      })
+      .then(
+        () => this.#run(this.#machine.wroteLocally(event, this.#surroundings.clock.now())),
+        (error) => {
+          if (!this.#stream.isAt(event)) return;
+          this.#run(this.#machine.failedLocally(event));
+          this.#stream.fail(event, error);
+        },
+      );
   }
 
   #executeAction(action: ActionKind, event: CaptureEvent): void {
     const { sink } = this.config;
     const execution = this.#execution!;
-    this.#execute(() => (action === "write" ? sink.writeBlockEvent(event) : sink.passBlockEvent(event))).then(
-      () => {
-        const done = this.#run(this.#machine.executed(action));
-        this.#execution = undefined;
-        done.then(execution.done.resolve, execution.done.reject);
-      },
-      (error) => {
-        this.#execution = undefined;
-        this.#surroundings.onError(error, this);
-        this.#run(this.#machine.failed(this.#surroundings.clock.now()));
-        execution.done.reject(error);
-      },
-    );
+    this.#work
+      .run(() => (action === "write" ? sink.writeBlockEvent(event) : sink.passBlockEvent(event)))
+      .then(
+        () => {
+          const done = this.#run(this.#machine.executed(action));
+          this.#execution = undefined;
+          // Given up meanwhile: its DONE did not go out, so its action must stay.
+          if (this.#ended) execution.done.reject(this.#ended);
+          else done.then(execution.done.resolve, execution.done.reject);
+        },
+        (error) => {
+          this.#execution = undefined;
+          this.#fails(error);
+          this.#run(this.#machine.failed(this.#surroundings.clock.now()));
+          execution.done.reject(error);
+        },
+      );
     // Who waits for it is told; nobody has to.
     execution.done.promise.catch(() => undefined);
   }
 
-  /** One piece of work of the sink after the other. */
-  #execute(work: () => Promise<void>): Promise<void> {
-    const result = this.#executor.then(work);
-    this.#executor = result.catch(() => undefined);
-    return result;
-  }
-
-  #send(state: ReturnType<typeof doneState>): Promise<void> {
-    const sending = this.#surroundings.reporter.report(this.config.id, this.life, state);
-    this.#sending.add(sending);
-    sending.finally(() => this.#sending.delete(sending)).catch(() => undefined);
+  /** Reports once at a time: a repeat of what is under way is that. Only what changes is said anew, and in which life. */
+  #send(what: string, state: () => State): Promise<void> {
+    const text = `${this.life} ${what}`;
+    const underWay = this.#sending.get(text);
+    if (underWay) return underWay;
+    const sending = this.#surroundings.reporter
+      .report(this.config.id, this.life, state())
+      .finally(() => this.#sending.delete(text));
+    this.#sending.set(text, sending);
     return sending;
   }
 
   #afterwards(): void {
-    if (this.#closed) return;
+    if (this.#ended) return;
     if (!this.#machine.unacknowledged) {
       this.#acknowledged.resolve();
       this.#acknowledged = Promise.withResolvers();

@@ -28,12 +28,6 @@ export interface CaptureEvent<Payload = unknown> {
   readonly payload: Payload;
 }
 
-/** The event with lists of its own: what is repeated must say the same whatever its giver does with them (protocol.md D8). */
-export function copyOf<Payload>(event: CaptureEvent<Payload>): CaptureEvent<Payload> {
-  const { payload, ...described } = event;
-  return { ...structuredClone(described), payload };
-}
-
 /** Who a dispatcher is. */
 export interface DispatcherIdentity {
   readonly tableId: bigint;

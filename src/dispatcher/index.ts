@@ -12,7 +12,18 @@ export {
   ScheduleAction,
   type ScheduleDispatcherRequest,
 } from "../protocol/messages.ts";
-export { Dispatcher, type DispatcherConfig } from "./dispatcher.ts";
+export type { DispatcherConfig } from "./config.ts";
+export { Dispatcher } from "./dispatcher.ts";
+export {
+  DispatcherClosed,
+  EarlierFailed,
+  MessageRefused,
+  NoAnswer,
+  NodeStopped,
+  OverlappingCall,
+  QueueGone,
+  StillBusy,
+} from "./errors.ts";
 export { blocks, type CaptureEvent } from "./event.ts";
 export { CaptureNode } from "./node.ts";
 export type { CaptureNodeOptions, OpeningSchema } from "./options.ts";
@@ -25,7 +36,7 @@ export {
 } from "./ports.ts";
 export { RegistrationRefused } from "./registrations.ts";
 export type { Sink } from "./sink.ts";
-export { SqsQueues } from "./sqsqueues.ts";
+export { SqsQueues, type SqsQueuesOptions } from "./sqsqueues.ts";
 export {
   type StorageColumn,
   type StorageDefinition,

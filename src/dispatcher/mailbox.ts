@@ -1,29 +1,34 @@
+import { backOffMs, sleep } from "./backoff.ts";
+import { isOver, NoAnswer, QueueGone } from "./errors.ts";
 import type { Clock, QueueClient, ReceivedMessage } from "./ports.ts";
 
 export interface MailboxOptions {
   readonly url: string;
   readonly queues: QueueClient;
   readonly clock: Clock;
+  readonly random: () => number;
+  readonly pollSeconds: number;
   /** Whether an answer may come: a queue of a single dispatcher is polled only then (design.md, section 5). */
   readonly wanted: () => boolean;
   /** Resolves when all that a message causes is durable; rejects: it must come again. */
   readonly handle: (message: ReceivedMessage) => Promise<void>;
+  /** The queue is gone. Resolves when there is one of its name and URL again. */
+  readonly onGone: (signal: AbortSignal) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
-const LONG_POLL_SECONDS = 20;
 /** A message in work is kept from coming again this long at a time, and this often. */
 const EXTEND_SECONDS = 30;
 const EXTEND_EVERY_MS = 15_000;
 /** How long done messages are collected before they are deleted together. */
 const DELETE_AFTER_MS = 5;
 const DELETE_BATCH = 10;
-const RETRY_MS = 500;
 
 /** Receives a queue's messages and deletes each when it is done with, not before (design.md I7). */
 export class Mailbox {
   readonly #options: MailboxOptions;
   readonly #abort = new AbortController();
+  readonly #working = new Set<Promise<void>>();
   #wake: (() => void) | undefined;
   #loop: Promise<void> | undefined;
   #done: string[] = [];
@@ -41,16 +46,19 @@ export class Mailbox {
     this.#wake?.();
   }
 
+  /** Receives nothing more. Resolves when what it has received is done with, or will come again. */
   async stop(): Promise<void> {
     this.#abort.abort();
     this.#wake?.();
     await this.#loop;
+    while (this.#working.size > 0) await Promise.allSettled(this.#working);
     await this.#deleteDone();
   }
 
   async #poll(): Promise<void> {
-    const { url, queues, clock, wanted, onError } = this.#options;
+    const { url, queues, clock, random, pollSeconds, wanted, onError, onGone } = this.#options;
     const { signal } = this.#abort;
+    let failures = 0;
     while (!signal.aborted) {
       if (!wanted()) {
         await new Promise<void>((resolve) => {
@@ -59,16 +67,21 @@ export class Mailbox {
         continue;
       }
       try {
-        for (const message of await queues.receive(url, LONG_POLL_SECONDS, signal)) void this.#work(message);
+        for (const message of await queues.receive(url, pollSeconds, signal)) this.#begin(message);
+        failures = 0;
       } catch (error) {
         if (signal.aborted) return;
         onError(error);
-        await new Promise<void>((resolve) => {
-          clock.after(RETRY_MS, resolve);
-          this.#wake = resolve;
-        });
+        // Who has waited for an answer that long need not wait longer.
+        if (!(error instanceof NoAnswer)) await sleep(clock, backOffMs(++failures, random), signal);
+        if (error instanceof QueueGone && !signal.aborted) await onGone(signal).catch(onError);
       }
     }
+  }
+
+  #begin(message: ReceivedMessage): void {
+    const work = this.#work(message).finally(() => this.#working.delete(work));
+    this.#working.add(work);
   }
 
   async #work(message: ReceivedMessage): Promise<void> {
@@ -85,7 +98,8 @@ export class Mailbox {
       await handle(message);
       this.#delete(message.receipt);
     } catch (error) {
-      onError(error);
+      // A node that stops leaves in the queue what it has not begun, or not ended.
+      if (!isOver(error)) onError(error);
     } finally {
       cancel();
     }

@@ -629,7 +629,8 @@ describe("skipDMLAsStartTs (ticdc.md TM59)", () => {
     const commitTsOf = (row: { commitTs: bigint }) => row.commitTs;
     const rows = [{ commitTs: 99n }, { commitTs: 100n }, { commitTs: 101n }];
     for (const skipDMLAsStartTs of [true, false]) {
-      void node.createDispatcher({ ...config, skipDMLAsStartTs, commitTsOf });
+      // It is never accepted: it is stopped with its node.
+      node.createDispatcher({ ...config, skipDMLAsStartTs, commitTsOf }).catch(() => undefined);
       await until(() => node.dispatcher(id(7n)));
       await node.dispatcher(id(7n))!.write(rows);
     }

@@ -10,7 +10,11 @@ import {
   statusOf,
 } from "./announcements.ts";
 import { Answers } from "./answers.ts";
-import { Dispatcher, type DispatcherConfig } from "./dispatcher.ts";
+import type { DispatcherConfig } from "./config.ts";
+import { withDeadlines } from "./deadlines.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { isOver, NodeStopped, StillBusy } from "./errors.ts";
+import { EventPool } from "./eventpool.ts";
 import type { CaptureNodeOptions, OpeningSchema } from "./options.ts";
 import { type Clock, systemClock } from "./ports.ts";
 import { Positions } from "./positions.ts";
@@ -18,8 +22,19 @@ import { RegistrationRefused, Registrations, removedBefore } from "./registratio
 import { Reporter } from "./reporter.ts";
 import { Starts } from "./starts.ts";
 import { StatusQueue } from "./statusqueue.ts";
+import { toFit } from "./tofit.ts";
 
 const HEARTBEAT_MS = 60_000;
+const ANSWER_MS = 10_000;
+/** The longest that SQS lets a poll wait. */
+const POLL_SECONDS = 20;
+/** 255 KiB leave room for the attributes in a queue that takes 256. */
+const BODY_BYTES = 255 * 1024;
+/** How long `stop` and `removeDispatcher` wait for what has begun, unless they are told otherwise. */
+const STOP_MS = 10_000;
+const REMOVE_MS = 60_000;
+/** How long `stop` waits for what it has given up. */
+const GIVEN_UP_MS = 1_000;
 
 /**
  * A capture node: hosts dispatchers of one changefeed and speaks for them with the coordinator (protocol.md, as a new
@@ -51,7 +66,11 @@ export class CaptureNode {
   #toldEpoch = 0n;
   #lastLife = 0n;
   #epoch: bigint;
-  #stopped = false;
+  readonly #events = new EventPool();
+  /** Removals that have begun. */
+  readonly #removals = new WeakMap<Dispatcher, Promise<void>>();
+  #stopped: NodeStopped | undefined;
+  #stopping: Promise<void> | undefined;
 
   constructor(options: CaptureNodeOptions) {
     this.id = options.id;
@@ -60,6 +79,9 @@ export class CaptureNode {
     this.#speaker = { changefeed: options.changefeed, mode: options.mode ?? 0n };
     this.#epoch = options.epoch ?? 1n;
     const encoding = options.encoding ?? "json";
+    const random = options.random ?? Math.random;
+    const { clock } = this;
+    const queues = withDeadlines(options.queues, clock, options.answerMs ?? ANSWER_MS);
     const onError = (error: unknown, dispatcher?: Dispatcher) => options.onError?.(error, dispatcher);
     this.#starts = new Starts({
       node: options.id,
@@ -72,20 +94,21 @@ export class CaptureNode {
       from: options.id,
       start: () => this.#starts.present,
       encoding,
-      queues: options.queues,
-      clock: this.clock,
+      queues,
+      clock,
+      random,
       onError,
     });
     this.#reporter = new Reporter({
       ...this.#speaker,
       encoding,
-      clock: this.clock,
+      clock,
       foldMs: options.foldMs ?? 10,
-      limit: options.messageLimit ?? 255 * 1024,
+      limit: options.messageLimit ?? BODY_BYTES,
       send: (body) => this.#status.sendBody("BlockStatusRequest", body),
     });
     this.#registrations = new Registrations({
-      clock: this.clock,
+      clock,
       send: (queue, dispatchers) => this.#register(queue, dispatchers),
       nextLife: (above) => this.#nextLife(above),
       onSuperseded: (id, life, knownLife) => this.#superseded(id, life, knownLife),
@@ -102,20 +125,23 @@ export class CaptureNode {
     });
     this.#positions = new Positions({
       ...this.#speaker,
-      clock: this.clock,
-      random: options.random ?? Math.random,
+      clock,
+      random,
       everyMs: options.heartbeatMs ?? HEARTBEAT_MS,
       replicating: () => this.dispatchers.filter((one) => this.#replicates(one)),
       send: (request) => this.#status.send("HeartBeatRequest", request),
     });
     this.#queues = new ActionQueues({
-      queues: options.queues,
-      clock: this.clock,
+      queues,
+      clock,
+      random,
+      pollSeconds: options.pollSeconds ?? POLL_SECONDS,
       prefix: options.actionQueuePrefix,
       layout: options.layout ?? "node",
       wanted: (id) => (this.#dispatchers.get(id)?.outstanding ?? false) || this.#registrations.waitsFor(id),
       isThere: (id) => this.#dispatchers.has(id),
       receive: (message) => this.#answers.receive(message),
+      onRecreated: (id) => this.#recreated(id),
       onError: (error) => {
         if (!this.#stopped) onError(error);
       },
@@ -127,6 +153,7 @@ export class CaptureNode {
    * is over, whether this one brings it back or not (protocol.md R5).
    */
   async start(): Promise<void> {
+    this.#refuseStopped();
     // A node of each mode may have the same id: their messages are no business of each other's (protocol.md M17).
     const redo = this.#speaker.mode === 1n;
     await this.#queues.open(redo ? `${this.id}-redo` : this.id);
@@ -141,6 +168,7 @@ export class CaptureNode {
    * @throws RangeError if it has opened this epoch with other tables, and either has several parts
    */
   async open(trigger: DispatcherKey, schemas: readonly OpeningSchema[]): Promise<void> {
+    this.#refuseStopped();
     const parts = openingOf(this.#speaker, this.#epoch, trigger, schemas, this.options.tablesPerPart);
     const before = this.#opening?.epoch === this.#epoch ? this.#opening.parts : undefined;
     const inParts = Math.max(before?.length ?? 0, parts.length) > 1;
@@ -167,10 +195,12 @@ export class CaptureNode {
    *   asked for it since
    */
   async createDispatcher(config: DispatcherConfig): Promise<Dispatcher> {
+    this.#refuseStopped();
     const dispatcher = new Dispatcher(config, {
       life: config.life || this.#nextLife(0n),
       clock: this.clock,
       reporter: this.#reporter,
+      events: this.#events,
       onOutstanding: () => this.#queues.wake(config.id),
       onError: (error, one) => this.options.onError?.(error, one),
     });
@@ -179,7 +209,7 @@ export class CaptureNode {
     try {
       await this.#accepted(dispatcher);
     } catch (error) {
-      await this.#giveUp(dispatcher);
+      if (!(error instanceof NodeStopped)) await this.#giveUp(dispatcher);
       throw error;
     }
     return dispatcher;
@@ -191,6 +221,7 @@ export class CaptureNode {
    * not wanted any more is given up.
    */
   async follow(epoch: bigint): Promise<void> {
+    this.#refuseStopped();
     if (epoch <= this.#epoch)
       throw new RangeError(`epoch ${epoch} is not above ${this.#epoch}, which this node follows already`);
     this.#epoch = epoch;
@@ -255,11 +286,26 @@ export class CaptureNode {
 
   /**
    * Closes a dispatcher after what it has begun, and tells the coordinator (protocol.md R5, D10a). If it was not accepted
-   * yet, it never will be, and its `createDispatcher` rejects.
+   * yet, it never will be, and its `createDispatcher` rejects. What it is given from here on rejects with `DispatcherClosed`.
+   * @throws StillBusy if it is not done in `limitMs` (default: a minute): its removal goes on; call this again to wait for it
    */
-  async removeDispatcher(id: DispatcherKey): Promise<void> {
+  async removeDispatcher(id: DispatcherKey, { limitMs = REMOVE_MS } = {}): Promise<void> {
+    this.#refuseStopped();
     const dispatcher = this.#dispatchers.get(id);
     if (!dispatcher) return;
+    let removal = this.#removals.get(dispatcher);
+    if (removal === undefined) {
+      removal = this.#remove(dispatcher);
+      // Nobody may wait for it any more when it fails.
+      removal.catch(() => undefined);
+      this.#removals.set(dispatcher, removal);
+    }
+    if (await this.#isDone(removal, limitMs)) return;
+    throw new StillBusy(`dispatcher ${id} is not removed in ${limitMs} ms: ${dispatcher.busyWith}`);
+  }
+
+  async #remove(dispatcher: Dispatcher): Promise<void> {
+    const { id } = dispatcher.config;
     // From here on it gets no higher life: the one that ends is the last that was registered.
     this.#removed.add(dispatcher);
     // Only who is registered in the present epoch gets the ACK that it may wait for.
@@ -268,6 +314,17 @@ export class CaptureNode {
     this.#registrations.forget(id);
     await this.setState(dispatcher, ComponentState.Removed);
     await this.#forget(dispatcher);
+  }
+
+  /** Whether something ends in so many ms. */
+  async #isDone(work: Promise<unknown>, ms: number): Promise<boolean> {
+    const late = Promise.withResolvers<boolean>();
+    const cancel = this.clock.after(ms, () => late.resolve(false));
+    try {
+      return await Promise.race([work.then(() => true), late.promise]);
+    } finally {
+      cancel();
+    }
   }
 
   async #forget(dispatcher: Dispatcher): Promise<void> {
@@ -283,6 +340,7 @@ export class CaptureNode {
    * @param checkpointTs what it has behind it, if known: a barrier below that is done (M15)
    */
   async setState(dispatcher: Dispatcher, state: ComponentState, checkpointTs = 0n): Promise<void> {
+    this.#refuseStopped();
     if (state === ComponentState.Working) this.#notWorking.delete(dispatcher);
     else this.#notWorking.add(dispatcher);
     const status = statusOf(this.#speaker, [{ dispatcher, state, checkpointTs }]);
@@ -290,18 +348,65 @@ export class CaptureNode {
   }
 
   /**
-   * Stops listening and sending. Dispatchers stay registered: the next start of the node ends them (R5).
+   * Stops: begins nothing new, waits for what has begun and for its reports, and then gives up the rest. What is pending rejects
+   * with `NodeStopped`; an action that is not executed, or whose DONE is not durable, stays in its queue (design.md I7).
+   * Dispatchers stay registered: the next start of the node ends them (R5). Resolves soon after the limit at the latest.
    * @param deleteQueues whether the node's queues go too: it will not come back, and answers have no use any more
+   * @param limitMs how long what has begun may take. Default: 10 s. A process that is to end should have more.
    */
-  async stop({ deleteQueues = false } = {}): Promise<void> {
-    this.#stopped = true;
-    this.#registrations.stop();
+  stop({ deleteQueues = false, limitMs = STOP_MS } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(deleteQueues, limitMs);
+    return this.#stopping;
+  }
+
+  /** `await using` stops it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #stop(deleteQueues: boolean, limitMs: number): Promise<void> {
+    const reason = new NodeStopped("this was not done, or it is not known to be done");
+    this.#stopped = reason;
     this.#starts.stop();
     this.#positions.stop();
-    this.#status.stop();
-    for (const dispatcher of this.#dispatchers.values()) dispatcher.abandon();
-    if (deleteQueues) await this.#leave();
-    await this.#queues.stop(deleteQueues);
+    this.#registrations.stop(reason);
+    // Its timers keep no process alive, and while it waits the process must not end.
+    const alive = setInterval(() => undefined, 1_000);
+    try {
+      const finishing = [...this.#dispatchers.values()].map((dispatcher) => dispatcher.finish(reason));
+      const quiet = await this.#isDone(
+        Promise.allSettled([...finishing, this.#queues.stop(reason)]),
+        limitMs,
+      );
+      if (deleteQueues && quiet) await this.#isDone(this.#leave(), limitMs);
+      for (const dispatcher of this.#dispatchers.values()) dispatcher.abandon(reason);
+      this.#status.stop(reason);
+      await this.#isDone(this.#queues.stop(reason), GIVEN_UP_MS);
+      if (deleteQueues) await this.#queues.deleteAll();
+    } finally {
+      clearInterval(alive);
+    }
+  }
+
+  /** Tells a failure; that something ended with its node or dispatcher is none. */
+  #tells(error: unknown, dispatcher?: Dispatcher): void {
+    if (!isOver(error)) this.options.onError?.(error, dispatcher);
+  }
+
+  #refuseStopped(): void {
+    if (this.#stopped) throw this.#stopped;
+  }
+
+  /** A queue that answers for dispatchers was gone, with all that was in it: they are registered as they stand. */
+  #recreated(own: DispatcherKey | undefined): void {
+    const { layout = "node" } = this.options;
+    if (own === undefined && this.#speaker.mode === 0n)
+      this.#register(this.#queues.node.name, []).catch((error) => this.#tells(error));
+    for (const dispatcher of this.#dispatchers.values()) {
+      const answered = layout === "node" ? own === undefined : own === dispatcher.config.id;
+      if (!answered || (this.#removed.has(dispatcher) && !dispatcher.unacknowledged)) continue;
+      this.#registerAgain(dispatcher).catch((error) => this.#tells(error, dispatcher));
+    }
   }
 
   /**
@@ -309,11 +414,10 @@ export class CaptureNode {
    * way any more. If this is lost, the coordinator finds out that the queue is gone.
    */
   async #leave(): Promise<void> {
-    await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher.idle()));
     try {
       await this.#status.send("HeartBeatRequest", leavingOf(this.#speaker));
     } catch (error) {
-      this.options.onError?.(error);
+      this.#tells(error);
     }
   }
 
@@ -326,11 +430,16 @@ export class CaptureNode {
   }
 
   async #register(queue: string, dispatchers: readonly Dispatcher[]): Promise<void> {
-    const registration = registrationOf(this.#speaker, this.#epoch, dispatchers);
-    await this.#status.send("MaintainerBootstrapResponse", registration, {
-      replyQueue: queue,
-      nodeQueue: this.#queues.node.name,
-    });
+    const { encoding = "json", messageLimit = BODY_BYTES } = this.options;
+    const parts = toFit(
+      { type: "MaintainerBootstrapResponse", encoding, limit: messageLimit },
+      dispatchers,
+      (some) => registrationOf(this.#speaker, this.#epoch, some),
+    );
+    const more = { replyQueue: queue, nodeQueue: this.#queues.node.name };
+    await Promise.all(
+      parts.map(({ body }) => this.#status.sendBody("MaintainerBootstrapResponse", body(), more)),
+    );
   }
 
   /** A life that was accepted before does not stand any more: a higher one has ended it. */
@@ -346,13 +455,13 @@ export class CaptureNode {
     if (dispatcher.blockState?.stage === BlockStage.WRITING) return;
     dispatcher.life = this.#nextLife(above);
     dispatcher.registeredIn = "same epoch";
-    void this.#registerAgain(dispatcher).catch((error) => this.options.onError?.(error, dispatcher));
+    this.#registerAgain(dispatcher).catch((error) => this.#tells(error, dispatcher));
   }
 
   /** It has a higher start now: all that it has registered is over, and what it has sent was dropped (protocol.md R5). */
   #startAgain(): void {
     if (this.#stopped) return;
-    const failed = (error: unknown) => this.options.onError?.(error);
+    const failed = (error: unknown) => this.#tells(error);
     if (this.#speaker.mode === 0n) this.#register(this.#queues.node.name, []).catch(failed);
     if (this.#opening?.epoch === this.#epoch) this.#sendOpening(this.#opening.parts).catch(failed);
     this.#registrations.again();

@@ -20,13 +20,20 @@ export interface CaptureNodeOptions {
   readonly encoding?: Encoding;
   /** How long reports are collected to go out together, in ms. Default: 10. */
   readonly foldMs?: number;
-  /** Largest body in bytes. Default: 255 KiB, which leaves room for the attributes. */
+  /** Largest body of a message that holds several reports, in bytes. Default: 255 KiB, which leaves room for the attributes. */
   readonly messageLimit?: number;
   /**
    * About how often it tells how far its dispatchers are, in ms, if they are further. The coordinator creates a lost one again
    * from there. 0: never. Default: a minute.
    */
   readonly heartbeatMs?: number;
+  /** Seconds that a poll waits for a message; SQS allows 20, which is the default. */
+  readonly pollSeconds?: number;
+  /**
+   * After so many ms a request without an answer is given up, told to `onError`, and made anew; a poll after its waiting time more.
+   * Default: 10,000.
+   */
+  readonly answerMs?: number;
   /** Numbers in [0, 1), so that nodes do not all do the same at the same moment. Default: `Math.random`. */
   readonly random?: () => number;
   /** Tables in one part of an opening. Default: 2,000, about 40 bytes each, far below the message limit. */

@@ -9,17 +9,27 @@ export interface ReceivedMessage extends QueueMessage {
   readonly receipt: string;
 }
 
+/**
+ * Queues as a node needs them. A request that is aborted by its signal is given up, and with it the connection: the signal's
+ * reason says why. A client that has no use for the signal is asked again all the same.
+ */
 export interface QueueClient {
   /** Creates a queue, or finds it. @returns its URL */
-  createQueue(name: string): Promise<string>;
-  deleteQueue(url: string): Promise<void>;
-  /** Resolves when the queue has accepted the message: from then on it is durable. */
-  send(url: string, message: QueueMessage): Promise<void>;
-  /** Long-polls; an empty answer is no error. */
+  createQueue(name: string, signal?: AbortSignal): Promise<string>;
+  deleteQueue(url: string, signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the queue has accepted the message: from then on it is durable.
+   * @throws MessageRefused if it never will; anything else is tried again
+   */
+  send(url: string, message: QueueMessage, signal?: AbortSignal): Promise<void>;
+  /**
+   * Long-polls; an empty answer is no error.
+   * @throws QueueGone if there is no such queue: it is created again
+   */
   receive(url: string, waitSeconds: number, signal: AbortSignal): Promise<ReceivedMessage[]>;
-  delete(url: string, receipts: readonly string[]): Promise<void>;
+  delete(url: string, receipts: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Keeps a received message from being delivered again for so long. */
-  extend(url: string, receipt: string, seconds: number): Promise<void>;
+  extend(url: string, receipt: string, seconds: number, signal?: AbortSignal): Promise<void>;
 }
 
 export interface Clock {

@@ -17,7 +17,7 @@ const start = async (random = 0.5) => {
   capture = await Capture.start({ random: () => random });
   return capture;
 };
-afterEach(() => capture.node.stop());
+afterEach(() => capture.stop());
 
 /** What heartbeats say, message by message: `10 at 100`. Takes them. */
 function told(): string[][] {

@@ -5,7 +5,7 @@ import type { Clock } from "./ports.ts";
 
 interface RegistrationsOptions {
   readonly clock: Clock;
-  /** Sends one registration of dispatchers that are answered through one queue. */
+  /** Sends a registration of dispatchers that are answered through one queue. Resolves when it is durable. */
   readonly send: (queue: string, dispatchers: readonly Dispatcher[]) => Promise<void>;
   /** A life higher than a known one. */
   readonly nextLife: (above: bigint) => bigint;
@@ -40,6 +40,8 @@ interface Waiting {
   readonly dispatcher: Dispatcher;
   readonly queue: string;
   readonly accepted: PromiseWithResolvers<void>;
+  /** The life with which a registration is under way: it is not sent a second time beside that. */
+  underWay: bigint | undefined;
 }
 
 /**
@@ -64,18 +66,22 @@ export class Registrations {
   readonly #waiting = new Map<DispatcherKey, Waiting>();
   #scheduled: (() => void) | undefined;
   #soon = false;
-  #stopped = false;
+  #stopped: Error | undefined;
 
   constructor(options: RegistrationsOptions) {
     this.#options = options;
   }
 
-  /** Registers a dispatcher. Resolves when it is accepted; rejects with `RegistrationRefused` if it never will be. */
+  /**
+   * Registers a dispatcher. Resolves when it is accepted; rejects with `RegistrationRefused` if it never will be, or with what
+   * `stop` was told.
+   */
   add(queue: string, dispatcher: Dispatcher): Promise<void> {
+    if (this.#stopped) return Promise.reject(this.#stopped);
     const known = this.#waiting.get(dispatcher.config.id);
     // It is registered anew before it was accepted: who waited for that waits for this.
     const accepted = known?.dispatcher === dispatcher ? known.accepted : Promise.withResolvers<void>();
-    const waiting: Waiting = { dispatcher, queue, accepted };
+    const waiting: Waiting = { dispatcher, queue, accepted, underWay: undefined };
     this.#waiting.set(dispatcher.config.id, waiting);
     this.#sendIn(COLLECT_MS);
     return waiting.accepted.promise;
@@ -92,9 +98,15 @@ export class Registrations {
     waiting?.accepted.reject(removedBefore(id));
   }
 
-  stop(): void {
-    this.#stopped = true;
+  stop(reason: Error): void {
+    this.#stopped = reason;
     this.#scheduled?.();
+    for (const { accepted } of this.#waiting.values()) {
+      // Who does not wait for it is told by whoever stops.
+      accepted.promise.catch(() => undefined);
+      accepted.reject(reason);
+    }
+    this.#waiting.clear();
   }
 
   /**
@@ -132,6 +144,7 @@ export class Registrations {
 
   /** All who wait are registered again at once. */
   again(): void {
+    for (const waiting of this.#waiting.values()) waiting.underWay = undefined;
     if (this.#waiting.size > 0) this.#sendIn(COLLECT_MS);
   }
 
@@ -148,13 +161,23 @@ export class Registrations {
   }
 
   #sendAll(): void {
-    const queues = Map.groupBy(this.#waiting.values(), (waiting) => waiting.queue);
-    for (const [queue, waiting] of queues)
-      for (let from = 0; from < waiting.length; from += SPANS_PER_MESSAGE) {
-        const dispatchers = waiting.slice(from, from + SPANS_PER_MESSAGE).map((one) => one.dispatcher);
-        // What does not get through is sent again with the next repeat.
-        this.#options.send(queue, dispatchers).catch(() => undefined);
-      }
+    const due = [...this.#waiting.values()].filter((one) => one.underWay !== one.dispatcher.life);
+    for (const [queue, waiting] of Map.groupBy(due, (one) => one.queue))
+      for (let from = 0; from < waiting.length; from += SPANS_PER_MESSAGE)
+        void this.#sendSome(queue, waiting.slice(from, from + SPANS_PER_MESSAGE));
+  }
+
+  async #sendSome(queue: string, waiting: readonly Waiting[]): Promise<void> {
+    const lives = waiting.map((one) => one.dispatcher.life);
+    for (const [index, one] of waiting.entries()) one.underWay = lives[index];
+    // What does not get through is sent again with the next repeat.
+    await this.#options
+      .send(
+        queue,
+        waiting.map((one) => one.dispatcher),
+      )
+      .catch(() => undefined);
+    for (const [index, one] of waiting.entries()) if (one.underWay === lives[index]) one.underWay = undefined;
   }
 }
 

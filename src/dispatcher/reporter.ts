@@ -1,7 +1,8 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type DispatcherKey, dispatcherId } from "../barrier/dispatcherid.ts";
-import { type Encoding, encode } from "../protocol/codec.ts";
+import type { Encoding } from "../protocol/codec.ts";
 import {
+  type BlockStatusRequest,
   BlockStatusRequestSchema,
   type ChangefeedID,
   type State,
@@ -9,6 +10,8 @@ import {
   TableSpanBlockStatusSchema,
 } from "../protocol/messages.ts";
 import type { Clock } from "./ports.ts";
+import type { Body } from "./statusqueue.ts";
+import { toFit } from "./tofit.ts";
 
 export interface ReporterOptions {
   readonly changefeed: ChangefeedID;
@@ -17,10 +20,10 @@ export interface ReporterOptions {
   readonly clock: Clock;
   /** How long reports are collected, in ms. */
   readonly foldMs: number;
-  /** Largest body, in bytes. */
+  /** Largest body that holds several reports, in bytes. */
   readonly limit: number;
   /** Sends one message until the status queue has accepted it. */
-  readonly send: (body: string) => Promise<void>;
+  readonly send: (body: Body) => Promise<void>;
 }
 
 interface Entry {
@@ -43,7 +46,10 @@ export class Reporter {
     this.#options = options;
   }
 
-  /** Reports a state of a dispatcher. Resolves when the status queue has accepted it. */
+  /**
+   * Reports a state of a dispatcher, which does not change any more. Resolves when the status queue has accepted it.
+   * @throws MessageRefused if no queue takes so large a message
+   */
   report(id: DispatcherKey, life: bigint, state: State): Promise<void> {
     const accepted = Promise.withResolvers<void>();
     this.#waiting.push({ id, life, state, accepted });
@@ -58,53 +64,54 @@ export class Reporter {
     this.#scheduled = false;
     const entries = this.#waiting;
     this.#waiting = [];
-    const groups = Map.groupBy(entries, ({ state }) =>
-      Buffer.from(toBinary(StateSchema, state)).toString("base64"),
-    );
+    // Dispatchers that stand at one event share its state: it is looked into once.
+    const texts = new Map<State, string>();
+    const textOf = (state: State) => {
+      let text = texts.get(state);
+      if (text === undefined) {
+        text = Buffer.from(toBinary(StateSchema, state)).toString("base64");
+        texts.set(state, text);
+      }
+      return text;
+    };
+    const groups = Map.groupBy(entries, ({ state }) => textOf(state));
     // Groups keep the order in which their first report came: a dispatcher's reports stay in order (protocol.md M1a).
     const statuses: Entry[][] = [];
     for (const group of groups.values())
       for (let from = 0; from < group.length; from += LIVES_PER_STATUS)
         statuses.push(group.slice(from, from + LIVES_PER_STATUS));
-    this.#send(statuses);
+    const { encoding, limit } = this.#options;
+    const about = { type: "BlockStatusRequest", encoding, limit } as const;
+    for (const { items, body } of toFit(about, statuses, (part) => this.#request(part)))
+      void this.#send(items.flat(), body);
   }
 
-  #send(statuses: readonly Entry[][]): void {
-    const { changefeed, mode, encoding, limit, send } = this.#options;
-    const body = encode(
-      "BlockStatusRequest",
-      encoding,
-      create(BlockStatusRequestSchema, {
-        changefeedID: changefeed,
-        mode,
-        blockStatuses: statuses.map((entries) =>
-          create(TableSpanBlockStatusSchema, {
-            state: entries[0]!.state,
-            mode,
-            ...(entries.length === 1
-              ? { ID: dispatcherId(entries[0]!.id), life: entries[0]!.life }
-              : {
-                  dispatcherIDs: entries.map((entry) => dispatcherId(entry.id)),
-                  lives: entries.map((entry) => entry.life),
-                }),
-          }),
-        ),
-      }),
-    );
-    if (Buffer.byteLength(body) > limit && statuses.length > 1) {
-      const half = statuses.length >> 1;
-      this.#send(statuses.slice(0, half));
-      this.#send(statuses.slice(half));
-      return;
+  async #send(entries: readonly Entry[], body: () => Body): Promise<void> {
+    try {
+      await this.#options.send(body());
+      for (const { accepted } of entries) accepted.resolve();
+    } catch (error) {
+      for (const { accepted } of entries) accepted.reject(error);
     }
-    const entries = statuses.flat();
-    send(body).then(
-      () => {
-        for (const entry of entries) entry.accepted.resolve();
-      },
-      (error) => {
-        for (const entry of entries) entry.accepted.reject(error);
-      },
-    );
+  }
+
+  #request(statuses: readonly Entry[][]): BlockStatusRequest {
+    const { changefeed, mode } = this.#options;
+    return create(BlockStatusRequestSchema, {
+      changefeedID: changefeed,
+      mode,
+      blockStatuses: statuses.map((entries) =>
+        create(TableSpanBlockStatusSchema, {
+          state: entries[0]!.state,
+          mode,
+          ...(entries.length === 1
+            ? { ID: dispatcherId(entries[0]!.id), life: entries[0]!.life }
+            : {
+                dispatcherIDs: entries.map((entry) => dispatcherId(entry.id)),
+                lives: entries.map((entry) => entry.life),
+              }),
+        }),
+      ),
+    });
   }
 }

@@ -48,7 +48,7 @@ it("waits for a name that SQS holds back because its queue was just deleted", as
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const credentials = { accessKeyId: "test", secretAccessKey: "test" };
-  const queues = new SqsQueues({ endpoint, region: "us-east-1", credentials }, 1);
+  const queues = new SqsQueues({ endpoint, region: "us-east-1", credentials }, { recreateEveryMs: 1 });
   expect(await queues.createQueue("q")).toBe("the-queue");
   expect(requests).toBe(3);
   queues.destroy();

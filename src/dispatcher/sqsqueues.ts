@@ -8,7 +8,8 @@ import {
   SQSClient,
   type SQSClientConfig,
 } from "@aws-sdk/client-sqs";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { Connections } from "../messaging/connections.ts";
+import { MessageRefused, NoAnswer, QueueGone } from "./errors.ts";
 import type { QueueClient, QueueMessage, ReceivedMessage } from "./ports.ts";
 
 /** Seconds for which a received action is not delivered again; a longer write extends it. */
@@ -18,26 +19,37 @@ const VISIBILITY_SECONDS = 30;
 const RECREATE_EVERY_MS = 5_000;
 const RECREATE_ATTEMPTS = 15;
 
+/** ms for an answer that is not a long poll's. */
+const ANSWER_MS = 10_000;
+/** The longest that SQS lets a poll wait, and a margin for its answer. */
+const LONGEST_POLL_MS = 20_000 + ANSWER_MS;
+
+export interface SqsQueuesOptions {
+  /** ms between attempts to create a queue whose name SQS holds back. Default: 5,000. */
+  readonly recreateEveryMs?: number;
+}
+
 /**
  * Queues on SQS. Each queue that is polled holds a connection for as long as its long poll lasts, and the SDK's default is 50
  * connections: with more queues than that, reports would wait for polls to end. So the client is made here, without a bound;
- * there are as many connections as queues that are waited for, and a few.
+ * there are as many connections as queues that are waited for, and a few. The SDK's own default has no deadline, either: here
+ * each request ends by itself. A node tries again what may be tried again, so the SDK does not.
  */
 export class SqsQueues implements QueueClient {
   readonly #client: SQSClient;
+  readonly #connections: Connections;
   readonly #recreateEveryMs: number;
 
-  /**
-   * @param config of the SDK client: region, credentials, endpoint as needed
-   * @param recreateEveryMs between attempts to create a queue whose name SQS holds back
-   */
-  constructor(config: Omit<SQSClientConfig, "requestHandler"> = {}, recreateEveryMs = RECREATE_EVERY_MS) {
-    this.#recreateEveryMs = recreateEveryMs;
-    const agent = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY };
-    this.#client = new SQSClient({
-      ...config,
-      requestHandler: new NodeHttpHandler({ httpAgent: agent, httpsAgent: agent }),
+  /** @param config of the SDK client: region, credentials, endpoint as needed */
+  constructor(config: Omit<SQSClientConfig, "requestHandler"> = {}, options: SqsQueuesOptions = {}) {
+    this.#recreateEveryMs = options.recreateEveryMs ?? RECREATE_EVERY_MS;
+    this.#connections = new Connections({
+      answerMs: ANSWER_MS,
+      silenceMs: LONGEST_POLL_MS,
+      connectMs: 5_000,
+      maxSockets: Number.POSITIVE_INFINITY,
     });
+    this.#client = new SQSClient({ maxAttempts: 1, ...config, requestHandler: this.#connections });
   }
 
   /** Closes the connections. */
@@ -45,49 +57,57 @@ export class SqsQueues implements QueueClient {
     this.#client.destroy();
   }
 
-  async createQueue(name: string): Promise<string> {
+  async createQueue(name: string, signal?: AbortSignal): Promise<string> {
     const command = new CreateQueueCommand({
       QueueName: name,
       Attributes: { VisibilityTimeout: String(VISIBILITY_SECONDS) },
     });
     for (let attempt = 1; ; attempt++) {
       try {
-        return (await this.#client.send(command)).QueueUrl!;
+        return (await this.#ask(signal, (options) => this.#client.send(command, options))).QueueUrl!;
       } catch (error) {
         if (!isRecentlyDeleted(error) || attempt === RECREATE_ATTEMPTS) throw error;
         await new Promise((resolve) => setTimeout(resolve, this.#recreateEveryMs));
+        signal?.throwIfAborted();
       }
     }
   }
 
-  async deleteQueue(url: string): Promise<void> {
-    await this.#client.send(new DeleteQueueCommand({ QueueUrl: url }));
+  async deleteQueue(url: string, signal?: AbortSignal): Promise<void> {
+    const command = new DeleteQueueCommand({ QueueUrl: url });
+    await this.#ask(signal, (options) => this.#client.send(command, options)).catch((error) => {
+      // Somebody else was faster.
+      if (!(error instanceof QueueGone)) throw error;
+    });
   }
 
-  async send(url: string, message: QueueMessage): Promise<void> {
-    await this.#client.send(
-      new SendMessageCommand({
-        QueueUrl: url,
-        MessageBody: message.body,
-        MessageAttributes: Object.fromEntries(
-          Object.entries(message.attributes).map(([name, value]) => [
-            name,
-            { DataType: "String", StringValue: value },
-          ]),
-        ),
-      }),
-    );
+  async send(url: string, message: QueueMessage, signal?: AbortSignal): Promise<void> {
+    const command = new SendMessageCommand({
+      QueueUrl: url,
+      MessageBody: message.body,
+      MessageAttributes: Object.fromEntries(
+        Object.entries(message.attributes).map(([name, value]) => [
+          name,
+          { DataType: "String", StringValue: value },
+        ]),
+      ),
+    });
+    await this.#ask(signal, (options) => this.#client.send(command, options)).catch((error: Error) => {
+      if (!REFUSED.test(error.name)) throw error;
+      throw new MessageRefused(`queue ${url} refuses a message: ${error.message}`, { cause: error });
+    });
   }
 
-  async receive(url: string, waitSeconds: number, abortSignal: AbortSignal): Promise<ReceivedMessage[]> {
-    const answer = await this.#client.send(
-      new ReceiveMessageCommand({
-        QueueUrl: url,
-        MaxNumberOfMessages: 10,
-        WaitTimeSeconds: waitSeconds,
-        MessageAttributeNames: ["All"],
-      }),
-      { abortSignal },
+  async receive(url: string, waitSeconds: number, signal: AbortSignal): Promise<ReceivedMessage[]> {
+    const command = new ReceiveMessageCommand({
+      QueueUrl: url,
+      MaxNumberOfMessages: 10,
+      WaitTimeSeconds: waitSeconds,
+      MessageAttributeNames: ["All"],
+    });
+    const requestTimeout = waitSeconds * 1_000 + ANSWER_MS;
+    const answer = await this.#ask(signal, (options) =>
+      this.#client.send(command, { ...options, requestTimeout }),
     );
     return (answer.Messages ?? []).map((message) => ({
       body: message.Body ?? "",
@@ -101,21 +121,40 @@ export class SqsQueues implements QueueClient {
     }));
   }
 
-  async delete(url: string, receipts: readonly string[]): Promise<void> {
+  async delete(url: string, receipts: readonly string[], signal?: AbortSignal): Promise<void> {
     const Entries = receipts.map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle }));
-    await this.#client.send(new DeleteMessageBatchCommand({ QueueUrl: url, Entries }));
+    const command = new DeleteMessageBatchCommand({ QueueUrl: url, Entries });
+    await this.#ask(signal, (options) => this.#client.send(command, options));
   }
 
-  async extend(url: string, receipt: string, seconds: number): Promise<void> {
-    await this.#client.send(
-      new ChangeMessageVisibilityCommand({
-        QueueUrl: url,
-        ReceiptHandle: receipt,
-        VisibilityTimeout: seconds,
-      }),
-    );
+  async extend(url: string, receipt: string, seconds: number, signal?: AbortSignal): Promise<void> {
+    const command = new ChangeMessageVisibilityCommand({
+      QueueUrl: url,
+      ReceiptHandle: receipt,
+      VisibilityTimeout: seconds,
+    });
+    await this.#ask(signal, (options) => this.#client.send(command, options));
+  }
+
+  async #ask<T>(
+    signal: AbortSignal | undefined,
+    request: (options: { abortSignal?: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await request(signal ? { abortSignal: signal } : {});
+    } catch (error) {
+      // Who had no answer does not ask again over a connection that may be as silent.
+      if (signal?.reason instanceof NoAnswer) this.#connections.renew();
+      if (!(error instanceof Error)) throw error;
+      if (GONE.test(error.name)) throw new QueueGone(error.message, { cause: error });
+      throw error;
+    }
   }
 }
+
+const GONE = /QueueDoesNotExist|NonExistentQueue/;
+/** What SQS says of a message that is too large, or holds characters that none may. */
+const REFUSED = /^(InvalidParameterValue|InvalidMessageContents|BatchRequestTooLong)/;
 
 function isRecentlyDeleted(error: unknown): boolean {
   return error instanceof Error && /QueueDeletedRecently/.test(error.name);

@@ -1,4 +1,6 @@
 import { type Encoding, encode, type MessageOf, type MessageType } from "../protocol/codec.ts";
+import { backOffMs, sleep } from "./backoff.ts";
+import { MessageRefused } from "./errors.ts";
 import type { Clock, QueueClient } from "./ports.ts";
 
 export interface StatusQueueOptions {
@@ -9,47 +11,61 @@ export interface StatusQueueOptions {
   readonly encoding: Encoding;
   readonly queues: QueueClient;
   readonly clock: Clock;
+  readonly random: () => number;
   readonly onError: (error: unknown) => void;
 }
 
-const RETRY_SEND_MS = 1_000;
+/** A body, and how it is encoded. */
+export interface Body {
+  readonly body: string;
+  readonly encoding: Encoding;
+}
 
 /** The way to the coordinator: sends until the status queue has accepted a message, which must not be lost (protocol.md D4). */
 export class StatusQueue {
   readonly #options: StatusQueueOptions;
-  #stopped = false;
+  readonly #abort = new AbortController();
 
   constructor(options: StatusQueueOptions) {
     this.#options = options;
   }
 
-  /** Sends one message. Resolves when it is durable; rejects only when this is stopped. */
+  /**
+   * Sends one message. Resolves when it is durable.
+   * @throws MessageRefused if it never will be, or what `stop` was told
+   */
   send<T extends MessageType>(
     type: T,
     message: MessageOf<T>,
     more: Record<string, string> = {},
   ): Promise<void> {
-    return this.sendBody(type, encode(type, this.#options.encoding, message), more);
+    const { encoding } = this.#options;
+    return this.sendBody(type, { body: encode(type, encoding, message), encoding }, more);
   }
 
-  async sendBody(type: MessageType, body: string, more: Record<string, string> = {}): Promise<void> {
-    const { url, from, start, encoding, queues, clock, onError } = this.#options;
+  async sendBody(
+    type: MessageType,
+    { body, encoding }: Body,
+    more: Record<string, string> = {},
+  ): Promise<void> {
+    const { url, from, start, queues, clock, random, onError } = this.#options;
+    const { signal } = this.#abort;
     const attributes = { type, from, start: String(start()), encoding, ...more };
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
+      signal.throwIfAborted();
       try {
         return await queues.send(url, { body, attributes });
       } catch (error) {
-        if (this.#stopped) throw error;
+        signal.throwIfAborted();
+        if (error instanceof MessageRefused) throw error;
         onError(error);
-        await new Promise<void>((resolve) => {
-          clock.after(RETRY_SEND_MS, resolve);
-        });
+        await sleep(clock, backOffMs(attempt, random), signal);
       }
     }
   }
 
-  /** Nothing is tried again from here on. */
-  stop(): void {
-    this.#stopped = true;
+  /** Nothing is sent from here on, and what was not accepted rejects with this. */
+  stop(reason: Error): void {
+    this.#abort.abort(reason);
   }
 }

@@ -1,4 +1,5 @@
 /** Queues in memory for tests of the capture side: at least once, no order promised, visible again when not deleted. */
+import { QueueGone } from "./errors.ts";
 import type { QueueClient, QueueMessage, ReceivedMessage } from "./ports.ts";
 
 interface Stored {
@@ -12,6 +13,8 @@ export class MemoryQueues implements QueueClient {
   readonly receives = new Map<string, number>();
   /** Sends to it fail while this is set. */
   broken: string | undefined;
+  /** Sends that were tried. */
+  sends = 0;
   #receipts = 0;
   readonly #waiting = new Map<string, Set<() => void>>();
 
@@ -22,9 +25,11 @@ export class MemoryQueues implements QueueClient {
 
   async deleteQueue(url: string): Promise<void> {
     this.queues.delete(url);
+    for (const wake of this.#waiting.get(url) ?? []) wake();
   }
 
   async send(url: string, message: QueueMessage): Promise<void> {
+    this.sends++;
     if (this.broken === url) throw new Error(`queue ${url} does not answer`);
     const queue = this.queues.get(url) ?? [];
     this.queues.set(url, queue);
@@ -35,6 +40,7 @@ export class MemoryQueues implements QueueClient {
   async receive(url: string, _waitSeconds: number, signal: AbortSignal): Promise<ReceivedMessage[]> {
     this.receives.set(url, (this.receives.get(url) ?? 0) + 1);
     for (;;) {
+      if (!this.queues.has(url)) throw new QueueGone(`there is no queue ${url}`);
       const found = (this.queues.get(url) ?? []).filter((one) => one.invisibleUntil < Date.now());
       if (found.length > 0 || signal.aborted)
         return found.slice(0, 10).map((one) => {

@@ -1,10 +1,10 @@
 import { DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
 import { SQSClient } from "@aws-sdk/client-sqs";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { Port } from "../maintainer/port.ts";
 import { DynamoStore, type StoreOptions } from "../storage/dynamodb/store.ts";
 import type { Store } from "../storage/memory.ts";
 import { pause, Sender, type SenderOptions } from "./actions.ts";
+import { Connections } from "./connections.ts";
 
 export interface Clients {
   readonly dynamodb: DynamoDBClient;
@@ -25,7 +25,8 @@ export interface ClientOptions {
 }
 
 /**
- * SDK clients as a function needs them: connections are kept and bounded, and a request that hangs is given up. Endpoint,
+ * SDK clients as a function needs them: connections are kept and bounded, and a request that hangs is given up and made anew on
+ * a new connection: an environment may have been frozen in the middle of it. Endpoint,
  * region and credentials come from the environment.
  */
 export function createClients({ answerTimeout = 5_000, attempts = 3 }: ClientOptions = {}): Clients {
@@ -33,14 +34,7 @@ export function createClients({ answerTimeout = 5_000, attempts = 3 }: ClientOpt
     maxAttempts: attempts,
     retryMode: "standard",
     logger: QUIET,
-    requestHandler: new NodeHttpHandler({
-      connectionTimeout: 1_000,
-      requestTimeout: answerTimeout,
-      // Without it the timeout of an answer is only a line in the log.
-      throwOnRequestTimeout: true,
-      httpAgent: { keepAlive: true, maxSockets: 64 },
-      httpsAgent: { keepAlive: true, maxSockets: 64 },
-    }),
+    requestHandler: new Connections({ answerMs: answerTimeout }),
   });
   return {
     dynamodb: new DynamoDBClient(common()),

@@ -316,8 +316,8 @@ const DISPATCHER: readonly Mutant[] = [
     id: "second-flush",
     rule: "a dispatcher flushes once for an event, before WAITING (design.md I4)",
     file: "src/dispatcher/dispatcher.ts",
-    from: 'this.#execute(() => (action === "write" ? sink.writeBlockEvent(event) : sink.passBlockEvent(event))).then(',
-    to: 'this.#execute(async () => {\n      await sink.flushBeforeBlock(event);\n      await (action === "write" ? sink.writeBlockEvent(event) : sink.passBlockEvent(event));\n    }).then(',
+    from: '.run(() => (action === "write" ? sink.writeBlockEvent(event) : sink.passBlockEvent(event)))',
+    to: '.run(async () => {\n      await sink.flushBeforeBlock(event);\n      await (action === "write" ? sink.writeBlockEvent(event) : sink.passBlockEvent(event));\n    })',
   },
   {
     id: "waiting-before-flush",

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { NO_CHECKPOINT } from "../barrier/plausible.ts";
+import { StillBusy } from "../dispatcher/errors.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import { RegistrationRefused } from "../dispatcher/registrations.ts";
 import type { StorageRow } from "../dispatcher/storagesink.ts";
@@ -321,7 +322,7 @@ export class Nodes {
     incarnation.fed = false;
     let ended = false;
     await Promise.race([
-      machine.capture.removeDispatcher(carrier.id).then(
+      this.#remove(machine.capture, carrier).then(
         () => {
           ended = true;
         },
@@ -335,6 +336,16 @@ export class Nodes {
     return true;
   }
 
+  /** Its sink, or the way to the coordinator, may take longer than a node waits at a time. */
+  async #remove(capture: CaptureNode, carrier: Carrier): Promise<void> {
+    for (;;)
+      try {
+        return await capture.removeDispatcher(carrier.id);
+      } catch (error) {
+        if (!(error instanceof StillBusy)) throw error;
+      }
+  }
+
   async #deathOf(process: Process): Promise<void> {
     while (process.alive) await this.#ground.timeline.sleep(500);
   }
@@ -346,7 +357,9 @@ export class Nodes {
     const incarnation = carrier.running;
     if (incarnation === undefined || this.busy.has(carrier.id)) return;
     incarnation.fed = false;
-    machine.capture?.removeDispatcher(carrier.id).then(
+    const { capture } = machine;
+    if (capture === undefined) return;
+    this.#remove(capture, carrier).then(
       () => this.#closed(incarnation),
       () => undefined,
     );

@@ -1,4 +1,5 @@
 import type { Dispatcher } from "../dispatcher/dispatcher.ts";
+import { isOver } from "../dispatcher/errors.ts";
 import { type Incarnation, reach, report } from "./carrier.ts";
 import { short } from "./order.ts";
 import type { Ground } from "./process.ts";
@@ -31,9 +32,10 @@ export async function runStream(
     const ms = ("row" in item ? item.row.at : item.event.at) - timeline.now;
     await sleep(Math.max(0, ms) + (ms > -50 || dice.chance(0.2) ? dice.between(0, 30) : 0));
     if (!incarnation.fed) return "closing";
-    if ("row" in item) await dispatcher.write([item.row.row]);
-    else {
-      await meet(item.event);
+    if ("row" in item) {
+      if (!(await take([item.row.row]))) return "closing";
+    } else {
+      if (!(await meet(item.event))) return "closing";
       reach(carrier, commitTs);
       // What follows is not before the next item's time: so far the stream is resolved.
       const next = items[index + 1];
@@ -50,16 +52,34 @@ export async function runStream(
   // Nothing is left at the commitTs of the last item, nor before.
   const last = items.at(-1);
   const end = last && ("row" in last ? last.row.commitTs : last.event.capture.key.commitTs);
-  while (!(await dispatcher.flush(end).then(...SUCCESS))) await sleep(500);
+  while (!(await dispatcher.flush(end).then(...SUCCESS))) {
+    if (!incarnation.fed) return "closing";
+    await sleep(500);
+  }
   while (dispatcher.outstanding) await sleep(200);
   return "finished";
 
-  async function meet({ capture }: LogEvent): Promise<void> {
+  /** @returns false if the dispatcher was closed */
+  async function take(rows: readonly unknown[]): Promise<boolean> {
+    for (;;)
+      try {
+        await dispatcher.write(rows);
+        return true;
+      } catch (error) {
+        if (isOver(error)) return false;
+        await sleep(500);
+      }
+  }
+
+  /** @returns false if the dispatcher was closed while it stood there */
+  async function meet({ capture }: LogEvent): Promise<boolean> {
     for (;;) {
       try {
         note(incarnation.name, `comes to ${short(capture.key)}`);
-        return await dispatcher.handle(capture);
-      } catch {
+        await dispatcher.handle(capture);
+        return true;
+      } catch (error) {
+        if (isOver(error)) return false;
         // An event that blocks nobody could not be written: the sink has failed, the stream comes to it again.
         incarnation.forget(capture.key);
         await sleep(500);

@@ -1,0 +1,124 @@
+import { type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { keyText } from "../protocol/eventkey.ts";
+import { type InfluencedTablesSchema, type State, StateSchema } from "../protocol/messages.ts";
+import { MessageRefused } from "./errors.ts";
+import { type CaptureEvent, type DispatcherIdentity, isTrigger, reportState } from "./event.ts";
+import { MAX_BODY_BYTES } from "./tofit.ts";
+
+/** Events of which equal copies are found again: dispatchers of a node come to few at a time. */
+const KEPT = 16;
+/** From so many list entries on it is looked whether a report of an event fits into a message. */
+const LARGE = 500;
+/** What a report says beside the event: a changefeed, and a dispatcher with its life. */
+const REPORT_BYTES = 1_024;
+
+interface Shared {
+  /** All of an event but its payload, with lists of its own. */
+  readonly described: Omit<CaptureEvent, "payload">;
+  readonly states: Map<string, State>;
+}
+
+/**
+ * Copies of events: what is repeated must say the same whatever its giver does with its lists (protocol.md D8). Thousands of
+ * dispatchers come to one event, which may list thousands of tables: those that get equal ones share one copy, and its states.
+ */
+export class EventPool {
+  readonly #known = new Map<string, Shared>();
+  readonly #sharedOf = new WeakMap<CaptureEvent, Shared>();
+
+  /** @throws MessageRefused if a report of the event fits into no message */
+  copyOf<Payload>(event: CaptureEvent<Payload>): CaptureEvent<Payload> {
+    const { payload, ...described } = event;
+    const text = keyText(event.key);
+    let shared = this.#known.get(text);
+    if (shared === undefined || !isSame(shared.described, described)) {
+      shared = { described: structuredClone(described), states: new Map() };
+      refuseTooLarge(shared.described);
+      this.#known.delete(text);
+      this.#known.set(text, shared);
+      if (this.#known.size > KEPT) this.#known.delete(this.#known.keys().next().value!);
+    }
+    const copy = { ...shared.described, payload };
+    this.#sharedOf.set(copy, shared);
+    return copy;
+  }
+
+  /** The state that a WAITING or NONE report carries, made once for all who share the copy. It is not to be changed. */
+  stateOf(copy: CaptureEvent, blocked: boolean, identity: DispatcherIdentity): State {
+    const states = this.#sharedOf.get(copy)?.states;
+    const kind = `${blocked} ${isTrigger(identity)}`;
+    const known = states?.get(kind);
+    if (known) return known;
+    const state = reportState(copy, blocked, identity);
+    states?.set(kind, state);
+    return state;
+  }
+}
+
+function refuseTooLarge(described: Omit<CaptureEvent, "payload">): void {
+  const { blockTables, needDroppedTables, needAddedTables, updatedSchemas, routeAdmissions } = described;
+  const lists = [
+    blockTables?.TableIDs,
+    needDroppedTables?.TableIDs,
+    needAddedTables,
+    updatedSchemas,
+    routeAdmissions,
+  ];
+  if (lists.reduce((sum, list) => sum + (list?.length ?? 0), 0) < LARGE) return;
+  const state = reportState({ ...described, payload: undefined }, true, { tableId: 0n, whole: true });
+  // As base64, which a protobuf body is.
+  const bytes = Math.ceil(toBinary(StateSchema, state).length / 3) * 4 + REPORT_BYTES;
+  if (bytes > MAX_BODY_BYTES)
+    throw new MessageRefused(
+      `event ${keyText(described.key)} lists so many tables that a report of it is ${bytes} bytes long, and a queue takes ` +
+        `${MAX_BODY_BYTES}: it cannot be split`,
+    );
+}
+
+type Described = Omit<CaptureEvent, "payload">;
+
+function isSame(a: Described, b: Described): boolean {
+  return (
+    isSameTables(a.blockTables, b.blockTables) &&
+    isSameTables(a.needDroppedTables, b.needDroppedTables) &&
+    isSameList(a.needAddedTables, b.needAddedTables, TABLE) &&
+    isSameList(a.updatedSchemas, b.updatedSchemas, SCHEMA_CHANGE) &&
+    isSameList(a.routeAdmissions, b.routeAdmissions, ROUTE)
+  );
+}
+
+type Tables = MessageInitShape<typeof InfluencedTablesSchema> | undefined;
+
+function isSameTables(a: Tables, b: Tables): boolean {
+  if (a === b) return a === undefined;
+  if (a === undefined || b === undefined) return false;
+  if (a.InfluenceType !== b.InfluenceType || a.SchemaID !== b.SchemaID) return false;
+  const { TableIDs: left } = a;
+  const { TableIDs: right } = b;
+  if (left === undefined || right === undefined) return left === right;
+  if (left.length !== right.length) return false;
+  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false;
+  return true;
+}
+
+const TABLE = ["TableID", "SchemaID", "Splitable"] as const;
+const SCHEMA_CHANGE = ["TableID", "OldSchemaID", "NewSchemaID"] as const;
+const ROUTE = [
+  "SourceSchemaName",
+  "SourceTableName",
+  "TargetSchemaName",
+  "TargetTableName",
+  "Action",
+] as const;
+
+function isSameList<Entry, Name extends string & keyof Entry>(
+  a: readonly Entry[] | undefined,
+  b: readonly Entry[] | undefined,
+  names: readonly Name[],
+): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++)
+    for (const name of names) if (a[index]![name] !== b[index]![name]) return false;
+  return true;
+}
