@@ -299,7 +299,7 @@ describe("a capture node", () => {
     expect([span!.life, span!.checkpointTs]).toEqual([one.life, 99n]);
     // In a higher epoch they are those of the opening.
     queues.take("status");
-    void node.follow(2n);
+    node.follow(2n).catch(() => undefined);
     const followed = await until(() => registrations().at(-1));
     const [again] = decode("MaintainerBootstrapResponse", "json", followed.body).spans;
     expect(again!.checkpointTs).toBe(110n);
