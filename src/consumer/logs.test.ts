@@ -288,6 +288,14 @@ describe("columns", () => {
 describe("keys", () => {
   it.each<[string, Line[], Values[]]>([
     [
+      "a primary key that is dropped: then equal rows are several",
+      [T, one, "ALTER TABLE t DROP PRIMARY KEY", insert("t", { id: "1", v: "a" }, { pk: [] })],
+      [
+        { id: "1", v: "a" },
+        { id: "1", v: "a" },
+      ],
+    ],
+    [
       "none: equal rows are several",
       [
         "CREATE TABLE t (x INT)",

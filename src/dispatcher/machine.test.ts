@@ -49,6 +49,18 @@ describe("D1: what blocks", () => {
   });
 });
 
+describe("an event is known by its key", () => {
+  it("a second one with the key of the one before it is refused: what it adds would be lost as a repeat", () => {
+    const machine = new DispatcherMachine(trigger, 1n);
+    const adds = (tableId: bigint) =>
+      event(ddl(5n), { blockTables: normal(0n), needAddedTables: [{ TableID: tableId, SchemaID: 1n }] });
+    machine.arrive(adds(7n));
+    machine.wroteLocally(adds(7n), 0);
+    expect(() => machine.arrive(adds(8n))).toThrow(/two events with the key .* give it as one/);
+    expect(what(machine.arrive(event(syncpoint(5n))))).toEqual([]);
+  });
+});
+
 describe("D2, D4, D5: a blocking event", () => {
   it("is flushed, then reported, then executed once, then DONE after the stream goes on", () => {
     const machine = new DispatcherMachine(table, 1n);

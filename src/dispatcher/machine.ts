@@ -60,6 +60,8 @@ export class DispatcherMachine {
   readonly #unacked = new Map<string, Unacked>();
   /** Everything up to this key is behind this life: what it started from, then what it finished. */
   #finished: EventKey;
+  /** The last event of the stream. */
+  #arrived: EventKey | undefined;
 
   /** @param checkpointTs where this life starts: past the DDL at it, not past the syncpoint at it (protocol.md R10) */
   constructor(identity: DispatcherIdentity, checkpointTs: bigint) {
@@ -123,9 +125,17 @@ export class DispatcherMachine {
       : { event: pending.event, stage: pending.stage };
   }
 
-  /** An event of the stream. The stream waits for its `resume`. */
+  /**
+   * An event of the stream. The stream waits for its `resume`.
+   * @throws if it has the key of the one before it: the coordinator would take it for a repeat, and what it adds would be lost
+   */
   arrive(event: CaptureEvent): Command[] {
     const { identity } = this;
+    if (this.#arrived !== undefined && compareKeys(this.#arrived, event.key) === 0)
+      throw new Error(
+        `two events with the key ${keyText(event.key)}: what has one commitTs is one event, give it as one`,
+      );
+    this.#arrived = event.key;
     if (!blocks(event, identity)) {
       // The cap on the checkpoint and the count stand before the write begins (protocol.md D10, ticdc.md T5).
       if (isTrigger(identity) && needsReport(event))
@@ -156,6 +166,8 @@ export class DispatcherMachine {
   /** An event that blocks nobody could not be written: nothing is counted for it any more (ticdc.md T16). */
   failedLocally(event: CaptureEvent): Command[] {
     this.#unacked.delete(keyText(event.key));
+    // The stream gives it again.
+    this.#arrived = undefined;
     return this.#releaseHeld();
   }
 
