@@ -170,6 +170,8 @@ export interface RosterMeta {
   readonly nextChunk: number;
   /** Absent: nothing was forgotten. */
   readonly forgotten?: Forgotten;
+  /** An operator has removed the changefeed: only a higher epoch brings it back (decisions/0031). */
+  readonly removed?: true;
 }
 
 /** An opening whose parts have not all come: of one start of one node, in so many parts (protocol.md R1). */

@@ -6,6 +6,7 @@ import { registerCost } from "./cost.ts";
 import { registerEvict } from "./evict.ts";
 import { registerLocal } from "./local.ts";
 import { Problem } from "./problem.ts";
+import { registerRemove } from "./remove.ts";
 import { registerReplay } from "./replay.ts";
 import { registerUnbind } from "./unbind.ts";
 
@@ -19,6 +20,7 @@ registerBarriers(program);
 registerCheckpoint(program);
 registerEvict(program);
 registerUnbind(program);
+registerRemove(program);
 registerCost(program);
 
 try {

@@ -92,6 +92,11 @@ function* attemptChange(
       answered.push({ input, outcome: { ...newOutcome(), reason } });
       continue;
     }
+    if (!starts && root?.meta.removed) {
+      const reason = `the changefeed was removed: open it with a maintainer_epoch above ${present}`;
+      answered.push({ input, outcome: { ...newOutcome(), reason } });
+      continue;
+    }
     answered.push({ input, outcome: applyMembership(draft, input.membership!, highestMet(root)) });
   }
   const touched = new Set(inputs.flatMap((input) => chunksOf(draft, input)));
@@ -101,7 +106,8 @@ function* attemptChange(
     yield* session.refresh();
     return "again";
   }
-  if (root === undefined) yield* ask("registerSpace", session.space);
+  // Before it is committed, for a crash; and after it, for whoever removes the changefeed meanwhile (decisions/0031).
+  if (root === undefined || root.meta.removed) yield* ask("registerSpace", session.space);
   return yield* commitDraft(session, draft, answered, touched, starts ? highest : undefined, root);
 }
 
@@ -129,6 +135,7 @@ function* commitDraft(
   if (startEpoch !== undefined) session.forgetRoot();
   session.adopt(result.root);
   if (!result.committed) return "lost";
+  if (startEpoch !== undefined && root !== undefined) yield* ask("registerSpace", session.space);
   session.observer.note({ what: "roster-changed", space: session.space.text, count: written.size });
   for (const id of written) touched.add(id);
   return { answered, changed: true, touched: [...touched] };

@@ -54,6 +54,7 @@ export function* handleReports(
     yield* session.refresh();
     sorted = yield* sort(session, reports);
   }
+  if (session.root?.meta.removed) return;
   if (sorted.early.length > 0) {
     const known = yield* keepEarly(session, sorted.early);
     sorted = yield* sort(session, reports);
