@@ -4,6 +4,7 @@ import { keyText } from "../protocol/eventkey.ts";
 import { ComponentState, OperatorType, type ScheduleDispatcherRequest } from "../protocol/messages.ts";
 import { newMemory } from "./batch.ts";
 import { evict } from "./evict.ts";
+import { OPEN_TO_RAISE } from "./floor.ts";
 import { run } from "./program.ts";
 import { sweep } from "./sweep.ts";
 import {
@@ -268,6 +269,16 @@ describe("the floor", () => {
     const open = [...root().steps.keys()];
     for (const key of open) expect(floor() < key).toBe(true);
     expect(open).toEqual([keyText(ddl(200n))]);
+    expect(floor()).toBe("-");
+  });
+
+  it("stays while more barriers are open than a condition of the table can name", async () => {
+    await alter(100n);
+    await heartbeats(20_000n);
+    for (let at = 0; at <= OPEN_TO_RAISE; at++)
+      await world.handle(world.waiting(n1, [A], ddl(300n + BigInt(at)), split));
+    await world.sweep();
+    expect(root().steps.size).toBe(OPEN_TO_RAISE + 1);
     expect(floor()).toBe("-");
   });
 

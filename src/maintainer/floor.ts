@@ -14,6 +14,8 @@ import type { Session } from "./session.ts";
 const EVIDENCE = 1_000;
 /** Items of barriers that one sweep lets expire. */
 const EXPIRED_AT_ONCE = 500;
+/** Open barriers up to which the floor rises: the condition names each, and an expression has 4 KB. */
+export const OPEN_TO_RAISE = 50;
 /** Where nothing was closed meanwhile, it is tried again after this many ms. */
 const TRY_AGAIN_AFTER = 10 * 60_000;
 
@@ -26,6 +28,7 @@ export function* raiseFloor(session: Session): Program<void> {
   if (root === undefined || root.closedCount === 0) return;
   const { closedUpTo, closedCount } = root;
   if (closedUpTo !== undefined && closedUpTo <= root.floor) return;
+  if (root.steps.size > OPEN_TO_RAISE) return;
   const tried = memory.floorTried;
   const age = now - (tried?.at ?? 0);
   if (tried?.closedCount === closedCount && age >= 0 && age < TRY_AGAIN_AFTER) return;

@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 import { grantedStep, type Step } from "../../barrier/step.ts";
+import { OPEN_TO_RAISE } from "../../maintainer/floor.ts";
 import { NOTHING_CLOSED, type Root, type RootConditions } from "../../maintainer/port.ts";
 import type { Store } from "../memory.ts";
 import { K1, K2, pointer, roster, space, step } from "./samples.ts";
@@ -178,6 +179,17 @@ export function rootContract(make: () => Promise<Store>): void {
       await store.commitRoot(space, {}, { step: { key: K1, step: { ...step(), phase } } });
       expect((await store.commitRoot(space, notGrantedYet, granted)).committed).toBe(false);
     }
+  });
+
+  it("asks for as many open barriers at a time as the floor rises over", async () => {
+    await start();
+    const keys = Array.from({ length: OPEN_TO_RAISE }, (_, at) => `${String(at).padStart(20, "0")}-0`);
+    for (const key of keys) await store.commitRoot(space, {}, { open: { key, step: step() } });
+    const floor = { key: K2, expiredUpTo: K1 };
+    const fewer = await store.commitRoot(space, { sameOpen: keys.slice(1) }, { floor });
+    expect(fewer.committed).toBe(false);
+    const all = await store.commitRoot(space, { sameOpen: keys }, { floor });
+    expect([all.committed, all.root!.floor, all.root!.expiredUpTo]).toEqual([true, K2, K1]);
   });
 
   it("changes no root that is not there", async () => {
