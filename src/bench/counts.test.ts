@@ -1,6 +1,7 @@
 /** What a barrier costs: exact counts, and that they stay below what was promised (docs/performance.md). */
 import type { UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { describe, expect, it } from "vitest";
+import { newMemory } from "../maintainer/batch.ts";
 import { countBarrier, MIXED, ONE_BY_ONE, roundTrips, SPREAD, shape, sourceFor, TENS } from "./counts.ts";
 import { Fleet } from "./fleet.ts";
 import { countGroups } from "./grouping.ts";
@@ -70,6 +71,24 @@ describe("a barrier with one message of each dispatcher", () => {
       expect(Math.abs(row.units / units - 1)).toBeLessThan(0.01);
     },
   );
+});
+
+describe("the sweep", () => {
+  it("raises the floor in few requests more, once for all that was closed, and then costs what it did", async () => {
+    const simulation = await Simulation.running(shape(1_000, { influence: "All" }), ONE_BY_ONE);
+    for (const { space } of simulation.fleets) await simulation.port.store.registerSpace(space);
+    const memory = newMemory();
+    await simulation.sweep(memory);
+    const idle = await simulation.sweep(memory);
+    await simulation.barrier();
+    await simulation.barrier();
+    const raising = await simulation.sweep(memory);
+    const after = await simulation.sweep(memory);
+    expect(after).toEqual(idle);
+    // Closed barriers, positions and what expires are read; the root, and the tombstone below the former floor, are written.
+    expect(total(raising.dynamodb) - total(idle.dynamodb)).toBe(5);
+    expect(raising.writeUnits).toBe(2);
+  });
 });
 
 describe("the critical path", () => {

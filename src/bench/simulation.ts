@@ -4,11 +4,12 @@
  */
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { Dice } from "../chance/dice.ts";
-import { handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
+import { forgetBarriers, handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
 import type { StatusMessage } from "../maintainer/intake.ts";
 import type { Port } from "../maintainer/port.ts";
 import { run } from "../maintainer/program.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
+import { sweep } from "../maintainer/sweep.ts";
 import { pauseLimit } from "../messaging/actions.ts";
 import { attribute, sizeOf } from "../messaging/limits.ts";
 import { createPort } from "../messaging/port.ts";
@@ -270,6 +271,15 @@ export class Simulation {
       slices,
       mostSends,
     };
+  }
+
+  /** One sweep of an environment that knows the rosters. @returns what it took */
+  async sweep(memory: Memory): Promise<Usage> {
+    const before = copy(this.usage);
+    const nonce = requestId(this.#invocations++);
+    forgetBarriers(memory);
+    await run(sweep({ now: this.now, nonce, settings: this.settings, memory }), this.port);
+    return since(before, this.usage);
   }
 
   /** A message as the event source hands it over. */

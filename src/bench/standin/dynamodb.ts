@@ -180,7 +180,10 @@ export class StandInDynamo {
     const { ExpressionAttributeValues: values, ScanIndexForward, Limit, ExclusiveStartKey } = input;
     const prefix = values?.[":sk"]?.S ?? "";
     const partition = this.#partitions.get(values![":pk"]!.S!) ?? new Map<string, Stored>();
-    let names = [...partition.keys()].filter((sk) => sk.startsWith(prefix)).sort();
+    const [low, high] = [values?.[":from"]?.S, values?.[":to"]?.S];
+    const within = (sk: string) =>
+      low === undefined || high === undefined ? sk.startsWith(prefix) : sk >= low && sk <= high;
+    let names = [...partition.keys()].filter(within).sort();
     if (ScanIndexForward === false) names.reverse();
     const from = ExclusiveStartKey?.["sk"]?.S;
     if (from !== undefined) names = names.slice(names.indexOf(from) + 1);
