@@ -32,7 +32,7 @@ export class EventPool {
     const text = keyText(event.key);
     let shared = this.#known.get(text);
     if (shared === undefined || !isSame(shared.described, described)) {
-      shared = { described: structuredClone(described), states: new Map() };
+      shared = { described: withOwnLists(described), states: new Map() };
       refuseTooLarge(shared.described);
       this.#known.delete(text);
       this.#known.set(text, shared);
@@ -77,48 +77,68 @@ function refuseTooLarge(described: Omit<CaptureEvent, "payload">): void {
 
 type Described = Omit<CaptureEvent, "payload">;
 
+/** Numbers are taken over as they are: then comparing them with those of the same giver is cheap. */
+function withOwnLists(described: Described): Described {
+  const { blockTables, needDroppedTables, needAddedTables, updatedSchemas, routeAdmissions } = described;
+  return {
+    key: { ...described.key },
+    ...(blockTables && { blockTables: withOwnIds(blockTables) }),
+    ...(needDroppedTables && { needDroppedTables: withOwnIds(needDroppedTables) }),
+    ...(needAddedTables && { needAddedTables: needAddedTables.map((one) => ({ ...one })) }),
+    ...(updatedSchemas && { updatedSchemas: updatedSchemas.map((one) => ({ ...one })) }),
+    ...(routeAdmissions && { routeAdmissions: routeAdmissions.map((one) => ({ ...one })) }),
+  };
+}
+
+function withOwnIds(tables: NonNullable<Tables>): NonNullable<Tables> {
+  return tables.TableIDs ? { ...tables, TableIDs: [...tables.TableIDs] } : { ...tables };
+}
+
 function isSame(a: Described, b: Described): boolean {
   return (
     isSameTables(a.blockTables, b.blockTables) &&
     isSameTables(a.needDroppedTables, b.needDroppedTables) &&
-    isSameList(a.needAddedTables, b.needAddedTables, TABLE) &&
-    isSameList(a.updatedSchemas, b.updatedSchemas, SCHEMA_CHANGE) &&
-    isSameList(a.routeAdmissions, b.routeAdmissions, ROUTE)
+    isSameList(
+      a.needAddedTables,
+      b.needAddedTables,
+      (x, y) => x.TableID === y.TableID && x.SchemaID === y.SchemaID && x.Splitable === y.Splitable,
+    ) &&
+    isSameList(
+      a.updatedSchemas,
+      b.updatedSchemas,
+      (x, y) => x.TableID === y.TableID && x.OldSchemaID === y.OldSchemaID && x.NewSchemaID === y.NewSchemaID,
+    ) &&
+    isSameList(
+      a.routeAdmissions,
+      b.routeAdmissions,
+      (x, y) =>
+        x.SourceSchemaName === y.SourceSchemaName &&
+        x.SourceTableName === y.SourceTableName &&
+        x.TargetSchemaName === y.TargetSchemaName &&
+        x.TargetTableName === y.TargetTableName &&
+        x.Action === y.Action,
+    )
   );
 }
 
 type Tables = MessageInitShape<typeof InfluencedTablesSchema> | undefined;
 
 function isSameTables(a: Tables, b: Tables): boolean {
-  if (a === b) return a === undefined;
-  if (a === undefined || b === undefined) return false;
-  if (a.InfluenceType !== b.InfluenceType || a.SchemaID !== b.SchemaID) return false;
-  const { TableIDs: left } = a;
-  const { TableIDs: right } = b;
-  if (left === undefined || right === undefined) return left === right;
-  if (left.length !== right.length) return false;
-  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false;
-  return true;
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.InfluenceType === b.InfluenceType &&
+    a.SchemaID === b.SchemaID &&
+    isSameList(a.TableIDs, b.TableIDs, (x, y) => x === y)
+  );
 }
 
-const TABLE = ["TableID", "SchemaID", "Splitable"] as const;
-const SCHEMA_CHANGE = ["TableID", "OldSchemaID", "NewSchemaID"] as const;
-const ROUTE = [
-  "SourceSchemaName",
-  "SourceTableName",
-  "TargetSchemaName",
-  "TargetTableName",
-  "Action",
-] as const;
-
-function isSameList<Entry, Name extends string & keyof Entry>(
+function isSameList<Entry>(
   a: readonly Entry[] | undefined,
   b: readonly Entry[] | undefined,
-  names: readonly Name[],
+  isSameEntry: (x: Entry, y: Entry) => boolean,
 ): boolean {
   if (a === undefined || b === undefined) return a === b;
   if (a.length !== b.length) return false;
-  for (let index = 0; index < a.length; index++)
-    for (const name of names) if (a[index]![name] !== b[index]![name]) return false;
+  for (let index = 0; index < a.length; index++) if (!isSameEntry(a[index]!, b[index]!)) return false;
   return true;
 }
