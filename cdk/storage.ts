@@ -7,6 +7,8 @@ import type { CheckedProps } from "./props.ts";
 
 /** Timeout of both functions; visibility of a report must be at least six times as long (design.md, section 8). */
 export const TIMEOUT = Duration.seconds(20);
+/** The largest message that SQS takes. */
+const MAX_MESSAGE_BYTES = 1024 * 1024;
 const VISIBILITY = Duration.seconds(120);
 /** What queues keep must be shorter than the 15 days for which tombstones stay (design.md I9). */
 const STATUS_RETENTION = Duration.days(4);
@@ -56,6 +58,8 @@ export function createQueues(scope: Construct, props: CheckedProps): Queues {
   });
   const common = {
     enforceSSL: true,
+    // An event lists its tables whole: a report of it cannot be split (decisions/0035). A dead letter must fit as well.
+    maxMessageSizeBytes: MAX_MESSAGE_BYTES,
     removalPolicy: props.removalPolicy,
     ...(props.encryptionKey
       ? {

@@ -206,10 +206,10 @@ async function createQueues(synthesized: Synthesized, sqs: SQSClient, options: L
   );
   const names: Names = { ref: (id) => id, attribute: (id) => queues.get(id)?.arn ?? id };
   for (const [id, { Properties }] of resources) {
-    const { VisibilityTimeout, MessageRetentionPeriod, RedrivePolicy } = resolve(Properties, names) as Record<
-      string,
-      unknown
-    >;
+    const { VisibilityTimeout, MessageRetentionPeriod, MaximumMessageSize, RedrivePolicy } = resolve(
+      Properties,
+      names,
+    ) as Record<string, unknown>;
     const visibility = RedrivePolicy
       ? (options.visibilityTimeoutSeconds ?? VisibilityTimeout)
       : VisibilityTimeout;
@@ -217,6 +217,7 @@ async function createQueues(synthesized: Synthesized, sqs: SQSClient, options: L
     if (visibility !== undefined) Attributes["VisibilityTimeout"] = String(visibility);
     if (MessageRetentionPeriod !== undefined)
       Attributes["MessageRetentionPeriod"] = String(MessageRetentionPeriod);
+    if (MaximumMessageSize !== undefined) Attributes["MaximumMessageSize"] = String(MaximumMessageSize);
     if (RedrivePolicy !== undefined) Attributes["RedrivePolicy"] = JSON.stringify(RedrivePolicy);
     const { QueueUrl } = await sqs.send(
       new CreateQueueCommand({ QueueName: `weir-local-${id}`, Attributes }),

@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import { InfluenceType } from "../protocol/messages.ts";
+import type { CaptureEvent } from "./event.ts";
+import { EventPool } from "./eventpool.ts";
+
+const event = (tables: bigint[], added = 40n): CaptureEvent => ({
+  key: { commitTs: 100n, isSyncPoint: false },
+  blockTables: { InfluenceType: InfluenceType.Normal, TableIDs: tables },
+  needAddedTables: [{ TableID: added, SchemaID: 1n }],
+  payload: undefined,
+});
+const whole = { tableId: 10n, whole: true };
+
+describe("copies of events", () => {
+  it("are shared, with their states, by those that get equal ones", () => {
+    const pool = new EventPool();
+    const [a, b] = [pool.copyOf(event([1n, 2n])), pool.copyOf(event([1n, 2n]))];
+    expect(b.blockTables).toBe(a.blockTables);
+    expect(pool.stateOf(b, true, whole)).toBe(pool.stateOf(a, true, whole));
+    expect(pool.stateOf(a, false, whole)).not.toBe(pool.stateOf(a, true, whole));
+  });
+
+  it("say the same whatever becomes of what was given (D8)", () => {
+    const pool = new EventPool();
+    const tables = [1n, 2n];
+    const given = event(tables);
+    const before = pool.copyOf(given);
+    tables.push(3n);
+    const after = pool.copyOf(given);
+    expect(before.blockTables?.TableIDs).toEqual([1n, 2n]);
+    expect(after.blockTables?.TableIDs).toEqual([1n, 2n, 3n]);
+    (given.needAddedTables![0] as { TableID: bigint }).TableID = 41n;
+    expect(pool.copyOf(given).needAddedTables).toEqual([{ TableID: 41n, SchemaID: 1n }]);
+    expect(after.needAddedTables).toEqual([{ TableID: 40n, SchemaID: 1n }]);
+    expect(pool.stateOf(before, true, whole).BlockTables!.TableIDs).toEqual([1n, 2n]);
+  });
+});
