@@ -26,6 +26,8 @@ export interface Carrier {
   past: bigint[];
   /** Rows of the commitTs behind `reported` are durable too, if it starts from there (ticdc.md TM59). */
   skipsNext: boolean;
+  /** The life that the coordinator asked for it with, until it is accepted (decisions/0028). */
+  asked: bigint | undefined;
   /** Its node has forgotten it: the coordinator must ask for it again (protocol.md R9b). */
   lost: boolean;
   /** It has nothing left to do: its table was dropped. */

@@ -37,6 +37,7 @@ export class Chaos {
         "split",
         "merge",
         "merge",
+        "leave",
       ] as const);
       const carriers = [...this.#nodes.carriers.values()].filter(
         (one) => !one.over && !one.lost && !this.#nodes.busy.has(one.id),
@@ -46,6 +47,7 @@ export class Chaos {
       if (!faults.happens(kind, 0.7)) continue;
       if (kind === "restart") void this.#restart();
       else if (kind === "move") void this.#move(carrier);
+      else if (kind === "leave") void this.#leave();
       else if (kind === "split") void this.#split(carrier);
       else void this.#merge(carrier, carriers);
     }
@@ -83,6 +85,24 @@ export class Chaos {
           this.#nodes.launch(carrier);
         }
     await this.#nodes.start(machine);
+  }
+
+  /** A node gives all that it has to others, and goes when nothing is left of it. */
+  async #leave(): Promise<void> {
+    const { timeline, dice } = this.#ground;
+    const machine = dice.pick([...this.#nodes.machines.values()]);
+    const says = dice.chance(0.5);
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const { process } = machine;
+      if (!process?.alive || this.#nodes.machines.size < 2) return;
+      const its = [...this.#nodes.carriers.values()].filter(
+        (one) => one.node === machine.name && !one.over && !one.lost && !this.#nodes.busy.has(one.id),
+      );
+      await Promise.all(its.map((one) => this.#move(one)));
+      await timeline.sleep(dice.between(1, 500));
+      if (this.#nodes.machines.get(machine.name) !== machine || machine.process !== process) return;
+      if (!this.#nodes.isUsed(machine)) return this.#nodes.leave(machine, says);
+    }
   }
 
   async #move(carrier: Carrier): Promise<void> {

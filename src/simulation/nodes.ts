@@ -57,6 +57,8 @@ export class Nodes {
   readonly mode: bigint;
   readonly carriers = new Map<string, Carrier>();
   readonly machines = new Map<string, Machine>();
+  /** Those that have left for good. */
+  readonly departed = new Map<string, Machine>();
   readonly #ground: Ground;
   readonly #workload: Workload;
   readonly #disk: Disk;
@@ -66,6 +68,7 @@ export class Nodes {
   readonly #created = new Set<bigint>();
   #halfOpened = false;
   #lastId = 1n;
+  #lastName = 0;
   /** Dispatchers that are being moved, split or merged. */
   readonly busy = new Set<string>();
   /** The present epoch: who starts now starts in it. */
@@ -95,14 +98,7 @@ export class Nodes {
     this.#queues = parts.queues;
     this.#world = parts.world;
     this.#watcher = parts.watcher;
-    for (const machine of parts.machines)
-      this.machines.set(machine.name, {
-        ...machine,
-        process: undefined,
-        capture: undefined,
-        epoch: 1n,
-        settled: 1n,
-      });
+    for (const machine of parts.machines) this.#add(machine);
     this.addCarrier({
       id: TRIGGER_ID,
       tableId: 0n,
@@ -111,6 +107,50 @@ export class Nodes {
       node: parts.machines[0]!.name,
       start: 1n,
     });
+  }
+
+  #add(machine: Omit<Machine, "process" | "capture" | "epoch" | "settled">): Machine {
+    const added = { ...machine, process: undefined, capture: undefined, epoch: 1n, settled: 1n };
+    this.machines.set(machine.name, added);
+    return added;
+  }
+
+  /** Whether anything runs on a machine, or is to. */
+  isUsed(machine: Machine): boolean {
+    return [...this.carriers.values()].some(
+      (one) => one.node === machine.name && (!one.over || this.busy.has(one.id) || one.running?.open),
+    );
+  }
+
+  /**
+   * A machine goes for good, and its queue. Another takes its place under a name that nobody had.
+   * @param says whether it tells the coordinator
+   */
+  async leave(machine: Machine, says: boolean): Promise<void> {
+    const { process, capture } = machine;
+    if (!process?.alive || capture === undefined) return;
+    const successor = this.#add({
+      ...machine,
+      name: `${machine.name.replace(/-.*/, "")}-${++this.#lastName}`,
+    });
+    this.machines.delete(machine.name);
+    this.departed.set(machine.name, machine);
+    this.#world.note(machine.name, says ? "leaves" : "is gone");
+    if (says) {
+      let left = false;
+      void capture.stop({ deleteQueues: true }).then(
+        () => {
+          left = true;
+        },
+        () => {
+          left = true;
+        },
+      );
+      while (!left && process.alive) await this.#ground.timeline.sleep(50);
+    }
+    process.end();
+    for (const name of this.#queues.namesOf(`${ACTION_PREFIX}${machine.name}`)) this.#queues.remove(name);
+    await this.start(successor);
   }
 
   newId(): string {
@@ -144,6 +184,7 @@ export class Nodes {
       running: undefined,
       past: [start],
       skipsNext: false,
+      asked: undefined,
       lost: false,
       over: false,
     };
@@ -287,11 +328,13 @@ export class Nodes {
       ...(carrier.to < KEYS && { end: new Uint8Array([carrier.to]) }),
       checkpointTs: carrier.reported,
       skipDMLAsStartTs: carrier.skipsNext,
+      ...(carrier.asked !== undefined && { life: carrier.asked }),
       commitTsOf: (row: StorageRow) => BigInt(/"commitTs":(\d+)/.exec(row.text)![1]!),
       sink: new WatchedSink(this.#disk.mountedBy(process), incarnation, this.#world),
     });
     created.then(
       async (dispatcher) => {
+        carrier.asked = undefined;
         // Nothing is known of its checkpoint (ticdc.md T11): it is past nothing for that.
         if (this.#ground.dice.chance(0.05))
           process.clock.after(this.#ground.dice.between(0, 30_000), () => {
@@ -308,7 +351,7 @@ export class Nodes {
         incarnation.open = false;
         if (!incarnation.fed) return;
         // Its table was dropped, and nobody needs it any more; or its queue could not be created: again.
-        if (error instanceof RegistrationRefused) carrier.over = true;
+        if (error instanceof RegistrationRefused) this.#gone(carrier);
         else process.clock.after(1_000, () => this.launch(carrier));
       },
     );
@@ -374,6 +417,15 @@ export class Nodes {
     carrier.running.open = false;
   }
 
+  /** A dispatcher is not wanted: nobody needs its table any more, or another node was asked for it meanwhile, and has it when it obeys. */
+  #gone(carrier: Carrier): void {
+    if (carrier.asked === undefined) carrier.over = true;
+    else {
+      carrier.asked = undefined;
+      carrier.lost = true;
+    }
+  }
+
   #closed(incarnation: Incarnation): void {
     this.#world.closed(incarnation);
     incarnation.open = false;
@@ -390,10 +442,12 @@ export class Nodes {
       if (carrier?.node === machine.name) this.#over(machine, carrier);
       return;
     }
+    const life = config!.life || undefined;
     const lost = this.carriers.get(id);
     if (lost?.lost) {
       lost.lost = false;
       lost.node = machine.name;
+      lost.asked = life;
       lost.reported = config!.startTs;
       lost.skipsNext = config!.skipDMLAsStartTs;
       this.launch(lost);
@@ -403,8 +457,15 @@ export class Nodes {
     const there = [...this.carriers.values()].some((one) => one.tableId === tableId && !one.over);
     // In a higher epoch one may be wanted again that was dropped in the former: it comes to its drop again.
     if (had && (this.epoch === 1n || there || this.carriers.has(id))) return;
-    this.launch(
-      this.addCarrier({ id, tableId, from: 0, to: KEYS, node: machine.name, start: config!.startTs }),
-    );
+    const added = this.addCarrier({
+      id,
+      tableId,
+      from: 0,
+      to: KEYS,
+      node: machine.name,
+      start: config!.startTs,
+    });
+    added.asked = life;
+    this.launch(added);
   }
 }

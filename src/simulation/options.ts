@@ -36,6 +36,8 @@ export const FAULT_KINDS = [
   "restart",
   /** A node comes back without some of its dispatchers: the coordinator has to see to them. */
   "lose",
+  /** A node goes for good with its queue, when others have its dispatchers, and another comes under a new name. */
+  "leave",
   /** A dispatcher goes to another node. */
   "move",
   /** A dispatcher becomes two. */

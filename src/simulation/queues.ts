@@ -51,6 +51,11 @@ export class Queues {
     return this.#queues.get(name);
   }
 
+  /** The queues whose names begin so. */
+  namesOf(name: string): string[] {
+    return this.#queues.has(name) ? [name] : [];
+  }
+
   remove(name: string): void {
     this.#queues.delete(name);
   }

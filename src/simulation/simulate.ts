@@ -173,7 +173,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     nodes.addCarrier({ id: nodes.newId(), tableId, from, to, node: setup.pick(names), start: 1n });
   for (const machine of nodes.machines.values())
     timeline.after(setup.between(0, 300), () => void nodes.start(machine));
-  monitors.followedOn = (node) => nodes.machines.get(node)!.epoch;
+  monitors.followedOn = (node) => (nodes.machines.get(node) ?? nodes.departed.get(node))!.epoch;
   const scheduler = (what: string) => note("scheduler", what);
   const chaos = new Chaos(ground, nodes, options.dispatchers, scheduler);
   void chaos.run(CHAOS_EVERY);
