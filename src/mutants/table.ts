@@ -1,6 +1,7 @@
 import { BOUNDS } from "./bounds.ts";
 import { FLOOR } from "./floor.ts";
 import { IDENTITY } from "./identity.ts";
+import { LEAVING } from "./leaving.ts";
 import type { Mutant } from "./mutant.ts";
 import { OPENING } from "./opening.ts";
 
@@ -507,6 +508,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FLOOR,
   ...BOUNDS,
   ...IDENTITY,
+  ...LEAVING,
   ...RECOVERY,
   ...DISPATCHER,
 ];
