@@ -308,6 +308,8 @@ export class Nodes {
 
   /** Runs a carrier's dispatcher on its node, if that is up; otherwise the node's start will do it. */
   launch(carrier: Carrier): void {
+    // It was to go to a node that has left meanwhile.
+    if (!this.machines.has(carrier.node)) carrier.node = this.#ground.dice.pick([...this.machines.keys()]);
     const machine = this.machines.get(carrier.node)!;
     const { process, capture } = machine;
     if (!process?.alive || capture === undefined || carrier.lost || carrier.over || carrier.running?.lives)
@@ -360,8 +362,8 @@ export class Nodes {
   /** Closes a carrier's dispatcher in good order. Resolves false if its process ended meanwhile. */
   async close(carrier: Carrier): Promise<boolean> {
     const incarnation = carrier.running;
-    const machine = this.machines.get(carrier.node)!;
-    if (!incarnation?.lives || machine.capture === undefined) return false;
+    const machine = this.machines.get(carrier.node);
+    if (!incarnation?.lives || machine?.capture === undefined) return false;
     incarnation.fed = false;
     let ended = false;
     await Promise.race([

@@ -62,7 +62,7 @@ export class Reopening {
       await this.#ground.timeline.sleep(STATUS_EVERY);
       for (const carrier of this.#nodes.carriers.values()) {
         const { running, node } = carrier;
-        const { capture } = this.#nodes.machines.get(node)!;
+        const capture = this.#nodes.machines.get(node)?.capture;
         if (!running?.lives || !running.finished || carrier.over || capture === undefined) continue;
         // Its log is at the end: nothing is left at this commitTs.
         const past = capped(carrier) + 1n;
@@ -103,7 +103,8 @@ export class Reopening {
 
   async #tryOpening(epoch: bigint): Promise<void> {
     const carrier = this.#nodes.carriers.get(TRIGGER_ID)!;
-    const machine = this.#nodes.machines.get(carrier.node)!;
+    const machine = this.#nodes.machines.get(carrier.node);
+    if (machine === undefined) return;
     const { process, capture } = machine;
     const { running } = carrier;
     if (!process?.alive || capture === undefined || machine.settled !== epoch) return;
