@@ -91,7 +91,6 @@ export class Chaos {
   async #leave(): Promise<void> {
     const { timeline, dice } = this.#ground;
     const machine = dice.pick([...this.#nodes.machines.values()]);
-    const says = dice.chance(0.5);
     for (let attempt = 0; attempt < 20; attempt++) {
       const { process } = machine;
       if (!process?.alive || this.#nodes.machines.size < 2) return;
@@ -101,7 +100,7 @@ export class Chaos {
       await Promise.all(its.map((one) => this.#move(one)));
       await timeline.sleep(dice.between(1, 500));
       if (this.#nodes.machines.get(machine.name) !== machine || machine.process !== process) return;
-      if (!this.#nodes.isUsed(machine)) return this.#nodes.leave(machine, says);
+      if (!this.#nodes.isUsed(machine)) return this.#nodes.leave(machine);
     }
   }
 

@@ -123,10 +123,9 @@ export class Nodes {
   }
 
   /**
-   * A machine goes for good, and its queue. Another takes its place under a name that nobody had.
-   * @param says whether it tells the coordinator
+   * A machine goes for good without a word, and its queue. Another takes its place under a name that nobody had.
    */
-  async leave(machine: Machine, says: boolean): Promise<void> {
+  async leave(machine: Machine): Promise<void> {
     const { process, capture } = machine;
     if (!process?.alive || capture === undefined) return;
     const successor = this.#add({
@@ -135,19 +134,7 @@ export class Nodes {
     });
     this.machines.delete(machine.name);
     this.departed.set(machine.name, machine);
-    this.#world.note(machine.name, says ? "leaves" : "is gone");
-    if (says) {
-      let left = false;
-      void capture.stop({ deleteQueues: true }).then(
-        () => {
-          left = true;
-        },
-        () => {
-          left = true;
-        },
-      );
-      while (!left && process.alive) await this.#ground.timeline.sleep(50);
-    }
+    this.#world.note(machine.name, "is gone");
     process.end();
     for (const name of this.#queues.namesOf(`${ACTION_PREFIX}${machine.name}`)) this.#queues.remove(name);
     await this.start(successor);
