@@ -230,7 +230,9 @@ export class RosterDraft {
 
   /** Remembers that a life is over of which nothing else is known. */
   rememberEnded(ended: Omit<EndedLife, "endedAt">): void {
-    if (this.ended(ended.id)) this.#forgetEnded(ended.id);
+    const before = this.ended(ended.id);
+    if (before?.lost) return this.#raiseLost(before, ended);
+    if (before) this.#forgetEnded(ended.id);
     this.#remember(undefined, { ...ended, endedAt: this.now });
   }
 
@@ -533,6 +535,28 @@ export class RosterDraft {
       this.forget(one);
     }
     this.#endedCount = all.length - gone.size;
+  }
+
+  /**
+   * A lost dispatcher is to be created again until somebody has its span, whatever is said of lives of it that never stood
+   * here: they may be of an epoch that is over. Whoever was asked for it may have been asked in a life that is over now.
+   */
+  #raiseLost({ id, lost }: EndedLife, { life, node, queue }: Omit<EndedLife, "endedAt">): void {
+    for (const chunk of this.#allChunks()) {
+      if (chunk.kind !== "dispatchers" || !chunk.ended.some((one) => one.id === id)) continue;
+      const copy = this.#editDispatchers(chunk.id);
+      const raised: EndedLife = {
+        id,
+        life,
+        node,
+        queue,
+        endedAt: this.now,
+        lost: { was: lost!.was, endedOn: lost!.endedOn },
+      };
+      copy.ended = copy.ended.map((one) => (one.id === id ? raised : one));
+      this.#fills.delete(chunk.id);
+      this.#ended.set(id, raised);
+    }
   }
 
   #forgetEnded(id: DispatcherKey): void {

@@ -94,6 +94,21 @@ describe("a node that is evicted", () => {
     expect(await again22()).toEqual({ startTs: 100n, skip: false });
   });
 
+  it("is created again also when a life of it that never stood here is said to be over", async () => {
+    await evicted({ dispatcher: d(22) });
+    asked(n1, n2, n3);
+    await world.handle(world.status(n2, d(22), 900n, ComponentState.Removed));
+    world.now += 120_000;
+    await world.sweep();
+    const again = [n1, n2, n3].flatMap(
+      (one) => world.take(one, "ScheduleDispatcherRequest") as ScheduleDispatcherRequest[],
+    );
+    const configs = again.map((request) => request.config!);
+    expect(configs.map((one) => [dispatcherKey(one.dispatcherID!), one.startTs])).toEqual([[d(22), 50n]]);
+    // In a life that is not over.
+    expect(configs[0]!.life).toBeGreaterThan(900n);
+  });
+
   it("at a barrier that it had not reached: they start from their checkpoint and meet it", async () => {
     await world.handle(world.waiting(n1, [d(21)], ddl(100n), split));
     expect(await again22()).toEqual({ startTs: 50n, skip: false });
