@@ -118,6 +118,7 @@ export function createDashboard(
           own("ConflictingReports"),
           own("MissingQueues"),
           own("UnsentActions"),
+          own("UnkeptReports"),
           own("RouteConflicts"),
           own("RecreatedDispatchers"),
           deadLetterQueue.metricApproximateNumberOfMessagesVisible({

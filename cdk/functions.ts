@@ -6,10 +6,13 @@ import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
 import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import {
+  Alias,
   Architecture,
   type CfnFunction,
   Code,
   EventSourceMapping,
+  type IFunction,
+  type IVersion,
   RecursiveLoop,
   Runtime,
 } from "aws-cdk-lib/aws-lambda";
@@ -24,12 +27,11 @@ import type { Construct } from "constructs";
 import { NAMESPACE } from "../src/maintainer/metrics.ts";
 import { INSTEAD } from "./instead.ts";
 import { consumerStatement, functionStatements } from "./permissions.ts";
-import { actionQueuePrefix, type CheckedProps } from "./props.ts";
+import { actionQueuePrefix, type CheckedProps, DEFAULT_CONCURRENCY } from "./props.ts";
 import { type Queues, TIMEOUT } from "./storage.ts";
 
 const here = fileURLToPath(import.meta.url);
 const root = dirname(dirname(here));
-const DEFAULT_CONCURRENCY = 10;
 const MINUTE = Duration.minutes(1);
 
 export interface State extends Queues {
@@ -53,7 +55,7 @@ export function createFunctions(scope: Construct, props: CheckedProps, state: St
   maintainer.addToRolePolicy(consumerStatement(state.statusQueue));
   const { minimum, maximum } = props.provisionedPollers ?? {};
   new EventSourceMapping(scope, "Reports", {
-    target: maintainer,
+    target: started(scope, props, maintainer),
     eventSourceArn: state.statusQueue.queueArn,
     // No batching window: a quiet queue would hold a report for its whole length (design.md, section 8).
     batchSize: 10,
@@ -88,6 +90,16 @@ export function createFunctions(scope: Construct, props: CheckedProps, state: St
   return { maintainer, sweeper };
 }
 
+/** The function, or the alias by which alone those of it are reached that have started already. */
+function started(scope: Construct, props: CheckedProps, maintainer: NodejsFunction): IFunction {
+  if (props.provisionedConcurrency === undefined) return maintainer;
+  return new Alias(scope, "MaintainerStarted", {
+    aliasName: "started",
+    version: maintainer.currentVersion as IVersion,
+    provisionedConcurrentExecutions: props.provisionedConcurrency,
+  }) as IFunction;
+}
+
 function createFunction(
   scope: Construct,
   props: CheckedProps,
@@ -98,6 +110,7 @@ function createFunction(
   const logGroup = new LogGroup(scope, `${id}Logs`, {
     retention: props.logRetention,
     removalPolicy: RemovalPolicy.DESTROY,
+    ...(props.encryptionKey && { encryptionKey: props.encryptionKey }),
   });
   const { table, statusQueue, deadLetterQueue } = state;
   const one = new NodejsFunction(scope, id, {
@@ -111,6 +124,9 @@ function createFunction(
     architecture: Architecture.ARM_64,
     timeout: TIMEOUT,
     memorySize: props.memorySize,
+    ...(props.reservedConcurrency !== undefined && {
+      reservedConcurrentExecutions: id === "Maintainer" ? props.reservedConcurrency : 1,
+    }),
     // A node that answers at once makes reports and actions follow each other. That loop ends by itself: a barrier has three
     // messages for each life, repeats are bounded in time, and a report of a closed barrier is answered once. A wave that
     // the function hands over to itself is sent by who gets it, and never handed over again.

@@ -1,10 +1,10 @@
 import { ArnFormat, Stack } from "aws-cdk-lib";
 import type { Table } from "aws-cdk-lib/aws-dynamodb";
-import { ManagedPolicy, PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { ManagedPolicy, PolicyStatement, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import type { ILogGroup } from "aws-cdk-lib/aws-logs";
 import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
-import { actionQueuePrefix, type CheckedProps } from "./props.ts";
+import { actionQueuePrefix, type CheckedProps, nodeQueues } from "./props.ts";
 import type { Queues } from "./storage.ts";
 
 /** The one wildcard over names: action queues come and go with capture nodes. */
@@ -119,6 +119,30 @@ export function consumerStatement(statusQueue: IQueue): PolicyStatement {
   });
 }
 
+/** Lets CloudWatch Logs use the key for log groups of this account, as far as the key's policy is the stack's to write. */
+export function letLogsUseKey(scope: Construct, { encryptionKey }: CheckedProps): void {
+  const stack = Stack.of(scope);
+  encryptionKey?.addToResourcePolicy(
+    new PolicyStatement({
+      sid: "WeirLogs",
+      actions: ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+      principals: [new ServicePrincipal(`logs.${stack.region}.${stack.urlSuffix}`)],
+      resources: ["*"],
+      // The groups' names are made when they are created, after the key.
+      conditions: {
+        ArnLike: {
+          "kms:EncryptionContext:aws:logs:arn": stack.formatArn({
+            service: "logs",
+            resource: "log-group",
+            resourceName: "*",
+            arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+          }),
+        },
+      },
+    }),
+  );
+}
+
 function keyStatement(
   scope: Construct,
   props: CheckedProps,
@@ -136,7 +160,18 @@ function keyStatement(
   });
 }
 
-/** What a capture node needs, and nothing else: attach it to the role of your nodes. */
+/** What a node does with its action queues. To look at a queue's attributes shows whether somebody else created it (decisions/0041). */
+const NODE_ACTIONS = [
+  "sqs:ChangeMessageVisibility",
+  "sqs:CreateQueue",
+  "sqs:DeleteMessage",
+  "sqs:DeleteQueue",
+  "sqs:GetQueueAttributes",
+  "sqs:GetQueueUrl",
+  "sqs:ReceiveMessage",
+];
+
+/** What capture nodes need that share a role, and nothing else: each may use the action queues of all. */
 export function createCaptureNodePolicy(
   scope: Construct,
   props: CheckedProps,
@@ -144,27 +179,52 @@ export function createCaptureNodePolicy(
 ): ManagedPolicy {
   return new ManagedPolicy(scope, "CaptureNodePolicy", {
     description: `Capture nodes of Weir "${props.prefix}": their action queues, and reports`,
-    statements: [
-      new PolicyStatement({
-        sid: "ActionQueues",
-        actions: [
-          "sqs:ChangeMessageVisibility",
-          "sqs:CreateQueue",
-          "sqs:DeleteMessage",
-          "sqs:DeleteQueue",
-          "sqs:GetQueueUrl",
-          "sqs:ReceiveMessage",
-        ],
-        resources: [actionQueuesArn(scope, props)],
-      }),
-      new PolicyStatement({
-        sid: "Reports",
-        actions: ["sqs:SendMessage"],
-        resources: [statusQueue.queueArn],
-      }),
-      ...(props.encryptionKey
-        ? [keyStatement(scope, props, ["sqs"], ["kms:Decrypt", "kms:GenerateDataKey"])]
-        : []),
-    ],
+    statements: nodeStatements(scope, props, statusQueue, NODE_ACTIONS, [actionQueuesArn(scope, props)]),
   });
+}
+
+/**
+ * What one capture node needs whose role is its own: its queue, in either mode, and no other node's.
+ * @throws Error if no node can have this id
+ */
+export function createPolicyForNode(
+  scope: Construct,
+  props: CheckedProps,
+  { statusQueue }: Queues,
+  node: string,
+): ManagedPolicy {
+  const own = nodeQueues(props.prefix, node);
+  return new ManagedPolicy(scope, `CaptureNode-${node}`, {
+    description: `Capture node "${node}" of Weir "${props.prefix}": its action queues, and reports`,
+    statements: nodeStatements(
+      scope,
+      props,
+      statusQueue,
+      // A tag can open a queue, where rights go by tags: only who has it to itself may set one.
+      [...NODE_ACTIONS, "sqs:TagQueue"],
+      own.map((resource) =>
+        Stack.of(scope).formatArn({ service: "sqs", resource, arnFormat: ArnFormat.NO_RESOURCE_NAME }),
+      ),
+    ),
+  });
+}
+
+function nodeStatements(
+  scope: Construct,
+  props: CheckedProps,
+  statusQueue: IQueue,
+  actions: string[],
+  resources: string[],
+): PolicyStatement[] {
+  return [
+    new PolicyStatement({ sid: "ActionQueues", actions, resources }),
+    new PolicyStatement({
+      sid: "Reports",
+      actions: ["sqs:SendMessage"],
+      resources: [statusQueue.queueArn],
+    }),
+    ...(props.encryptionKey
+      ? [keyStatement(scope, props, ["sqs"], ["kms:Decrypt", "kms:GenerateDataKey"])]
+      : []),
+  ];
 }

@@ -48,6 +48,21 @@ describe("properties that are wrong", () => {
       { maximumConcurrency: 1 },
       "maximumConcurrency is 1: use a whole number from 2 to 1000",
     ],
+    [
+      "fewer maintainers kept than may be at work",
+      { reservedConcurrency: 5 },
+      "reservedConcurrency is 5 and maximumConcurrency 10: reserve at least as many",
+    ],
+    [
+      "more maintainers started than kept",
+      { reservedConcurrency: 10, provisionedConcurrency: 11 },
+      "provisionedConcurrency is 11 and reservedConcurrency 10: reserve at least as many",
+    ],
+    [
+      "none started",
+      { provisionedConcurrency: 0 },
+      "provisionedConcurrency is 0: use a whole number from 1 to 10000",
+    ],
     ["half a megabyte", { memorySize: 512.5 }, "memorySize is 512.5: use a whole number from 256 to 10240"],
     ["too little memory", { memorySize: 128 }, "memorySize is 128: use a whole number from 256"],
     [

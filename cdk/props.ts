@@ -20,8 +20,9 @@ export interface WeirProps {
    */
   readonly removalPolicy?: RemovalPolicy;
   /**
-   * Encrypts table and queues. Its key policy must let the account's IAM policies use it (the default of a new key).
-   * Default: the account's key for DynamoDB that AWS manages, and SQS's own (SSE-SQS).
+   * Encrypts table, queues and logs. Its key policy must let the account's IAM policies use it (the default of a new key), and
+   * CloudWatch Logs; the construct adds that where the key is made in the app, not where it is imported (docs/deploy.md has the statement).
+   * Default: the account's key for DynamoDB that AWS manages, SQS's own (SSE-SQS), and that of CloudWatch Logs.
    */
   readonly encryptionKey?: IKey;
   /** Gets every alarm when it goes off and when it is over. Default: alarms are on the dashboard only. */
@@ -34,6 +35,16 @@ export interface WeirProps {
   readonly maximumConcurrency?: number;
   /** Pollers that are always there, where the first report after a quiet time must not wait. Default: none. */
   readonly provisionedPollers?: ProvisionedPollers;
+  /**
+   * Maintainers that the account keeps free for this coordinator, and bounds it to; one more is kept for the sweeper. At least
+   * `maximumConcurrency`. It is taken from what the account's other functions have. Default: none is kept.
+   */
+  readonly reservedConcurrency?: number;
+  /**
+   * Maintainers that have started already, so that no report waits for a cold start. They cost by the hour. At most
+   * `reservedConcurrency`, if that is given. Default: none.
+   */
+  readonly provisionedConcurrency?: number;
   /** Memory of the functions in MB, 256 to 10240; the processor grows with it. Default: 1769, at which they have a whole one
    * (docs/deploy.md has the measurement). */
   readonly memorySize?: number;
@@ -71,13 +82,34 @@ export interface ProvisionedPollers {
   readonly maximum?: number;
 }
 
+/** Maintainers at a time, unless somebody says otherwise. */
+export const DEFAULT_CONCURRENCY = 10;
+
 /** What action queues append to the prefix: a word and at most a dispatcher's id of 32 hexadecimal digits. */
 const ACTION_INFIX = "-action-";
 const MAX_QUEUE_NAME = 80;
+/** Ends the name of a node's queue for redo. */
+const REDO = "-redo";
 const MAX_PREFIX = MAX_QUEUE_NAME - ACTION_INFIX.length - 32;
 
 /** What the names of a coordinator's action queues start with. */
 export const actionQueuePrefix = (prefix: string) => `${prefix}${ACTION_INFIX}`;
+
+/**
+ * The names of a capture node's queue: for the default mode, and for redo (src/dispatcher/node.ts).
+ * @throws Error if no node can have this id
+ */
+export function nodeQueues(prefix: string, node: string): string[] {
+  const queue = `${actionQueuePrefix(prefix)}${node}`;
+  const most = MAX_QUEUE_NAME - actionQueuePrefix(prefix).length - REDO.length;
+  if (Token.isUnresolved(node) || !/^[A-Za-z0-9_-]+$/.test(node) || node.length > most)
+    throw new Error(`the id of a capture node is "${node}": use 1 to ${most} letters, digits, - and _`);
+  if (node.endsWith(REDO))
+    throw new Error(
+      `the id of a capture node is "${node}": use one that does not end in "${REDO}", or its queue is that of another node for redo`,
+    );
+  return [queue, `${queue}${REDO}`];
+}
 
 /**
  * Whether some other coordinator's `<prefix>-action-*` could cover names that begin so: its capture nodes could read and delete
@@ -95,6 +127,8 @@ const PROPERTIES: Readonly<Record<keyof WeirProps, true>> = {
   longWriteAlarm: true,
   maximumConcurrency: true,
   provisionedPollers: true,
+  reservedConcurrency: true,
+  provisionedConcurrency: true,
   memorySize: true,
   logRetention: true,
   permissionsBoundary: true,
@@ -152,6 +186,7 @@ function* faultsOf(props: CheckedProps): Generator<string> {
     yield `removalPolicy is "${props.removalPolicy}": use RETAIN or DESTROY`;
 
   yield* whole("maximumConcurrency", props.maximumConcurrency, 2, 1000);
+  yield* concurrency(props);
   yield* whole("memorySize", props.memorySize, 256, 10240);
   const { provisionedPollers } = props;
   if (provisionedPollers !== undefined) {
@@ -179,6 +214,18 @@ function* faultsOf(props: CheckedProps): Generator<string> {
   const start = actionQueuePrefix(prefix);
   if (queue !== undefined && !(queue.startsWith(start) && /^[A-Za-z0-9_-]{1,80}$/.test(queue)))
     yield `schedulerQueue is "${queue}": use the name (not the URL) of a queue that starts with "${start}"`;
+}
+
+function* concurrency(props: CheckedProps): Generator<string> {
+  const { reservedConcurrency: reserved, provisionedConcurrency: provisioned, provisionedPollers } = props;
+  yield* whole("reservedConcurrency", reserved, 2, 10_000);
+  yield* whole("provisionedConcurrency", provisioned, 1, 10_000);
+  if (reserved === undefined || Token.isUnresolved(reserved)) return;
+  const maintainers = props.maximumConcurrency ?? (provisionedPollers ? 0 : DEFAULT_CONCURRENCY);
+  if (!Token.isUnresolved(maintainers) && reserved < maintainers)
+    yield `reservedConcurrency is ${reserved} and maximumConcurrency ${maintainers}: reserve at least as many, or reports are throttled`;
+  if (provisioned !== undefined && !Token.isUnresolved(provisioned) && provisioned > reserved)
+    yield `provisionedConcurrency is ${provisioned} and reservedConcurrency ${reserved}: reserve at least as many`;
 }
 
 function* whole(name: string, value: number | undefined, least: number, most: number): Generator<string> {

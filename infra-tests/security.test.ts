@@ -4,7 +4,7 @@ import { Subnet, Vpc } from "aws-cdk-lib/aws-ec2";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { describe, expect, it } from "vitest";
 import { type Statement, statementsOf } from "./checks/rights.ts";
-import { type Synthesized, synthesize } from "./template.ts";
+import { resource, type Synthesized, synthesize } from "./template.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const TEXT = readFileSync(new URL("docs/security.md", ROOT), "utf8");
@@ -60,12 +60,18 @@ describe("docs/security.md", () => {
     compare("### CaptureNodePolicy", statementsOf(plain, "CaptureNodePolicy"));
   });
 
+  it("explains each statement of the policy for one node", () => {
+    const one = synthesize({ prefix: "test" }, (weir) => void weir.captureNodePolicyFor("n1"));
+    compare("### The policy for one node", statementsOf(one, "CaptureNode-n1"));
+  });
+
   it("explains what encryptionKey adds", () => {
     const all = synthesize((stack) => ({ prefix: "test", encryptionKey: new Key(stack, "Key") }));
     const added = roles(all).map((statements) => statements.filter((one) => one.Sid === "Key"));
     expect(added[0]).toEqual(added[1]);
     const node = statementsOf(all, "CaptureNodePolicy").filter((one) => one.Sid === "Key");
-    compare("### With `encryptionKey`", [...added[0]!, ...node]);
+    const { KeyPolicy } = resource(all, "Key").Properties as { KeyPolicy: { Statement: Statement[] } };
+    compare("### With `encryptionKey`", [...added[0]!, ...node, KeyPolicy.Statement.at(-1)!]);
     roles(all).forEach((statements, index) => {
       expect(statements).toHaveLength(roles(plain)[index]!.length + 1);
     });

@@ -27,16 +27,18 @@ export const CONTEXT = {
 /**
  * Synthesizes a stack with one coordinator. Functions are not bundled: nothing here looks at their code.
  * @param props of the coordinator, made in its stack
+ * @param more is done with it before
  */
 export function synthesize(
   props: WeirProps | ((stack: Stack) => WeirProps) = { prefix: "test" },
+  more: (weir: Weir) => void = () => undefined,
 ): Synthesized {
   const app = new App({
     analyticsReporting: false,
     context: CONTEXT,
   });
   const stack = new Stack(app, "Test");
-  new Weir(stack, "Weir", typeof props === "function" ? props(stack) : props);
+  more(new Weir(stack, "Weir", typeof props === "function" ? props(stack) : props));
   const template = Template.fromStack(stack).toJSON() as {
     Resources: Record<string, Resource>;
     Outputs: Record<string, { Value: unknown }>;

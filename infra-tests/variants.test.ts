@@ -79,6 +79,28 @@ describe("properties", () => {
     });
   });
 
+  it("encryptionKey encrypts logs, and lets CloudWatch Logs use it for this account's log groups", () => {
+    const all = synthesize((stack) => ({ encryptionKey: new Key(stack, "Key") }));
+    for (const name of ["MaintainerLogs", "SweeperLogs"])
+      expect(resource(all, name).Properties["KmsKeyId"]).toBe("<Key.Arn>");
+    const { Statement } = resource(all, "Key").Properties["KeyPolicy"] as { Statement: unknown[] };
+    expect(Statement.at(-1)).toEqual({
+      Sid: "WeirLogs",
+      Effect: "Allow",
+      Principal: { Service: "logs.<Region>.<URLSuffix>" },
+      Action: ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+      Resource: "*",
+      Condition: {
+        ArnLike: {
+          "kms:EncryptionContext:aws:logs:arn": "arn:<Partition>:logs:<Region>:<AccountId>:log-group:*",
+        },
+      },
+    });
+    expect(all.outputs["EncryptionKeyArn"]).toEqual({ Value: "<Key.Arn>" });
+    expect(synthesize().outputs).not.toHaveProperty("EncryptionKeyArn");
+    expect(resource(synthesize(), "SweeperLogs").Properties).not.toHaveProperty("KmsKeyId");
+  });
+
   it("alarmTopic gets every alarm when it goes off and when it is over; without it there is no action", () => {
     const all = synthesize((stack) => ({ alarmTopic: new Topic(stack, "Topic") }));
     const without = synthesize();
@@ -109,6 +131,47 @@ describe("properties", () => {
     expect(Properties).not.toHaveProperty("ScalingConfig");
     const least = resource(synthesize({ provisionedPollers: { minimum: 2 } }), "Reports").Properties;
     expect(least["ProvisionedPollerConfig"]).toEqual({ MinimumPollers: 2 });
+  });
+
+  it("reservedConcurrency is kept for the maintainer, and one for the sweeper", () => {
+    const all = synthesize({ reservedConcurrency: 20 });
+    expect(resource(all, "Maintainer").Properties["ReservedConcurrentExecutions"]).toBe(20);
+    expect(resource(all, "Sweeper").Properties["ReservedConcurrentExecutions"]).toBe(1);
+  });
+
+  it("provisionedConcurrency starts maintainers beforehand, and reports go to those", () => {
+    const all = synthesize({ provisionedConcurrency: 3 });
+    const [alias, ...others] = namesOf(all, "AWS::Lambda::Alias");
+    expect([alias, ...others]).toEqual(["MaintainerStarted"]);
+    expect(resource(all, alias!).Properties).toMatchObject({
+      FunctionName: "<Maintainer>",
+      ProvisionedConcurrencyConfig: { ProvisionedConcurrentExecutions: 3 },
+    });
+    expect(resource(all, "Reports").Properties["FunctionName"]).toMatch(/MaintainerStarted.*:started$/);
+    expect(namesOf(synthesize(), "AWS::Lambda::Version")).toEqual([]);
+  });
+
+  it("the policy for one node names its queues and no other, whatever its neighbour is called", () => {
+    const all = synthesize({ prefix: "test" }, (weir) => {
+      const policy = weir.captureNodePolicyFor("n1");
+      expect(weir.captureNodePolicyFor("n1")).toBe(policy);
+      weir.captureNodePolicyFor("n1-x");
+    });
+    const queue = (name: string) => `arn:<Partition>:sqs:<Region>:<AccountId>:test-action-${name}`;
+    expect(statementsOf(all, "CaptureNode-n1").map(({ Resource }) => Resource)).toEqual([
+      [queue("n1"), queue("n1-redo")],
+      "<StatusQueue.Arn>",
+    ]);
+    expect(statementsOf(all, "CaptureNode-n1-x")[0]!.Resource).toEqual([queue("n1-x"), queue("n1-x-redo")]);
+    for (const [id, reason] of [
+      ["n1-redo", /does not end in "-redo"/],
+      ["", /is "": use 1 to 63 letters/],
+      ["n*", /is "n\*": use/],
+      ["n".repeat(64), /use 1 to 63/],
+    ] as const)
+      synthesize({ prefix: "test" }, (weir) => {
+        expect(() => weir.captureNodePolicyFor(id)).toThrow(reason);
+      });
   });
 
   it("memorySize, logRetention and schedulerQueue reach both functions", () => {

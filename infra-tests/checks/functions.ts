@@ -142,6 +142,7 @@ export const functionChecks: Check[] = [
         StatusQueueUrl: { Value: "<StatusQueue>" },
         DeadLetterQueueUrl: { Value: "<DeadLetterQueue>" },
         ActionQueuePrefix: { Value: "test-action-" },
+        CoordinatorIds: { Value: "<MaintainerRole.RoleId>,<SweeperRole.RoleId>" },
         CaptureNodePolicyArn: { Value: "<CaptureNodePolicy>" },
         DashboardName: { Value: "<Dashboard>" },
       }),

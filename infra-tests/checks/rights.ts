@@ -89,6 +89,7 @@ export const rightsChecks: Check[] = [
             "sqs:CreateQueue",
             "sqs:DeleteMessage",
             "sqs:DeleteQueue",
+            "sqs:GetQueueAttributes",
             "sqs:GetQueueUrl",
             "sqs:ReceiveMessage",
           ],

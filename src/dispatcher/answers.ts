@@ -8,6 +8,7 @@ import {
   type ScheduleDispatcherRequest,
 } from "../protocol/messages.ts";
 import { type Dispatcher, isInfluenced } from "./dispatcher.ts";
+import { UnknownSender } from "./errors.ts";
 import type { ReceivedMessage } from "./ports.ts";
 import { RegistrationRefused } from "./registrations.ts";
 
@@ -15,6 +16,8 @@ export interface AnswersOptions {
   readonly changefeed: ChangefeedID;
   readonly mode: bigint;
   readonly dispatchers: ReadonlyMap<DispatcherKey, Dispatcher>;
+  /** Principals whose messages count; undefined: everybody's. */
+  readonly coordinators: readonly string[] | undefined;
   /** @throws MalformedMessage if the body is no `RegistrationResult` */
   readonly onRegistrationResult: (body: string) => void;
   readonly onSchedule: (request: ScheduleDispatcherRequest) => Promise<void>;
@@ -37,8 +40,13 @@ export class Answers {
 
   /** Resolves when all that a message causes is durable: only then it may go (design.md I7). */
   async receive(message: ReceivedMessage): Promise<void> {
-    const { onRegistrationResult, onSchedule, onError } = this.#options;
+    const { onRegistrationResult, onSchedule, onError, coordinators } = this.#options;
     const { type } = message.attributes;
+    // Left in the queue it would come again for days. The coordinator repeats what nobody answers.
+    if (coordinators !== undefined && !coordinators.includes(message.sender ?? "")) {
+      onError(new UnknownSender(unknownSender(message)));
+      return;
+    }
     try {
       if (type === "RegistrationResult") onRegistrationResult(message.body);
       else if (type === "HeartBeatResponse")
@@ -118,4 +126,11 @@ export class Answers {
     // An unknown action: told, and the event goes on waiting (protocol.md D7).
     else this.#options.onError(new MalformedMessage(`action ${action.action} is unknown`), dispatcher);
   }
+}
+
+/** Both are what a stranger has written: shown in quotes and cut. */
+function unknownSender({ sender, attributes }: ReceivedMessage): string {
+  const shown = (text: string | undefined) =>
+    text === undefined ? "nobody" : JSON.stringify(text.slice(0, 128));
+  return `a message of type ${shown(attributes["type"])} was sent by ${shown(sender)}, whom coordinators does not name: it is deleted and not obeyed`;
 }

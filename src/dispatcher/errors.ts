@@ -48,6 +48,16 @@ export class QueueGone extends Error {
   override readonly name = "QueueGone";
 }
 
+/** A queue of the node's name is there that others can read or send to: the node does not use it. */
+export class UnsafeQueue extends Error {
+  override readonly name = "UnsafeQueue";
+}
+
+/** A message in an action queue is from nobody whom `coordinators` names. It was deleted, and not obeyed. */
+export class UnknownSender extends Error {
+  override readonly name = "UnknownSender";
+}
+
 /** Whether something ended only because its node or dispatcher did: that is no fault to tell. */
 export function isOver(error: unknown): boolean {
   return error instanceof NodeStopped || error instanceof DispatcherClosed;

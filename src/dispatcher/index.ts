@@ -23,6 +23,8 @@ export {
   OverlappingCall,
   QueueGone,
   StillBusy,
+  UnknownSender,
+  UnsafeQueue,
 } from "./errors.ts";
 export { blocks, type CaptureEvent } from "./event.ts";
 export { CaptureNode } from "./node.ts";

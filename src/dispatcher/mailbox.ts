@@ -59,6 +59,7 @@ export class Mailbox {
     const { url, queues, clock, random, pollSeconds, wanted, onError, onGone } = this.#options;
     const { signal } = this.#abort;
     let failures = 0;
+    let gone = false;
     while (!signal.aborted) {
       if (!wanted()) {
         await new Promise<void>((resolve) => {
@@ -67,6 +68,9 @@ export class Mailbox {
         continue;
       }
       try {
+        // Before it is created, another of its name is nobody's to read: whose it is, only creating it tells.
+        if (gone) await onGone(signal);
+        gone = false;
         for (const message of await queues.receive(url, pollSeconds, signal)) this.#begin(message);
         failures = 0;
       } catch (error) {
@@ -74,7 +78,7 @@ export class Mailbox {
         onError(error);
         // Who has waited for an answer that long need not wait longer.
         if (!(error instanceof NoAnswer)) await sleep(clock, backOffMs(++failures, random), signal);
-        if (error instanceof QueueGone && !signal.aborted) await onGone(signal).catch(onError);
+        if (error instanceof QueueGone) gone = true;
       }
     }
   }

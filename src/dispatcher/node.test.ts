@@ -616,6 +616,40 @@ describe("modes and epochs", () => {
   });
 });
 
+describe("coordinators (decisions/0041)", () => {
+  it("obeys nobody else, tells who it was, and leaves nothing in the queue", async () => {
+    const errors: Error[] = [];
+    await node.stop();
+    await start({ coordinators: ["AROACOORDINATOR"], onError: (error) => errors.push(error as Error) });
+    queues.sender = "AROACOORDINATOR";
+    const one = await dispatcher(1n);
+    const handled = one.handle(syncpoint);
+    await until(() => statuses().length > 0);
+    // Of a client that does not say who sent it, nothing counts either.
+    for (const sender of ["AIDASTRANGER", "", undefined]) {
+      queues.sender = sender;
+      await respond({ action: Action.Write, to: [one], epoch: 9n });
+      await until(() => queues.waiting("p-n1").length === 0);
+    }
+    expect(calls).toEqual(["d1 flush"]);
+    expect(errors.map(({ name }) => name)).toEqual(["UnknownSender", "UnknownSender", "UnknownSender"]);
+    expect(errors[0]!.message).toMatch(/type "HeartBeatResponse" was sent by "AIDASTRANGER"/);
+    // The epoch that strangers named has shut nobody out.
+    queues.sender = "AROACOORDINATOR";
+    await respond({ action: Action.Pass, to: [one] });
+    await handled;
+  });
+
+  it("without them obeys whoever may send there", async () => {
+    const one = await dispatcher(1n);
+    const handled = one.handle(syncpoint);
+    await until(() => statuses().length > 0);
+    queues.sender = "AIDASOMEBODY";
+    await respond({ action: Action.Pass, to: [one] });
+    await handled;
+  });
+});
+
 describe("skipDMLAsStartTs (ticdc.md TM59)", () => {
   it("drops the rows of the commitTs right behind the start, and no others", async () => {
     const taken: unknown[] = [];

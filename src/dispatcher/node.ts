@@ -119,6 +119,7 @@ export class CaptureNode {
     this.#answers = new Answers({
       ...this.#speaker,
       dispatchers: this.#dispatchers,
+      coordinators: options.coordinators,
       onRegistrationResult: (body) => this.#registrations.onResult(body, this.#epoch),
       onSchedule: async (request) => options.onSchedule?.(request),
       onError,

@@ -14,6 +14,12 @@ export interface CaptureNodeOptions {
   readonly statusQueueUrl: string;
   readonly actionQueuePrefix: string;
   readonly queues: QueueClient;
+  /**
+   * Who may send to the node's queues, as the stack's output `CoordinatorIds` names them. A message of anybody else is deleted without
+   * being obeyed, and told to `onError` as `UnknownSender`: what the coordinator has said it says again. Default: whoever may send there
+   * by the queue's policy and the account's.
+   */
+  readonly coordinators?: readonly string[];
   readonly clock?: Clock;
   /** One queue for the node (default), or one for each dispatcher. */
   readonly layout?: "node" | "dispatcher";

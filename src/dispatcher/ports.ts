@@ -7,6 +7,8 @@ export interface QueueMessage {
 
 export interface ReceivedMessage extends QueueMessage {
   readonly receipt: string;
+  /** Who sent it, as the queue says (`SenderId` of SQS); of a role, what stands before the colon. Absent: it does not say. */
+  readonly sender?: string;
 }
 
 /**
@@ -14,7 +16,11 @@ export interface ReceivedMessage extends QueueMessage {
  * reason says why. A client that has no use for the signal is asked again all the same.
  */
 export interface QueueClient {
-  /** Creates a queue, or finds it. @returns its URL */
+  /**
+   * Creates a queue, or finds it.
+   * @returns its URL
+   * @throws UnsafeQueue if the one that is there is open to others
+   */
   createQueue(name: string, signal?: AbortSignal): Promise<string>;
   deleteQueue(url: string, signal?: AbortSignal): Promise<void>;
   /**

@@ -3,6 +3,8 @@ import {
   CreateQueueCommand,
   DeleteMessageBatchCommand,
   DeleteQueueCommand,
+  GetQueueAttributesCommand,
+  GetQueueUrlCommand,
   ReceiveMessageCommand,
   SendMessageCommand,
   SQSClient,
@@ -11,9 +13,7 @@ import {
 import { Connections } from "../messaging/connections.ts";
 import { MessageRefused, NoAnswer, QueueGone } from "./errors.ts";
 import type { QueueClient, QueueMessage, ReceivedMessage } from "./ports.ts";
-
-/** Seconds for which a received action is not delivered again; a longer write extends it. */
-const VISIBILITY_SECONDS = 30;
+import { differences, queueAttributes } from "./queuepolicy.ts";
 
 /** SQS refuses the name of a queue for 60 s after it was deleted: a dispatcher that goes and comes back waits so long. */
 const RECREATE_EVERY_MS = 5_000;
@@ -25,6 +25,12 @@ const ANSWER_MS = 10_000;
 const LONGEST_POLL_MS = 20_000 + ANSWER_MS;
 
 export interface SqsQueuesOptions {
+  /** The deployment's key, for the queues that are created (the stack's output `EncryptionKeyArn`). Default: SQS's own (SSE-SQS). */
+  readonly kmsKeyId?: string;
+  /** Of the queues that are created. They need the right `sqs:TagQueue`; without it they are created without tags, and that is told. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Told of a queue that is used although it is not as it would be created, and of tags that are refused. Default: nobody is. */
+  readonly onWarning?: (warning: Error) => void;
   /** ms between attempts to create a queue whose name SQS holds back. Default: 5,000. */
   readonly recreateEveryMs?: number;
 }
@@ -38,11 +44,11 @@ export interface SqsQueuesOptions {
 export class SqsQueues implements QueueClient {
   readonly #client: SQSClient;
   readonly #connections: Connections;
-  readonly #recreateEveryMs: number;
+  readonly #options: SqsQueuesOptions;
 
   /** @param config of the SDK client: region, credentials, endpoint as needed */
   constructor(config: Omit<SQSClientConfig, "requestHandler"> = {}, options: SqsQueuesOptions = {}) {
-    this.#recreateEveryMs = options.recreateEveryMs ?? RECREATE_EVERY_MS;
+    this.#options = options;
     this.#connections = new Connections({
       answerMs: ANSWER_MS,
       silenceMs: LONGEST_POLL_MS,
@@ -57,17 +63,69 @@ export class SqsQueues implements QueueClient {
     this.#client.destroy();
   }
 
+  /**
+   * Creates a queue that is open to TLS only and encrypted, or takes the one that is there, if nobody else is let in.
+   * @throws UnsafeQueue if others are
+   */
   async createQueue(name: string, signal?: AbortSignal): Promise<string> {
-    const command = new CreateQueueCommand({
-      QueueName: name,
-      Attributes: { VisibilityTimeout: String(VISIBILITY_SECONDS) },
+    const url = await this.#patiently(isRecentlyDeleted, signal, () => this.#createOrFind(name, signal));
+    const command = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ["All"] });
+    // A new queue is not known everywhere within its first second.
+    const { Attributes } = await this.#patiently(
+      (error) => error instanceof QueueGone,
+      signal,
+      () => this.#ask(signal, (options) => this.#client.send(command, options)),
+    ).catch((error: Error) => {
+      if (!DENIED.test(error.name)) throw error;
+      throw new Error(
+        `whether others can read or send to queue ${name} is not known: the node's role needs sqs:GetQueueAttributes on it, which the stack's policies for capture nodes have since they were updated`,
+        { cause: error },
+      );
     });
+    for (const one of differences(name, Attributes ?? {}, this.#options.kmsKeyId))
+      this.#options.onWarning?.(new Error(`queue ${name} was there already, and is used as it is: ${one}`));
+    return url;
+  }
+
+  async #createOrFind(name: string, signal: AbortSignal | undefined, tagged = true): Promise<string> {
+    const { kmsKeyId, tags, onWarning } = this.#options;
+    const create = new CreateQueueCommand({
+      QueueName: name,
+      Attributes: queueAttributes(kmsKeyId),
+      ...(tagged && tags && { tags: { ...tags } }),
+    });
+    try {
+      return (await this.#ask(signal, (options) => this.#client.send(create, options))).QueueUrl!;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      if (tagged && tags && DENIED.test(error.name)) {
+        const url = await this.#createOrFind(name, signal, false);
+        onWarning?.(
+          new Error(`queue ${name} has no tags: the node's role needs sqs:TagQueue`, { cause: error }),
+        );
+        return url;
+      }
+      // It is there with other attributes: what they are is looked at.
+      if (!EXISTS.test(error.name)) throw error;
+      const find = new GetQueueUrlCommand({ QueueName: name });
+      return (await this.#ask(signal, (options) => this.#client.send(find, options))).QueueUrl!;
+    }
+  }
+
+  /** Asks again what SQS answers with such an error for a while. */
+  async #patiently<T>(
+    passes: (error: unknown) => boolean,
+    signal: AbortSignal | undefined,
+    ask: () => Promise<T>,
+  ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return (await this.#ask(signal, (options) => this.#client.send(command, options))).QueueUrl!;
+        return await ask();
       } catch (error) {
-        if (!isRecentlyDeleted(error) || attempt === RECREATE_ATTEMPTS) throw error;
-        await new Promise((resolve) => setTimeout(resolve, this.#recreateEveryMs));
+        if (!passes(error) || attempt === RECREATE_ATTEMPTS) throw error;
+        await new Promise((resolve) =>
+          setTimeout(resolve, this.#options.recreateEveryMs ?? RECREATE_EVERY_MS),
+        );
         signal?.throwIfAborted();
       }
     }
@@ -104,6 +162,7 @@ export class SqsQueues implements QueueClient {
       MaxNumberOfMessages: 10,
       WaitTimeSeconds: waitSeconds,
       MessageAttributeNames: ["All"],
+      MessageSystemAttributeNames: ["SenderId"],
     });
     const requestTimeout = waitSeconds * 1_000 + ANSWER_MS;
     const answer = await this.#ask(signal, (options) =>
@@ -112,6 +171,7 @@ export class SqsQueues implements QueueClient {
     return (answer.Messages ?? []).map((message) => ({
       body: message.Body ?? "",
       receipt: message.ReceiptHandle!,
+      sender: (message.Attributes?.SenderId ?? "").split(":")[0]!,
       attributes: Object.fromEntries(
         Object.entries(message.MessageAttributes ?? {}).map(([name, value]) => [
           name,
@@ -153,6 +213,9 @@ export class SqsQueues implements QueueClient {
 }
 
 const GONE = /QueueDoesNotExist|NonExistentQueue/;
+/** There is a queue of this name with other attributes. */
+const EXISTS = /QueueNameExists|QueueAlreadyExists/;
+const DENIED = /AccessDenied/;
 /** What SQS says of a message that is too large, or holds characters that none may. */
 const REFUSED = /^(InvalidParameterValue|InvalidMessageContents|BatchRequestTooLong)/;
 

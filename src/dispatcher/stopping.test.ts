@@ -3,7 +3,14 @@ import { afterEach, describe, expect, it } from "vitest";
 import { Capture } from "../conformance/capture.ts";
 import { d, ddl, everybody, normal } from "../maintainer/testing/world.ts";
 import { decode } from "../protocol/codec.ts";
-import { DispatcherClosed, EarlierFailed, MessageRefused, NodeStopped, OverlappingCall } from "./errors.ts";
+import {
+  DispatcherClosed,
+  EarlierFailed,
+  MessageRefused,
+  NodeStopped,
+  OverlappingCall,
+  UnsafeQueue,
+} from "./errors.ts";
 
 const K = ddl(100n);
 const event = (key = K) => ({ key, blockTables: everybody, payload: undefined });
@@ -308,6 +315,40 @@ describe("a queue that is gone", () => {
     ]);
     await capture.accept();
     await capture.respond(K, "pass", [d10]);
+    await handled;
+  });
+
+  it("is not read while one of its name is there that others can use", async () => {
+    await start();
+    const { queues } = capture;
+    const d10 = await capture.dispatcher(10);
+    const handled = d10.handle(event());
+    await capture.settle();
+    const url = [...queues.queues.keys()].find((name) => name !== "status")!;
+    let refusals = 0;
+    queues.createQueue = async (name) => {
+      // Somebody was faster, and lets others in.
+      queues.queues.set(name, queues.queues.get(name) ?? []);
+      refusals++;
+      throw new UnsafeQueue(name);
+    };
+    await queues.deleteQueue(url);
+    const refused = (times: number) =>
+      capture.until(() => {
+        capture.clock.advance(5_000);
+        return refusals >= times;
+      });
+    await refused(1);
+    const receives = queues.receives.get(url);
+    await capture.respond(K, "pass", [d10]);
+    await refused(3);
+    expect(queues.receives.get(url)).toBe(receives);
+    // Whoever it was is gone.
+    Reflect.deleteProperty(queues, "createQueue");
+    await capture.until(() => {
+      capture.clock.advance(5_000);
+      return capture.calls.includes("d10 pass");
+    });
     await handled;
   });
 });

@@ -3,7 +3,7 @@ import { QueueGone } from "./errors.ts";
 import type { QueueClient, QueueMessage, ReceivedMessage } from "./ports.ts";
 
 interface Stored {
-  readonly message: QueueMessage;
+  readonly message: QueueMessage & Pick<ReceivedMessage, "sender">;
   readonly receipt: string;
   invisibleUntil: number;
 }
@@ -13,6 +13,8 @@ export class MemoryQueues implements QueueClient {
   readonly receives = new Map<string, number>();
   /** Sends to it fail while this is set. */
   broken: string | undefined;
+  /** Who sends, from here on. */
+  sender: string | undefined;
   /** Sends that were tried. */
   sends = 0;
   #receipts = 0;
@@ -33,7 +35,12 @@ export class MemoryQueues implements QueueClient {
     if (this.broken === url) throw new Error(`queue ${url} does not answer`);
     const queue = this.queues.get(url) ?? [];
     this.queues.set(url, queue);
-    queue.push({ message, receipt: String(this.#receipts++), invisibleUntil: 0 });
+    const { sender } = this;
+    queue.push({
+      message: { ...message, ...(sender !== undefined && { sender }) },
+      receipt: String(this.#receipts++),
+      invisibleUntil: 0,
+    });
     for (const wake of this.#waiting.get(url) ?? []) wake();
   }
 

@@ -79,4 +79,11 @@ export const IDENTITY: readonly Mutant[] = [
     from: 'this.registeredIn === "same epoch" ? this.#machine.unacknowledgedFrom : undefined;',
     to: "undefined;",
   },
+  {
+    id: "anybodys-action",
+    rule: "a node obeys nobody but the coordinators that are named to it (decision 0041)",
+    file: "src/dispatcher/answers.ts",
+    from: 'if (coordinators !== undefined && !coordinators.includes(message.sender ?? "")) {',
+    to: "if (coordinators === null) {",
+  },
 ];

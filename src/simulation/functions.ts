@@ -22,7 +22,8 @@ export const MAX_RECEIVES = 20;
 /** A message that comes so often is done with, whatever could not be sent (decisions/0032). */
 export const OFTEN = 3;
 /** What the functions speak as. */
-const ROLE = "function";
+/** The functions' principal. */
+export const ROLE = "function";
 
 /** What happens at the functions, for those who watch. */
 export interface FunctionWatcher {
@@ -318,7 +319,8 @@ export class Functions {
   #send(name: string, message: ActionMessage): SendResult {
     if (this.#ground.faults.happens("refuse", 0.004)) return "failed";
     if (this.#queues.find(message.queue) === undefined) return "no-such-queue";
-    this.#queues.put(message.queue, message.body, { type: message.type, encoding: message.encoding });
+    const attributes = { type: message.type, encoding: message.encoding };
+    this.#queues.put(message.queue, message.body, attributes, ROLE);
     this.#watcher.sent(name, message);
     return this.#ground.faults.happens("lost", 0.004) ? "failed" : "sent";
   }

@@ -39,7 +39,7 @@ export function queuesFor(
       // Somebody else may have been faster: an empty answer is no error. What is lost here comes again later.
       const messages = await process.request(5, () => queues.take(url, 10, VISIBILITY));
       for (const message of messages) watcher.delivered(message);
-      return messages;
+      return messages.map((message) => ({ ...message, sender: message.principal }));
     },
     delete: (url, receipts) =>
       process.request(5, () => {

@@ -14,7 +14,7 @@ import {
 } from "../protocol/messages.ts";
 import { type Carrier, Incarnation, report, type SinkWorld, WatchedSink } from "./carrier.ts";
 import type { Disk } from "./disk.ts";
-import { ACTION_PREFIX, STATUS_QUEUE } from "./functions.ts";
+import { ACTION_PREFIX, ROLE, STATUS_QUEUE } from "./functions.ts";
 import { halfOpening } from "./halfopening.ts";
 import { type QueueWatcher, queuesFor } from "./nodequeues.ts";
 import { short } from "./order.ts";
@@ -225,6 +225,7 @@ export class Nodes {
       changefeed: this.changefeed,
       statusQueueUrl: STATUS_QUEUE,
       actionQueuePrefix: ACTION_PREFIX,
+      coordinators: [ROLE],
       queues: queuesFor(process, this.#queues, this.#watcher, principalOf(machine.name)),
       clock: process.clock,
       random: () => this.#ground.dice.next(),

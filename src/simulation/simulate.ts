@@ -152,7 +152,9 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     },
     watcher: {
       reported: (process, body, attributes) => monitors.reported(process, body, attributes),
-      delivered: (message) => durability.delivered(message, (id) => nodes.carriers.get(id)?.running),
+      delivered: (message) => {
+        if (!stranger.isOf(message)) durability.delivered(message, (id) => nodes.carriers.get(id)?.running);
+      },
       obeyed: (message) => durability.obeyed(message),
     },
     mode,

@@ -1,7 +1,14 @@
 import { create } from "@bufbuild/protobuf";
+import { dispatcherId } from "../barrier/dispatcherid.ts";
 import { encode } from "../protocol/codec.ts";
-import { ComponentState, HeartBeatRequestSchema } from "../protocol/messages.ts";
-import { STATUS_QUEUE } from "./functions.ts";
+import {
+  Action,
+  ComponentState,
+  HeartBeatRequestSchema,
+  HeartBeatResponseSchema,
+  InfluenceType,
+} from "../protocol/messages.ts";
+import { ACTION_PREFIX, STATUS_QUEUE } from "./functions.ts";
 import type { Monitors } from "./monitors.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Ground } from "./process.ts";
@@ -11,7 +18,10 @@ import type { Judge } from "./violation.ts";
 /** Somebody with a principal of its own, which no node has. */
 const PRINCIPAL = "stranger";
 
-/** Says in a node's name that its dispatchers are gone: nobody may be taken out by that (protocol.md R7). */
+/**
+ * Says in a node's name that its dispatchers are gone: nobody may be taken out by that (protocol.md R7). Tells dispatchers in the
+ * coordinator's name to go on: none may (decisions/0041), or the monitors see who executes what was not granted.
+ */
 export class Stranger {
   readonly #ground: Ground;
   readonly #nodes: Nodes;
@@ -34,6 +44,7 @@ export class Stranger {
     const { timeline, dice, faults } = this.#ground;
     while (faults.possible("stranger")) {
       await timeline.sleep(dice.between(1_000, 30_000));
+      if (dice.chance(0.5)) this.#forge();
       const { root } = this.#monitors;
       if (root === undefined || root.epoch !== this.#nodes.epoch) continue;
       const lives = [...this.#monitors.rosterOf(root).lives.values()];
@@ -55,6 +66,43 @@ export class Stranger {
       const attributes = { type: "HeartBeatRequest", from: node, encoding: "json", start };
       this.#queues.put(STATUS_QUEUE, body, attributes, PRINCIPAL);
     }
+  }
+
+  /** Sends Write or Pass to a dispatcher that waits for it, by the queue that it listens to. */
+  #forge(): void {
+    const { dice, faults } = this.#ground;
+    const waiting = [...this.#nodes.carriers.values()].filter(
+      ({ running }) => running?.dispatcher?.blockedAt?.stage === "waiting",
+    );
+    if (waiting.length === 0 || !faults.happens("stranger", 0.5)) return;
+    const { id, node, running } = dice.pick(waiting);
+    const { commitTs, isSyncPoint } = running!.dispatcher!.blockedAt!.event.key;
+    const status = {
+      influencedDispatchers: {
+        InfluenceType: InfluenceType.Normal,
+        DispatcherIDs: [dispatcherId(id)],
+      },
+      lives: [running!.life],
+      action: {
+        action: dice.pick([Action.Write, Action.Pass]),
+        CommitTs: commitTs,
+        IsSyncPoint: isSyncPoint,
+      },
+    };
+    const response = create(HeartBeatResponseSchema, {
+      changefeedID: this.#nodes.changefeed,
+      mode: this.#nodes.mode,
+      maintainerEpoch: this.#nodes.epoch,
+      dispatcherStatuses: [status],
+    });
+    const body = encode("HeartBeatResponse", "json", response);
+    const queue = `${ACTION_PREFIX}${this.#nodes.machines.get(node)!.layout === "dispatcher" ? id : node}`;
+    if (this.#queues.find(queue) === undefined) return;
+    this.#queues.put(queue, body, { type: "HeartBeatResponse", encoding: "json" }, PRINCIPAL);
+  }
+
+  isOf({ principal }: Stored): boolean {
+    return principal === PRINCIPAL;
   }
 
   /** @returns whether a dead letter is the stranger's */
