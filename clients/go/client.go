@@ -24,6 +24,7 @@ type SQS interface {
 	DeleteMessage(context.Context, *sqs.DeleteMessageInput, ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error)
 	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
 	CreateQueue(context.Context, *sqs.CreateQueueInput, ...func(*sqs.Options)) (*sqs.CreateQueueOutput, error)
+	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
 	GetQueueUrl(context.Context, *sqs.GetQueueUrlInput, ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error)
 	DeleteQueue(context.Context, *sqs.DeleteQueueInput, ...func(*sqs.Options)) (*sqs.DeleteQueueOutput, error)
 }
@@ -43,7 +44,8 @@ type Config struct {
 	// Encoding of what is sent, and so of what comes. Empty: JSON.
 	Encoding Encoding
 	// Coordinators, if any are named, are the SenderIds that may send to this node's queues: the unique ids of the roles of
-	// maintainer and sweeper. What stands behind the colon of a SenderId does not count.
+	// maintainer and sweeper, which the stack's output CoordinatorIds names with a comma between. A message of anybody else is
+	// deleted, and told to OnError. What stands behind the colon of a SenderId does not count.
 	Coordinators []string
 	// OnError is told of everything that fails, also of what is tried again. It may be called from several goroutines and must
 	// not wait. Nil: nobody is told.

@@ -19,9 +19,10 @@ type Queue struct{ Name, URL string }
 
 // QueueOptions of a new queue. The zero value will do.
 type QueueOptions struct {
-	// Tags, for instance for who pays. They need the right sqs:TagQueue.
+	// Tags, for instance for who pays. They need the right sqs:TagQueue, which the policy for one node has; without it the queue is
+	// created without tags, and OnError is told.
 	Tags map[string]string
-	// KMSKeyID encrypts with a key of yours, which the coordinator's roles must be allowed to use. Empty: SQS's own keys.
+	// KMSKeyID encrypts with the deployment's key: the stack's output EncryptionKeyArn. Empty: SQS's own keys.
 	KMSKeyID string
 	// Account that the queue's policy names; empty: that of the status queue's URL.
 	Account string
@@ -34,7 +35,8 @@ const (
 )
 
 // CreateQueue makes the action queue with the deployment's prefix and this name behind it, or takes the one that is there. It is
-// encrypted, and denies everybody who does not come over TLS. Create it before you register, and delete it when the node
+// encrypted, and denies everybody who does not come over TLS. One that is there and open to others is not used (ErrUnsafeQueue); what is
+// weaker in it than in a new one is told to OnError. It needs the right sqs:GetQueueAttributes. Create it before you register, and delete it when the node
 // leaves for good: a deployment does not know whose it was.
 func (c *Client) CreateQueue(ctx context.Context, name string, options QueueOptions) (Queue, error) {
 	full := c.config.ActionQueuePrefix + strings.TrimPrefix(name, c.config.ActionQueuePrefix)
@@ -59,13 +61,23 @@ func (c *Client) CreateQueue(ctx context.Context, name string, options QueueOpti
 	for until := time.Now().Add(recreateFor); ; {
 		url, err := c.createOnce(ctx, input)
 		if err == nil {
+			err = c.look(ctx, full, url, options.KMSKeyID)
+		}
+		if err == nil {
 			return Queue{full, url}, nil
 		}
+		if isDenied(err) && input.Tags != nil && url == "" {
+			c.report(fmt.Errorf("weir: queue %s is created without tags, if that is why it is refused: the node's role needs sqs:TagQueue: %w", full, err))
+			input.Tags = nil
+			continue
+		}
 		var recently *types.QueueDeletedRecently
-		if !errors.As(err, &recently) || time.Now().After(until) || !sleep(ctx, recreateEvery) {
+		// A new queue is not known everywhere within its first second.
+		passes := errors.As(err, &recently) || url != "" && isGone(err)
+		if !passes || time.Now().After(until) || !sleep(ctx, recreateEvery) {
 			return Queue{}, fmt.Errorf("weir: queue %s: %w", full, err)
 		}
-		c.report(fmt.Errorf("weir: queue %s was deleted just now, it is created as soon as SQS allows it: %w", full, err))
+		c.report(fmt.Errorf("weir: queue %s was created or deleted just now, it is there as soon as SQS allows it: %w", full, err))
 	}
 }
 
@@ -76,17 +88,36 @@ func (c *Client) createOnce(ctx context.Context, input *sqs.CreateQueueInput) (s
 	if err == nil {
 		return aws.ToString(created.QueueUrl), nil
 	}
-	// It is there, with other attributes: an operator's, or an earlier version's. They are left as they are.
+	// It is there, with other attributes: an operator's, an earlier version's, or those of somebody who was faster.
 	var exists *types.QueueNameExists
 	if !errors.As(err, &exists) {
 		return "", err
 	}
-	c.report(fmt.Errorf("weir: queue %s is there with other attributes than this client gives it; it is used as it is: %w", *input.QueueName, err))
 	found, err := c.config.SQS.GetQueueUrl(limited, &sqs.GetQueueUrlInput{QueueName: input.QueueName}, once)
 	if err != nil {
 		return "", err
 	}
 	return aws.ToString(found.QueueUrl), nil
+}
+
+// Whether a queue may be used, and what is weaker in it than in a new one.
+func (c *Client) look(ctx context.Context, name, url, kmsKeyID string) error {
+	limited, cancel := c.deadline(ctx)
+	defer cancel()
+	output, err := c.config.SQS.GetQueueAttributes(limited, &sqs.GetQueueAttributesInput{
+		QueueUrl: aws.String(url), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+	}, once)
+	if err != nil {
+		if isDenied(err) {
+			return fmt.Errorf("whether others can use it is not known, the node's role needs sqs:GetQueueAttributes: %w", err)
+		}
+		return err
+	}
+	weaker, err := differences(output.Attributes, kmsKeyID)
+	for _, one := range weaker {
+		c.report(fmt.Errorf("weir: queue %s was there already, and is used as it is: %s", name, one))
+	}
+	return err
 }
 
 // DeleteQueue removes a queue of this node, with what is in it. One that is not there is deleted.
@@ -107,6 +138,14 @@ func isGone(err error) bool {
 		ErrorCode() string
 	}
 	return errors.As(err, &typed) || errors.As(err, &coded) && strings.Contains(coded.ErrorCode(), "NonExistentQueue")
+}
+
+func isDenied(err error) bool {
+	var coded interface {
+		error
+		ErrorCode() string
+	}
+	return errors.As(err, &coded) && strings.Contains(coded.ErrorCode(), "AccessDenied")
 }
 
 func checkName(name string) error {
