@@ -29,10 +29,11 @@ export function copyWith(mutant: Mutant): string {
   const folder = mkdtempSync(join(tmpdir(), `weir-mutant-${mutant.id}-`));
   cpSync(join(ROOT, "src"), join(folder, "src"), {
     recursive: true,
-    filter: (path) => !path.endsWith(".test.ts"),
+    filter: (path) => mutant.tests !== undefined || !path.endsWith(".test.ts"),
   });
   cpSync(join(ROOT, "package.json"), join(folder, "package.json"));
-  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  for (const name of ["node_modules", "docs", "cdk", "functions", "examples"])
+    symlinkSync(join(ROOT, name), join(folder, name));
   writeFileSync(join(folder, mutant.file), changed);
   return folder;
 }

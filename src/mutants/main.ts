@@ -28,8 +28,10 @@ if (unknown !== undefined) {
 }
 const chosen = MUTANTS.filter((mutant) => only?.includes(mutant.id) ?? true);
 const began = performance.now();
-const hunted = await huntAll(chosen, options.jobs, options.seeds, ({ mutant, kill, ms }) => {
-  console.error(`${kill ? "killed  " : "SURVIVES"} ${mutant.id} in ${(ms / 1_000).toFixed(1)} s`);
+const hunted = await huntAll(chosen, options.jobs, options.seeds, ({ mutant, kill, ranOut, ms }) => {
+  console.error(
+    `${kill ? "killed  " : ranOut ? "RAN OUT " : "SURVIVES"} ${mutant.id} in ${(ms / 1_000).toFixed(1)} s`,
+  );
 });
 const table = new Table({
   head: ["mutant", "rule", "noticed by", "after"],
@@ -37,8 +39,13 @@ const table = new Table({
   wordWrap: true,
   style: { head: [], border: [] },
 });
-for (const { mutant, kill } of hunted)
-  table.push([mutant.id, mutant.rule, kill ? `${kill.by}: ${kill.what}` : "NOBODY", kill?.after ?? ""]);
+for (const { mutant, kill, ranOut } of hunted)
+  table.push([
+    mutant.id,
+    mutant.rule,
+    kill ? `${kill.by}: ${kill.what}` : ranOut ? "NOBODY, in ten minutes" : "NOBODY",
+    kill?.after ?? "",
+  ]);
 console.log(table.toString());
 const survivors = hunted.filter((one) => one.kill === undefined);
 console.log(

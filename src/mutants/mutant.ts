@@ -8,4 +8,6 @@ export interface Mutant {
   /** Occurs exactly once in the file. */
   readonly from: string;
   readonly to: string;
+  /** Files or folders of unit tests that are run before anything else: for rules that need no race to be broken. */
+  readonly tests?: readonly string[];
 }

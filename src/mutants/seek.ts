@@ -5,7 +5,7 @@ import { simulate } from "../simulation/simulate.ts";
 
 /** What noticed a mutant. */
 export interface Kill {
-  readonly by: "simulation" | "checker";
+  readonly by: "simulation" | "checker" | "tests";
   readonly what: string;
   /** `12 seeds`, `5,858 states`. */
   readonly after: string;
@@ -15,7 +15,7 @@ const seeds = Number(process.argv[2]);
 /** Most faults show in the first seeds; what needs a race that is narrower is left to the checker before the others. */
 const FIRST = 40;
 
-let stage: Kill["by"] = "simulation";
+let stage: "simulation" | "checker" = "simulation";
 
 async function seekInSeeds(from: number, to: number): Promise<Kill | undefined> {
   stage = "simulation";

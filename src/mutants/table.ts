@@ -4,6 +4,7 @@ import { IDENTITY } from "./identity.ts";
 import { LEAVING } from "./leaving.ts";
 import type { Mutant } from "./mutant.ts";
 import { OPENING } from "./opening.ts";
+import { RULES } from "./rules.ts";
 
 const BARRIER: readonly Mutant[] = [
   {
@@ -511,4 +512,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LEAVING,
   ...RECOVERY,
   ...DISPATCHER,
+  ...RULES,
 ];
