@@ -231,7 +231,10 @@ export class RosterDraft {
   /** Remembers that a life is over of which nothing else is known. */
   rememberEnded(ended: Omit<EndedLife, "endedAt">): void {
     const before = this.ended(ended.id);
-    if (before?.lost) return this.#raiseLost(before, ended);
+    if (before?.lost) {
+      this.#raiseLost(before, ended);
+      return;
+    }
     if (before) this.#forgetEnded(ended.id);
     this.#remember(undefined, { ...ended, endedAt: this.now });
   }

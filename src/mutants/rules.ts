@@ -105,9 +105,9 @@ export const RULES: readonly Mutant[] = [
     id: "repeats-share-memory",
     rule: "what is repeated is a copy (protocol.md D8)",
     file: "src/dispatcher/eventpool.ts",
-    from: "shared = { described: structuredClone(described), states: new Map() };",
+    from: "shared = { described: withOwnLists(described), states: new Map() };",
     to: "shared = { described, states: new Map() };",
-    tests: DISPATCHER,
+    tests: ["src/dispatcher/eventpool.test.ts"],
   },
   {
     id: "renamed-late",
