@@ -120,6 +120,7 @@ describe("metrics of the bundled functions", () => {
         "BarrierAge",
         "IdleBarrierAge",
         "ChangefeedsNotSwept",
+        "ChangefeedsNotReached",
       ].map((Name) => ({ Name, Unit: METRICS[Name as keyof typeof METRICS] })),
     });
     expect(all).toMatchObject({ OpenBarriers: 1, MissingDispatchers: 1, ChangefeedsNotSwept: 0 });

@@ -14,16 +14,21 @@ import { log, logger, metrics, port, publish, settings } from "./wiring.ts";
 /** Rosters, which change seldom: a large one costs thousands of read units. */
 const memory = newMemory();
 
+/** ms that are left to a sweep to come to its end. */
+const TO_END = 8_000;
+
 /** Looks at every open barrier from scratch, once a minute. */
 export const handler = middy<unknown, void>()
   .use(injectLambdaContext(logger))
   .use(logMetrics(metrics))
   .handler(async (_event, context: Context) => {
     forgetBarriers(memory);
-    const invocation = { now: Date.now(), nonce: context.awsRequestId, settings, memory };
-    const { observer, failed } = await run(sweep(invocation), port);
+    const time = Math.max(0, context.getRemainingTimeInMillis() - TO_END);
+    const stop = AbortSignal.timeout(time);
+    const invocation = { now: Date.now(), nonce: context.awsRequestId, settings, memory, stop };
+    const { observer, failed, left } = await run(sweep(invocation), port);
     log(observer);
-    publish([...measure(observer.seen), ...measureSweep(observer.seen, failed.length)]);
+    publish([...measure(observer.seen), ...measureSweep(observer.seen, failed.length, left)]);
     for (const { space, reason } of failed)
       logger.error("changefeed was not swept", { changefeed: space, reason });
   });

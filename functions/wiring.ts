@@ -17,11 +17,13 @@ function required(name: string): string {
 }
 
 const actionQueuePrefix = required("WEIR_ACTION_QUEUE_PREFIX");
+const retireAfterDays = process.env["WEIR_RETIRE_AFTER_DAYS"];
 const schedulerQueue = process.env["WEIR_SCHEDULER_QUEUE"];
 export const settings: Settings = {
   ...DEFAULT_SETTINGS,
   actionQueuePrefix,
   ...(schedulerQueue && { schedulerQueue }),
+  ...(retireAfterDays && { retireAfter: Number(retireAfterDays) * 24 * 3600 * 1000 }),
   redrivers: (process.env["WEIR_REDRIVERS"] ?? "").split(",").filter((one) => one !== ""),
 };
 export const port = createPort(createClients(), {

@@ -211,7 +211,7 @@ export class Fleet {
       partsExpected: 1,
       nextChunk: chunks.length + 1,
     };
-    await store.registerSpace(this.space);
+    await store.registerSpace(this.space, "fleet");
     await store.putChunks(this.space, chunks);
     const pointers = chunks.map(({ pointer }) => pointer);
     await store.commitRoot(

@@ -75,7 +75,10 @@ export class Invocations {
     this.#silent = (request) => {
       // Waiting is no step: others may go first at any time. Spaces are known to the sweeper from the start.
       if (request.method === "pause" || request.method === "registerSpace") return { value: undefined };
-      if (request.method === "listSpaces") return { value: spaces };
+      if (request.method === "readRegistry")
+        return {
+          value: { entries: spaces.map((space) => ({ space, token: "", retired: false })), from: "" },
+        };
       return undefined;
     };
   }

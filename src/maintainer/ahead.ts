@@ -9,7 +9,7 @@ import { touchOpening } from "./open.ts";
 import type { Placed } from "./placed.ts";
 import { ask, type Program, together } from "./program.ts";
 import { completes, sharesOf } from "./record.ts";
-import type { Ahead, Session } from "./session.ts";
+import { type Ahead, EpochChanged, type Session } from "./session.ts";
 
 /** Takes over an answer, in the order of the requests, for only the root tells which barriers are open. @returns its stamp */
 type Learn = () => number;
@@ -20,11 +20,20 @@ type Learn = () => number;
  */
 export function* readRootBeside(session: Session, placed: readonly Placed[]): Program<void> {
   const keys = [...Map.groupBy(placed, (one) => one.report.key)];
+  const { epoch } = session.root!;
   const answers = yield* together([
     readRoot(session),
     ...keys.flatMap(([key, of]) => tellAhead(session, key, of)),
   ]);
-  const stamp = Math.max(...answers.map((learn) => learn()));
+  let stamp: number;
+  try {
+    stamp = Math.max(...answers.map((learn) => learn()));
+  } catch (error) {
+    // Items of an epoch that is over, which may be collected already (decisions/0042).
+    if (error instanceof EpochChanged && session.ahead.size > 0)
+      yield* ask("expireBarriers", session.space, epoch, [...session.ahead.keys()]);
+    throw error;
+  }
   // Who changed the roster meanwhile left a stamp: the reports are judged on that roster (design.md, no lost wake-up).
   if (session.root !== undefined && stamp > session.root.rosterVersion) yield* session.refresh();
 }

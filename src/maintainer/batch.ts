@@ -1,5 +1,6 @@
 import { evaluate } from "./evaluate.ts";
 import { causesOf, flush } from "./flush.ts";
+import { hear } from "./hearing.ts";
 import type { SpaceInput, StatusMessage } from "./intake.ts";
 import { type Report, takeIn } from "./intake.ts";
 import { handleKept } from "./keptturn.ts";
@@ -48,6 +49,8 @@ export interface Invocation {
   readonly nonce: string;
   readonly settings: Settings;
   readonly memory: Memory;
+  /** Of a sweep: aborted when it has to come to its end. Default: never. */
+  readonly stop?: Pick<AbortSignal, "aborted">;
 }
 
 export interface BatchResult {
@@ -218,6 +221,7 @@ export function openSession(
     outbox: new Outbox(space),
     settings: invocation.settings,
     observer,
+    stop: invocation.stop,
   });
 }
 
@@ -260,6 +264,8 @@ function* handleInputs(
     session,
     inputs.flatMap(({ slice, message }) => (slice ? [{ slice, redelivered: message.receiveCount > 1 }] : [])),
   );
+  // A slice is the coordinator's own.
+  if (inputs.some((input) => input.slice === undefined)) yield* hear(session);
 }
 
 /**
@@ -279,6 +285,8 @@ function* resume(session: Session): Program<void> {
 export function* goOn(session: Session, force: boolean): Program<void> {
   yield* evaluate(session, "all");
   yield* handleKept(session);
-  for (const key of [...(session.root?.steps.keys() ?? [])].sort())
+  for (const key of [...(session.root?.steps.keys() ?? [])].sort()) {
+    if (session.stopped) return;
     yield* repeatOutstanding(session, key, force);
+  }
 }

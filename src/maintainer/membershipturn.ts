@@ -3,6 +3,7 @@ import { applyMembership, newOutcome, type Outcome } from "../barrier/membership
 import { EMPTY_META, Roster } from "../barrier/roster.ts";
 import { putDraft } from "./applying.ts";
 import { evaluate } from "./evaluate.ts";
+import { formerEpochs, nextAfter } from "./formerepochs.ts";
 import type { SpaceInput } from "./intake.ts";
 import { isKept, keepEarlyStatuses } from "./kept.ts";
 import type { Root } from "./port.ts";
@@ -107,7 +108,7 @@ function* attemptChange(
     return "again";
   }
   // Before it is committed, for a crash; and after it, for whoever removes the changefeed meanwhile (decisions/0031).
-  if (root === undefined || root.meta.removed) yield* ask("registerSpace", session.space);
+  if (root === undefined || root.meta.removed) yield* ask("registerSpace", session.space, session.token());
   return yield* commitDraft(session, draft, answered, touched, starts ? highest : undefined, root);
 }
 
@@ -119,14 +120,15 @@ function* commitDraft(
   startEpoch: bigint | undefined,
   root: Root | undefined,
 ): Program<"lost" | { answered: Answered[]; changed: boolean; touched: number[] }> {
+  const former = startEpoch === undefined ? [] : formerEpochs(session, root);
   const { changes, replaced, touched: written } = yield* putDraft(session, draft);
   const result = yield* ask(
     "commitRoot",
     session.space,
     startEpoch !== undefined
-      ? { epochIsNew: startEpoch }
+      ? nextAfter(root, startEpoch)
       : { sameEpoch: root!.epoch, sameRoster: draft.base.version },
-    { roster: changes, ...(startEpoch !== undefined && { startEpoch }) },
+    { roster: changes, ...(startEpoch !== undefined && { startEpoch, former, heard: session.now }) },
   );
   const unused = changes.pointers.filter((pointer) => written.has(pointer.id));
   const leftOver = result.committed ? (startEpoch !== undefined ? (root?.pointers ?? []) : replaced) : unused;
@@ -135,7 +137,8 @@ function* commitDraft(
   if (startEpoch !== undefined) session.forgetRoot();
   session.adopt(result.root);
   if (!result.committed) return "lost";
-  if (startEpoch !== undefined && root !== undefined) yield* ask("registerSpace", session.space);
+  if (startEpoch !== undefined && root !== undefined)
+    yield* ask("registerSpace", session.space, session.token());
   session.observer.note({ what: "roster-changed", space: session.space.text, count: written.size });
   for (const id of written) touched.add(id);
   return { answered, changed: true, touched: [...touched] };

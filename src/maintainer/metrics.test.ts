@@ -34,7 +34,7 @@ const measured = async (...messages: Parameters<World["handle"]>) =>
   measure((await world.handle(...messages)).observer.seen);
 const swept = async () => {
   const { observer, failed } = await world.sweep();
-  return { seen: observer.seen, measured: measureSweep(observer.seen, failed.length) };
+  return { seen: observer.seen, measured: measureSweep(observer.seen, failed.length, 0) };
 };
 const waiting = (index: 0 | 1) => world.waiting(index === 0 ? n1 : n2, [BOTH[index]!], K, state);
 const done = (index: 0 | 1, kind: "write" | "pass") =>
@@ -86,7 +86,8 @@ describe("what an invocation measures", () => {
 
   it("names only metrics that exist", async () => {
     const seen = (await world.handle(waiting(0))).observer.seen;
-    for (const { name } of [...measure(seen), ...measureSweep(seen, 0)]) expect(METRICS).toHaveProperty(name);
+    for (const { name } of [...measure(seen), ...measureSweep(seen, 0, 0)])
+      expect(METRICS).toHaveProperty(name);
   });
 });
 
@@ -98,6 +99,7 @@ describe("what a sweep measures", () => {
       { name: "BarrierAge", value: 0 },
       { name: "IdleBarrierAge", value: 0 },
       { name: "ChangefeedsNotSwept", value: 0 },
+      { name: "ChangefeedsNotReached", value: 0 },
     ]);
   });
 
@@ -115,6 +117,7 @@ describe("what a sweep measures", () => {
       { name: "BarrierAge", value: 61_000 },
       { name: "IdleBarrierAge", value: 1_000 },
       { name: "ChangefeedsNotSwept", value: 0 },
+      { name: "ChangefeedsNotReached", value: 0 },
       { name: "BarrierAge", value: 61_000, phase: "writing" },
       { name: "BarrierAge", value: 1_000, phase: "waiting" },
     ]);

@@ -16,6 +16,8 @@ export const METRICS = {
   /** The oldest whose event nobody is writing: a write may take hours without anything being wrong. */
   IdleBarrierAge: "Milliseconds",
   ChangefeedsNotSwept: "Count",
+  /** Those that a sweep had no time for: the next one begins with them. */
+  ChangefeedsNotReached: "Count",
   // ----
   /** Messages of the status queue that an invocation was given. */
   Messages: "Count",
@@ -38,6 +40,8 @@ export const METRICS = {
   RouteConflicts: "Count",
   /** Dispatchers that were lost and are created again. */
   RecreatedDispatchers: "Count",
+  /** Changefeeds that are not swept any more: nobody spoke for them. */
+  ChangefeedsRetired: "Count",
   /** From the first WAITING to Write. */
   TimeToSelect: "Milliseconds",
   /** From Write to its DONE. */
@@ -71,6 +75,7 @@ const COUNTS: Partial<Record<Observation["what"], MetricName>> = {
   "report-not-kept": "UnkeptReports",
   "route-conflict": "RouteConflicts",
   "dispatchers-recreated": "RecreatedDispatchers",
+  "changefeed-retired": "ChangefeedsRetired",
 };
 const TIMES: Partial<Record<Observation["what"], MetricName>> = {
   "write-granted": "TimeToSelect",
@@ -95,8 +100,9 @@ export function measure(seen: readonly Observation[]): Measurement[] {
 /**
  * What a sweep says beyond that. Without open barriers it says 0, so that an alarm ends as soon as its cause does.
  * @param failed changefeeds that could not be swept: what is open there is not in these numbers
+ * @param left those that there was no time for: the same
  */
-export function measureSweep(seen: readonly Observation[], failed: number): Measurement[] {
+export function measureSweep(seen: readonly Observation[], failed: number, left: number): Measurement[] {
   const open = seen.filter((one) => one.what === "barrier-open");
   const oldest = new Map<string, number>();
   for (const { phase = "", ms = 0 } of open) oldest.set(phase, Math.max(oldest.get(phase) ?? 0, ms));
@@ -107,6 +113,7 @@ export function measureSweep(seen: readonly Observation[], failed: number): Meas
     { name: "BarrierAge", value: Math.max(0, ...oldest.values()) },
     { name: "IdleBarrierAge", value: Math.max(0, ...idle) },
     { name: "ChangefeedsNotSwept", value: failed },
+    { name: "ChangefeedsNotReached", value: left },
     ...[...oldest].map(([phase, value]) => ({ name: "BarrierAge" as const, value, phase })),
   ];
 }

@@ -21,6 +21,7 @@ export interface Observation {
     | "roster-changed"
     | "dispatchers-recreated"
     | "tables-reassigned"
+    | "changefeed-retired"
     | "barrier-open";
   readonly space: string;
   readonly key?: string;

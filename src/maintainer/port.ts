@@ -31,12 +31,27 @@ export interface Root {
   readonly floor: string;
   /** Items of barriers up to this key have a time to live; it is never above the floor. */
   readonly expiredUpTo: string;
+  /** Earlier epochs whose items of barriers are still to be let expire (decisions/0042). */
+  readonly former: readonly FormerEpoch[];
+  /** When somebody last spoke for the changefeed, in ms since 1970 and to the day (decisions/0042); 0: not known. */
+  readonly heard: number;
+  /** Nobody spoke for it for so long that it is not swept. Whoever speaks for it ends that. */
+  readonly retired: boolean;
   /** Keys of events that still must change the roster, as `keyText` (protocol.md M9, M10). */
   readonly pending: readonly string[];
   /** Open barriers by `keyText`. */
   readonly steps: ReadonlyMap<string, Step>;
   /** What the item weighs, of the 400 KB that it may; 0 where the store does not weigh (docs/bounds.md). */
   readonly bytes: number;
+}
+
+/** An epoch that is over. */
+export interface FormerEpoch {
+  readonly epoch: bigint;
+  /** When it ended, in ms since 1970. */
+  readonly endedAt: number;
+  /** Items of its barriers up to this key (`keyText`) have a time to live; `NOTHING_CLOSED`: none. */
+  readonly upTo: string;
 }
 
 /** Below every key. */
@@ -64,12 +79,14 @@ export interface RootConditions {
   readonly sameOpen?: readonly string[];
   /** The barrier is not open, or is and waits without a grant: Write is granted once (design.md I2). */
   readonly notGrantedYet?: string;
+  /** Nobody spoke for the changefeed since this: it is not retired beside who does (decisions/0042). */
+  readonly sameHeard?: number;
   /** No event came or went that still must change the roster (protocol.md M9, M10). */
   readonly samePending?: readonly string[];
 }
 
 export interface RootChanges {
-  /** Starts an epoch with an empty root; the other changes apply to it. */
+  /** Starts an epoch with an empty root; the other changes apply to it. What is retired stays so. */
   readonly startEpoch?: bigint;
   readonly roster?: {
     readonly version: number;
@@ -86,6 +103,10 @@ export interface RootChanges {
   readonly closedUpTo?: string;
   /** Raises the floor. */
   readonly floor?: { readonly key: string; readonly expiredUpTo: string };
+  /** In place of those that are there. */
+  readonly former?: readonly FormerEpoch[];
+  readonly heard?: number;
+  readonly retired?: boolean;
   /** The barrier has its tombstone and leaves the root. */
   readonly remove?: string;
 }
@@ -215,6 +236,14 @@ export interface KeyRange {
   readonly oldestFirst?: true;
 }
 
+/** What the sweeper goes by. */
+export interface Registry {
+  /** In an order that stays. */
+  readonly entries: readonly { readonly space: Space; readonly token: string; readonly retired: boolean }[];
+  /** Text of the space where the sweep begins; empty: at the first. It may not be there any more. */
+  readonly from: string;
+}
+
 /** The operations, each atomic. All reads are consistent. Each may throw: then it is unknown whether it took effect. */
 export interface Port {
   readRoot(space: Space): Promise<Root | undefined>;
@@ -255,9 +284,15 @@ export interface Port {
   keep(space: Space, kept: Kept): Promise<void>;
   readKept(space: Space): Promise<Kept[]>;
   dropKept(space: Space, ids: readonly string[]): Promise<void>;
-  /** Makes a space known to the sweeper. */
-  registerSpace(space: Space): Promise<void>;
+  /** Makes a space known to the sweeper, as one that is swept. @param token another one each time: see `retireSpace` */
+  registerSpace(space: Space, token: string): Promise<void>;
+  /** All of them, those that are retired too. */
   listSpaces(): Promise<Space[]>;
+  readRegistry(): Promise<Registry>;
+  /** A space is not swept any more, unless it was made known again since its entry was read (its `token`). */
+  retireSpace(space: Space, token: string): Promise<void>;
+  /** Says where the next sweep begins, for one did not get through. @param space its text */
+  nextSweepFrom(space: string): Promise<void>;
   /** One result for each message, in order. */
   send(messages: readonly ActionMessage[]): Promise<SendResult[]>;
   /** Puts work that is left over into the status queue, for other invocations. All of it is there, or this throws. */

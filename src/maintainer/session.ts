@@ -41,6 +41,8 @@ export interface Settings {
   readonly reassignAfter: number;
   /** How long ended lives and dropped tables are remembered, in ms: longer than a queue keeps a message. */
   readonly rememberFor: number;
+  /** After this many ms in which nobody spoke for a changefeed it is not swept any more; 0: it always is (decisions/0042). */
+  readonly retireAfter: number;
   /** Bytes that an item of the table may have: DynamoDB's limit, less where bounds are to be met (docs/bounds.md). */
   readonly itemBytes: number;
 }
@@ -53,6 +55,7 @@ export const DEFAULT_SETTINGS: Omit<Settings, "actionQueuePrefix"> = {
   positionsEvery: 5 * 60_000,
   reassignAfter: 180_000,
   rememberFor: 15 * 24 * 3600 * 1000,
+  retireAfter: 30 * 24 * 3600 * 1000,
   itemBytes: ITEM_BYTES,
 };
 
@@ -145,6 +148,7 @@ export class Session {
   readonly keptNow = new Set<string>();
   /** The barriers that were told of WAITING reports before the root was read, by key. */
   readonly ahead = new Map<string, Ahead>();
+  readonly #stop: Pick<AbortSignal, "aborted"> | undefined;
   #root: Root | undefined;
   #fresh = false;
 
@@ -156,6 +160,7 @@ export class Session {
     outbox: Outbox;
     settings: Settings;
     observer: Observer;
+    stop: Pick<AbortSignal, "aborted"> | undefined;
   }) {
     this.space = from.space;
     this.now = from.now;
@@ -164,6 +169,12 @@ export class Session {
     this.outbox = from.outbox;
     this.settings = from.settings;
     this.observer = from.observer;
+    this.#stop = from.stop;
+  }
+
+  /** Whether what can wait is to be left to others. */
+  get stopped(): boolean {
+    return this.#stop?.aborted === true;
   }
 
   /** A name for a chunk version that no other attempt ever uses. */
@@ -227,6 +238,11 @@ export class Session {
     for (const key of this.memory.barriers.keys()) if (!open?.has(key)) this.memory.barriers.delete(key);
     if (before !== undefined && root !== undefined && before.epoch !== root.epoch)
       throw new EpochChanged(`epoch ${before.epoch} of ${this.space.text} ended`);
+  }
+
+  /** A word that no other attempt ever uses. */
+  token(): string {
+    return this.chunkName();
   }
 
   /** Forgets the root: the next one may be of any epoch, for it was this session that started a new one. */

@@ -2,6 +2,8 @@ import { goOn, type Invocation, openSession } from "./batch.ts";
 import { describeOpen, holdUp } from "./describe.ts";
 import { raiseFloor } from "./floor.ts";
 import { flush } from "./flush.ts";
+import { collectFormer } from "./formerepochs.ts";
+import { retire } from "./hearing.ts";
 import { Observer } from "./observe.ts";
 import { ask, type Program, together } from "./program.ts";
 import { recreateLost } from "./recreate.ts";
@@ -15,30 +17,57 @@ const SPACES_AT_A_TIME = 16;
 
 export interface SweepResult {
   readonly observer: Observer;
+  /** Changefeeds that are swept; those that are retired are not among them. */
   readonly spaces: number;
   /** Changefeeds that could not be looked at; the next sweep tries again. */
   readonly failed: readonly { readonly space: string; readonly reason: string }[];
+  /** Changefeeds that there was no time for: the next sweep begins with them. */
+  readonly left: number;
 }
 
 /**
  * The backstop (design.md, section 6): looks at every open barrier from scratch, goes on with what an invocation left
- * half done, repeats what is outstanding to those who are missing, and says how old the oldest barrier is.
+ * half done, repeats what is outstanding to those who are missing, and says how old the oldest barrier is. When it has to
+ * stop it says where the next one begins, so that each changefeed has its turn however many there are.
  */
 export function* sweep(invocation: Invocation): Program<SweepResult> {
   const observer = new Observer();
   const failed: { space: string; reason: string }[] = [];
-  const spaces = yield* ask("listSpaces");
-  for (let from = 0; from < spaces.length; from += SPACES_AT_A_TIME)
-    yield* together(
-      spaces
-        .slice(from, from + SPACES_AT_A_TIME)
-        .map((space) => sweepSpace(space, invocation, observer, failed)),
-    );
-  return { observer, spaces: spaces.length, failed };
+  const { entries, from } = yield* ask("readRegistry");
+  const living = entries.filter((entry) => !entry.retired);
+  const first = Math.max(
+    0,
+    living.findIndex(({ space }) => space.text >= from),
+  );
+  const turns = [...living.slice(first), ...living.slice(0, first)];
+  let next = 0;
+  let left = 0;
+  /** Takes one after the other: one that takes long keeps nobody but itself. */
+  function* worker(): Program<void> {
+    while (next < turns.length) {
+      if (invocation.stop?.aborted) {
+        if (left > 0) return;
+        left = turns.length - next;
+        const { text } = turns[next]!.space;
+        // At once: what the others are at may outlast the function.
+        try {
+          yield* ask("nextSweepFrom", text);
+        } catch (error) {
+          failed.push({ space: text, reason: error instanceof Error ? error.message : String(error) });
+        }
+        return;
+      }
+      const { space, token } = turns[next++]!;
+      yield* sweepSpace(space, token, invocation, observer, failed);
+    }
+  }
+  yield* together(Array.from({ length: Math.min(SPACES_AT_A_TIME, turns.length) }, worker));
+  return { observer, spaces: living.length, failed, left };
 }
 
 function* sweepSpace(
   space: Space,
+  token: string,
   invocation: Invocation,
   observer: Observer,
   failed: { space: string; reason: string }[],
@@ -46,14 +75,7 @@ function* sweepSpace(
   const session = openSession(space, invocation, observer, 1);
   try {
     yield* session.refresh();
-    if (session.root !== undefined) {
-      yield* session.roster();
-      yield* goOn(session, false);
-      yield* raiseFloor(session);
-      yield* tidyRoster(session);
-      yield* askForDispatchers(session);
-      yield* describe(session);
-    }
+    if (session.root !== undefined && !(yield* retire(session, token))) yield* lookAt(session);
   } catch (error) {
     if (!(error instanceof EpochChanged))
       failed.push({ space: space.text, reason: error instanceof Error ? error.message : String(error) });
@@ -64,6 +86,17 @@ function* sweepSpace(
     failed.push({ space: space.text, reason: error instanceof Error ? error.message : String(error) });
   }
 }
+
+/** @throws Error if there is no time for all of it: what is left out is done by the next sweep */
+function* lookAt(session: Session): Program<void> {
+  yield* session.roster();
+  for (const step of [goOnUnforced, raiseFloor, tidyRoster, askForDispatchers, collectFormer, describe]) {
+    yield* step(session);
+    if (session.stopped) throw new Error("there was no time to look at all of it");
+  }
+}
+
+const goOnUnforced = (session: Session) => goOn(session, false);
 
 /** Rounds in which others are asked because the queues of those who were asked are gone. */
 const ROUNDS = 4;
@@ -84,6 +117,7 @@ function* describe(session: Session): Program<void> {
   for (const [key, step] of session.root?.steps ?? []) {
     const item = yield* ask("readBarrier", session.name(key));
     if (item === undefined) continue;
+    if (session.stopped) return;
     const tallies = yield* ask(
       "readTallies",
       session.name(key),

@@ -103,4 +103,7 @@ const STORE_METHODS: Readonly<Record<keyof Store, true>> = {
   dropKept: true,
   registerSpace: true,
   listSpaces: true,
+  readRegistry: true,
+  retireSpace: true,
+  nextSweepFrom: true,
 };

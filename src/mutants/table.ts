@@ -427,7 +427,7 @@ const RECOVERY: readonly Mutant[] = [
     id: "epoch-starts-twice",
     rule: "the first of an epoch wins, the second finds it started (protocol.md R1)",
     file: "src/maintainer/membershipturn.ts",
-    from: "? { epochIsNew: startEpoch }",
+    from: "? nextAfter(root, startEpoch)",
     to: "? {}",
   },
   {

@@ -21,7 +21,7 @@ const WRITES: readonly ((store: MemoryStore) => Promise<unknown>)[] = [
   (store) => store.putChunks(space, [nodes(2)]),
   (store) => store.keep(space, kept("a")),
   (store) => store.keep(space, kept("b")),
-  (store) => store.registerSpace(space),
+  (store) => store.registerSpace(space, "t1"),
 ];
 
 async function storeAfter(writes: typeof WRITES): Promise<MemoryStore> {

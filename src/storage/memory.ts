@@ -12,6 +12,7 @@ import {
   type KeyRange,
   NOTHING_CLOSED,
   type Port,
+  type Registry,
   type Root,
   type RootChanges,
   type RootConditions,
@@ -52,6 +53,9 @@ export type Store = Pick<
   | "dropKept"
   | "registerSpace"
   | "listSpaces"
+  | "readRegistry"
+  | "retireSpace"
+  | "nextSweepFrom"
 >;
 
 interface TallyState {
@@ -91,7 +95,8 @@ export class MemoryStore implements Store {
   tallies = new Map<string, TallyState>();
   positions = new Map<string, ChunkPosition>();
   kept = new Map<string, Kept>();
-  spaces = new Set<string>();
+  spaces = new Map<string, { readonly token: string; readonly retired: boolean }>();
+  sweepFrom = "";
 
   constructor(options: MemoryOptions = {}) {
     this.#options = options;
@@ -108,13 +113,14 @@ export class MemoryStore implements Store {
     copy.tallies = new Map(this.tallies);
     copy.positions = new Map(this.positions);
     copy.kept = new Map(this.kept);
-    copy.spaces = new Set(this.spaces);
+    copy.spaces = new Map(this.spaces);
+    copy.sweepFrom = this.sweepFrom;
     return copy;
   }
 
   /** All that is stored, as text that is the same for equal stores, whatever was written in which order. */
   snapshot(): string {
-    const { roots, chunks, barriers, tallies, positions, kept, spaces } = this;
+    const { roots, chunks, barriers, tallies, positions, kept, spaces, sweepFrom } = this;
     const parts = [roots, chunks, barriers, tallies, positions, kept].map(
       (part) =>
         `{${[...part]
@@ -122,7 +128,8 @@ export class MemoryStore implements Store {
           .sort()
           .join()}}`,
     );
-    return [...parts, [...spaces].sort().join()].join("\n");
+    const known = [...spaces].map(([text, { retired }]) => `${text}${retired ? " retired" : ""}`);
+    return [...parts, known.sort().join(), sweepFrom].join("\n");
   }
 
   /** What the table would hold: bytes and TTL of each item, by its keys. Empty where nothing is weighed. */
@@ -347,12 +354,28 @@ export class MemoryStore implements Store {
     }
   }
 
-  async registerSpace(space: Space): Promise<void> {
-    this.spaces.add(space.text);
+  async registerSpace(space: Space, token: string): Promise<void> {
+    this.spaces.set(space.text, { token, retired: false });
   }
 
   async listSpaces(): Promise<Space[]> {
-    return [...this.spaces].sort().map(parseSpace);
+    return [...this.spaces.keys()].sort().map(parseSpace);
+  }
+
+  async readRegistry(): Promise<Registry> {
+    const entries = [...this.spaces].sort(([a], [b]) => (a < b ? -1 : 1));
+    return {
+      entries: entries.map(([text, entry]) => ({ space: parseSpace(text), ...entry })),
+      from: this.sweepFrom,
+    };
+  }
+
+  async retireSpace(space: Space, token: string): Promise<void> {
+    if (this.spaces.get(space.text)?.token === token) this.spaces.set(space.text, { token, retired: true });
+  }
+
+  async nextSweepFrom(space: string): Promise<void> {
+    this.sweepFrom = space;
   }
 }
 
@@ -367,7 +390,8 @@ function barrierPath({ space, epoch, key }: BarrierName): string {
 function rootAllows(root: Root | undefined, conditions: RootConditions): boolean {
   const { sameEpoch, epochIsNew, sameRoster, sameStep, notOpenYet, nothingClosedSince, samePending } =
     conditions;
-  const { aboveClosed, aboveFloor, sameOpen, notGrantedYet } = conditions;
+  const { aboveClosed, aboveFloor, sameOpen, notGrantedYet, sameHeard } = conditions;
+  if (sameHeard !== undefined && root?.heard !== sameHeard) return false;
   if (sameEpoch !== undefined && root?.epoch !== sameEpoch) return false;
   if (epochIsNew !== undefined && root !== undefined && root.epoch >= epochIsNew) return false;
   if (sameRoster !== undefined && root?.rosterVersion !== sameRoster) return false;
@@ -399,7 +423,12 @@ function changeRoot(root: Root | undefined, changes: RootChanges): Root {
   const base =
     changes.startEpoch === undefined
       ? root!
-      : { ...EMPTY_ROOT, ...changes.roster!, epoch: changes.startEpoch };
+      : {
+          ...EMPTY_ROOT,
+          ...changes.roster!,
+          epoch: changes.startEpoch,
+          retired: root?.retired ?? false,
+        };
   const steps = new Map<string, Step>(base.steps);
   if (changes.step) steps.set(changes.step.key, frozen(changes.step.step));
   if (changes.open && !steps.has(changes.open.key)) steps.set(changes.open.key, frozen(changes.open.step));
@@ -416,6 +445,9 @@ function changeRoot(root: Root | undefined, changes: RootChanges): Root {
     closedUpTo: changes.closedUpTo ?? base.closedUpTo,
     floor: changes.floor?.key ?? base.floor,
     expiredUpTo: changes.floor?.expiredUpTo ?? base.expiredUpTo,
+    former: changes.former ?? base.former,
+    heard: changes.heard ?? base.heard,
+    retired: changes.retired ?? base.retired,
     pending: [...pending].sort(),
     steps: new Map([...steps].sort(([a], [b]) => (a < b ? -1 : 1))),
     bytes: 0,
@@ -428,6 +460,8 @@ const EMPTY_ROOT = {
   closedUpTo: NOTHING_CLOSED,
   floor: NOTHING_CLOSED,
   expiredUpTo: NOTHING_CLOSED,
+  former: [],
+  heard: 0,
   pending: [],
   steps: new Map<string, Step>(),
 };

@@ -8,6 +8,9 @@ export type Key = { readonly pk: string; readonly sk: string };
 /** The partition of the registry of spaces. */
 export const SPACES = "SPACES";
 
+/** Beside the registry, so that whoever reads that has it: where the next sweep begins. No space is called so. */
+export const SWEEP_FROM: Key = { pk: SPACES, sk: "#FROM" };
+
 export const rootKey = (space: Space): Key => ({ pk: space.text, sk: "ROOT" });
 
 export const epochPartition = (space: Space, epoch: bigint) => `${space.text}#${epoch}`;

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { EMPTY_META } from "../../barrier/roster.ts";
 import type { Space } from "../../maintainer/space.ts";
 import {
@@ -35,14 +36,15 @@ export async function removeSpace(store: DynamoStore, space: Space, removal: Rem
   let deleted = 0;
   for (const audit of await store.table.query(auditPartition(space))) {
     if (text(audit["what"]) !== "remove" || audit["collected"] !== undefined) continue;
-    deleted += await collect(store, space, BigInt(audit["epoch"]!.N!), text(audit["chunks"]));
+    const epochs = [audit["epoch"]!.N!, ...text(audit["former"]).split(" ")].filter((one) => one !== "");
+    deleted += await collect(store, space, epochs.map(BigInt), text(audit["chunks"]));
     const { pk, sk, ...attributes } = audit;
     await store.table.put({ pk: text(pk), sk: text(sk) }, { ...attributes, collected: N(deleted) });
   }
   await store.table.deleteMany([spaceKey(space)]);
   // Whoever opens it names it to the sweep after that is committed: one that came before this was lost is seen here.
   const root = await store.readRoot(space);
-  if (root !== undefined && !root.meta.removed) await store.registerSpace(space);
+  if (root !== undefined && !root.meta.removed) await store.registerSpace(space, randomUUID());
   return deleted;
 }
 
@@ -62,6 +64,7 @@ async function fence(store: DynamoStore, space: Space, { by, reason, now }: Remo
       epoch: N(epoch),
       open: S([...(root?.steps.keys() ?? [])].slice(0, 1_000).join(" ")),
       barriers: N(root?.closedCount ?? 0),
+      former: S((root?.former ?? []).map((one) => one.epoch).join(" ")),
       chunks: S((root?.pointers ?? []).map((pointer) => pointer.name).join(" ")),
     },
   );
@@ -77,7 +80,12 @@ async function fence(store: DynamoStore, space: Space, { by, reason, now }: Remo
     throw new Error(`${space.text} was opened again meanwhile: look at it, and remove it again`);
 }
 
-async function collect(store: DynamoStore, space: Space, epoch: bigint, chunks: string): Promise<number> {
+async function collect(
+  store: DynamoStore,
+  space: Space,
+  epochs: readonly bigint[],
+  chunks: string,
+): Promise<number> {
   const { table } = store;
   const names = chunks.split(" ").filter((name) => name !== "");
   await table.deleteMany(names.map((name) => chunkKey(space, { name })));
@@ -91,13 +99,15 @@ async function collect(store: DynamoStore, space: Space, epoch: bigint, chunks: 
       deleted += items.length;
     }
   };
-  const prefix = barrierKey({ space, epoch, key: "" }).sk;
-  // The tallies of a barrier go before it, for it names them.
-  await all(epochPartition(space, epoch), prefix, async (item) => {
-    const name = { space, epoch, key: text(item["sk"]).slice(prefix.length) };
-    for (const count of ["waiting", "passed"] as const) await all(tallyPartition(name, count));
-  });
-  await all(positionPartition(space, epoch));
+  for (const epoch of epochs) {
+    const prefix = barrierKey({ space, epoch, key: "" }).sk;
+    // The tallies of a barrier go before it, for it names them.
+    await all(epochPartition(space, epoch), prefix, async (item) => {
+      const name = { space, epoch, key: text(item["sk"]).slice(prefix.length) };
+      for (const count of ["waiting", "passed"] as const) await all(tallyPartition(name, count));
+    });
+    await all(positionPartition(space, epoch));
+  }
   await all(keptPartition(space));
   return deleted;
 }

@@ -1,6 +1,12 @@
 import type { RosterMeta } from "../../barrier/roster.ts";
 import { grantCount, type Phase, type Step } from "../../barrier/step.ts";
-import { NOTHING_CLOSED, type Root, type RootChanges, type RootConditions } from "../../maintainer/port.ts";
+import {
+  type FormerEpoch,
+  NOTHING_CLOSED,
+  type Root,
+  type RootChanges,
+  type RootConditions,
+} from "../../maintainer/port.ts";
 import { itemBytes } from "./itemsize.ts";
 import { B, type Item, integer, long, N, S, SS, strings, text, Update } from "./values.ts";
 
@@ -23,6 +29,9 @@ export function rootFrom(item: Item | undefined): Root | undefined {
     closedUpTo: item["closedUpTo"]?.S,
     floor: item["floor"]?.S ?? NOTHING_CLOSED,
     expiredUpTo: item["expiredUpTo"]?.S ?? NOTHING_CLOSED,
+    former: formerFrom(text(item["former"])),
+    heard: integer(item["heard"]),
+    retired: item["retired"] !== undefined,
     pending: [...strings(item["pending"])].sort(),
     steps,
     bytes: itemBytes(item),
@@ -42,6 +51,9 @@ export function rootItem(root: Root, token: string): Item {
     closedCount: N(root.closedCount),
     ...(root.closedUpTo !== undefined && { closedUpTo: S(root.closedUpTo) }),
     ...(root.floor !== NOTHING_CLOSED && { floor: S(root.floor), expiredUpTo: S(root.expiredUpTo) }),
+    ...(root.former.length > 0 && { former: S(formerText(root.former)) }),
+    ...(root.heard > 0 && { heard: N(root.heard) }),
+    ...(root.retired && { retired: N(1) }),
     ...(root.pending.length > 0 && { pending: SS(root.pending) }),
     steps: { M: steps },
   };
@@ -86,6 +98,10 @@ const CLAUSES: {
       ` AND ${step}.${update.name("grants")} = ${update.value(N(0))})`
     );
   },
+  sameHeard: (update, heard) =>
+    heard === 0
+      ? `attribute_not_exists(${update.name("heard")})`
+      : `${update.name("heard")} = ${update.value(N(heard))}`,
   samePending: (update, keys) =>
     keys.length === 0
       ? `attribute_not_exists(${update.name("pending")})`
@@ -135,6 +151,7 @@ function startEpoch(update: Update, changes: RootChanges): void {
   update.set(update.name("closedUpTo"), update.value(S(changes.closedUpTo ?? NOTHING_CLOSED)));
   update.set(update.name("steps"), update.value({ M: steps }));
   for (const name of ["floor", "expiredUpTo"]) update.remove(update.name(name));
+  setLife(update, { former: [], heard: 0, ...changes });
   setRoster(update, changes.roster!);
   if (changes.addPending !== undefined && changes.addPending !== changes.removePending)
     update.set(update.name("pending"), update.value(SS([changes.addPending])));
@@ -159,6 +176,18 @@ function changeRoot(update: Update, changes: RootChanges): void {
     update.set(update.name("floor"), update.value(S(changes.floor.key)));
     update.set(update.name("expiredUpTo"), update.value(S(changes.floor.expiredUpTo)));
   }
+  setLife(update, changes);
+}
+
+/** Earlier epochs, and what is known of who speaks for it. */
+function setLife(update: Update, { former, heard, retired }: RootChanges): void {
+  const set = (name: string, value: Item[string] | undefined) =>
+    value === undefined
+      ? update.remove(update.name(name))
+      : update.set(update.name(name), update.value(value));
+  if (former !== undefined) set("former", former.length > 0 ? S(formerText(former)) : undefined);
+  if (heard !== undefined) set("heard", heard > 0 ? N(heard) : undefined);
+  if (retired !== undefined) set("retired", retired ? N(1) : undefined);
 }
 
 function setRoster(update: Update, roster: NonNullable<RootChanges["roster"]>): void {
@@ -240,5 +269,18 @@ function pointersFrom(stored: string): Root["pointers"] {
       version: Number(version),
       name: name.join("."),
     };
+  });
+}
+
+/** `epoch.endedAt.upTo`, one after the other. */
+function formerText(former: readonly FormerEpoch[]): string {
+  return former.map(({ epoch, endedAt, upTo }) => `${epoch}.${endedAt}.${upTo}`).join(" ");
+}
+
+function formerFrom(stored: string): FormerEpoch[] {
+  if (stored === "") return [];
+  return stored.split(" ").map((one) => {
+    const [epoch = "", endedAt = "", upTo = ""] = one.split(".");
+    return { epoch: BigInt(epoch), endedAt: Number(endedAt), upTo };
   });
 }

@@ -11,6 +11,7 @@ import type {
   Count,
   Kept,
   KeyRange,
+  Registry,
   Root,
   RootChanges,
   RootConditions,
@@ -35,6 +36,7 @@ import {
   positionPartition,
   rootKey,
   SPACES,
+  SWEEP_FROM,
   spaceKey,
   tallyKey,
   tallyPartition,
@@ -42,7 +44,7 @@ import {
 import { positionFrom, positionItem } from "./positionitem.ts";
 import { isOwnCommit, rootFrom, rootUpdate } from "./rootitem.ts";
 import { Table } from "./table.ts";
-import { B, type Item, N, text, Update } from "./values.ts";
+import { B, type Item, N, S, text, Update } from "./values.ts";
 
 export interface StoreOptions {
   readonly table: string;
@@ -66,6 +68,7 @@ export interface StoreOptions {
  * | space `#C#` name | `CHUNK` | one version of a roster chunk |
  * | space `#KEPT` | id | kept message |
  * | `SPACES` | space | registry for the sweeper |
+ * | `SPACES` | `#FROM` | where the next sweep begins |
  */
 export class DynamoStore implements Store {
   readonly table: Table;
@@ -178,13 +181,39 @@ export class DynamoStore implements Store {
     await this.table.deleteMany(ids.map((id) => keptKey(space, id)));
   }
 
-  async registerSpace(space: Space): Promise<void> {
-    await this.table.put(spaceKey(space), {});
+  async registerSpace(space: Space, token: string): Promise<void> {
+    await this.table.put(spaceKey(space), { token: S(token) });
   }
 
   async listSpaces(): Promise<Space[]> {
+    return (await this.readRegistry()).entries.map((entry) => entry.space);
+  }
+
+  async readRegistry(): Promise<Registry> {
     const items = await this.table.query(SPACES);
-    return items.map((item) => parseSpace(text(item["sk"])));
+    const entries = items
+      .filter((item) => text(item["sk"]) !== SWEEP_FROM.sk)
+      .map((item) => ({
+        space: parseSpace(text(item["sk"])),
+        token: text(item["token"]),
+        retired: item["retired"] !== undefined,
+      }));
+    const from = text(items.find((item) => text(item["sk"]) === SWEEP_FROM.sk)?.["space"]);
+    return { entries, from };
+  }
+
+  async retireSpace(space: Space, token: string): Promise<void> {
+    const update = new Update();
+    update.set(update.name("retired"), update.value(N(Math.floor(this.#now() / 1000))));
+    const name = update.name("token");
+    update.condition(`attribute_exists(${update.name("pk")})`);
+    // An entry that an earlier version wrote has none.
+    update.condition(token === "" ? `attribute_not_exists(${name})` : `${name} = ${update.value(S(token))}`);
+    await this.table.update(spaceKey(space), update);
+  }
+
+  async nextSweepFrom(space: string): Promise<void> {
+    await this.table.put(SWEEP_FROM, { space: S(space) });
   }
 
   async readHistory(

@@ -172,8 +172,8 @@ export function itemContract(make: () => Promise<Store>): void {
     await store.dropKept(space, ["k1", "k2"]);
     expect(await store.readKept(space)).toEqual([]);
 
-    await store.registerSpace(space);
-    await store.registerSpace(space);
+    await store.registerSpace(space, "t1");
+    await store.registerSpace(space, "t2");
     expect(await store.listSpaces()).toEqual([space]);
   });
 
@@ -244,8 +244,8 @@ export function itemContract(make: () => Promise<Store>): void {
     }
     expect(await store.readTallies(name(K1), "passed")).toEqual([]);
     expect(await store.readKept(other)).toEqual([]);
-    await store.registerSpace(other);
-    await store.registerSpace(space);
+    await store.registerSpace(other, "t3");
+    await store.registerSpace(space, "t4");
     expect(await store.listSpaces()).toEqual([space, other]);
   });
 

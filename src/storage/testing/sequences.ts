@@ -29,6 +29,7 @@ const rootCondition: fc.Arbitrary<RootConditions> = fc.record(
     aboveClosed: fc.constantFrom(NOTHING_CLOSED, K1, K2, "00000000000000000300-0"),
     notGrantedYet: key,
     samePending: fc.uniqueArray(key),
+    sameHeard: fc.constantFrom(0, 1),
   },
   { requiredKeys: [] },
 );
@@ -42,6 +43,7 @@ const rootConditions = fc
   });
 const granted = grantedStep(step(), { id: "b".repeat(32), life: 2n, chunk: 1, slot: 1, node: "n1" }, 1, 1, 6);
 const anyStep = fc.constantFrom(step(), step(9), granted);
+const heardAt = fc.constantFrom(0, 1);
 const rootChange: fc.Arbitrary<RootChanges> = fc.oneof(
   fc.record({ open: fc.record({ key, step: anyStep }), addPending: key }, { requiredKeys: ["open"] }),
   fc.record(
@@ -52,6 +54,14 @@ const rootChange: fc.Arbitrary<RootChanges> = fc.oneof(
   fc.record({ remove: key, removePending: key }),
   fc.record(
     {
+      former: fc.constantFrom([], [{ epoch: 1n, endedAt: 5, upTo: K1 }]),
+      heard: heardAt,
+      retired: fc.boolean(),
+    },
+    { requiredKeys: [] },
+  ),
+  fc.record(
+    {
       startEpoch: fc.constantFrom(1n, 2n),
       roster: fc.constant(roster(1)),
       open: fc.record({ key, step: anyStep }),
@@ -59,6 +69,8 @@ const rootChange: fc.Arbitrary<RootChanges> = fc.oneof(
       addPending: key,
       countClosed: fc.constant(true),
       closedUpTo: key,
+      former: fc.constant([{ epoch: 1n, endedAt: 5, upTo: NOTHING_CLOSED }]),
+      heard: heardAt,
     },
     { requiredKeys: ["startEpoch", "roster"] },
   ),
