@@ -102,7 +102,7 @@ export class Bench {
   /** Puts a changefeed's roster into the table, and makes its action queues. */
   async settle(of: Shape): Promise<Fleet> {
     const fleet = new Fleet(of);
-    await fleet.settle(new DynamoStore(this.#dynamodb, { table: TABLE }));
+    await fleet.settle(new DynamoStore(this.#dynamodb, { table: TABLE }), Date.now());
     for (const node of fleet.nodes) await this.#sqs.send(new CreateQueueCommand({ QueueName: node.queue }));
     return fleet;
   }

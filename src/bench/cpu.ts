@@ -17,8 +17,7 @@ import type { EventKey } from "../protocol/eventkey.ts";
 import { keyText } from "../protocol/eventkey.ts";
 import { decodeReports } from "../protocol/foldedreports.ts";
 import { MemoryStore } from "../storage/memory.ts";
-import { attributesOf, FIRST_TS, Fleet, PREFIX, requestId, type Shape } from "./fleet.ts";
-import { T0 } from "./simulation.ts";
+import { attributesOf, FIRST_TS, Fleet, PREFIX, requestId, type Shape, T0 } from "./fleet.ts";
 
 export interface CpuRow {
   readonly dispatchers: number;

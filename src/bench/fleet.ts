@@ -18,6 +18,8 @@ import {
 import { tableRange } from "../protocol/span.ts";
 import type { Store } from "../storage/memory.ts";
 
+export const T0 = 1_700_000_100_000;
+
 export type InfluenceKind = "All" | "DB" | "Normal";
 
 export interface Shape {
@@ -196,8 +198,8 @@ export class Fleet {
     return chunks;
   }
 
-  /** Puts the roster into a store, as the last registration would have left it. */
-  async settle(store: Store): Promise<void> {
+  /** Puts the roster into a store, as the last registration would have left it. @param now ms since 1970, of a registration of today */
+  async settle(store: Store, now = T0): Promise<void> {
     const chunks = this.chunks().map((chunk, index) => ({
       chunk,
       pointer: { kind: chunk.kind, id: chunk.id, version: 1, name: `${requestId(0)}.1.${index}` },
@@ -217,7 +219,7 @@ export class Fleet {
     await store.commitRoot(
       this.space,
       { epochIsNew: 1n },
-      { startEpoch: 1n, roster: { version: 1, meta, pointers } },
+      { startEpoch: 1n, roster: { version: 1, meta, pointers }, heard: now },
     );
   }
 

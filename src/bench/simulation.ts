@@ -17,7 +17,7 @@ import { decode } from "../protocol/codec.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import { Action } from "../protocol/messages.ts";
 import type { DynamoStore } from "../storage/dynamodb/store.ts";
-import { attributesOf, FIRST_TS, Fleet, type FleetNode, PREFIX, requestId, type Shape } from "./fleet.ts";
+import { attributesOf, FIRST_TS, Fleet, type FleetNode, PREFIX, requestId, type Shape, T0 } from "./fleet.ts";
 import { Clock } from "./standin/clock.ts";
 import { type Answered, StandInDynamo } from "./standin/dynamodb.ts";
 import { copy, nothing, since, type Usage } from "./standin/meter.ts";
@@ -50,7 +50,6 @@ const OWN_MS = 2;
 /** Milliseconds after which a message that an invocation gave back comes again: the visibility timeout. */
 const AGAIN_MS = 120_000;
 const STATUS_QUEUE = "weir-status";
-export const T0 = 1_700_000_100_000;
 
 export interface BarrierRun {
   readonly usage: Usage;

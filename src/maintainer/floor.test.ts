@@ -35,7 +35,7 @@ const floor = () => root().floor;
 
 /** Weeks pass: what may expire is gone. The floor says what may. */
 async function weeksPass(): Promise<void> {
-  world.now += 40 * 24 * 3600 * 1000;
+  world.now += 20 * 24 * 3600 * 1000;
   await world.sweep();
   for (const path of world.store.barriers.keys())
     if (path.split(" ").at(-1)! <= floor()) world.store.barriers.delete(path);
