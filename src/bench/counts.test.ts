@@ -76,7 +76,7 @@ describe("a barrier with one message of each dispatcher", () => {
 describe("the sweep", () => {
   it("raises the floor in few requests more, once for all that was closed, and then costs what it did", async () => {
     const simulation = await Simulation.running(shape(1_000, { influence: "All" }), ONE_BY_ONE);
-    for (const { space } of simulation.fleets) await simulation.port.store.registerSpace(space);
+    for (const { space } of simulation.fleets) await simulation.port.store.registerSpace(space, "t");
     const memory = newMemory();
     await simulation.sweep(memory);
     const idle = await simulation.sweep(memory);
