@@ -29,6 +29,7 @@ describe("context", () => {
       securityGroupIds: "sg-0a1b2c3d",
       senderAccounts: ["222222222222", "333333333333"],
       schedulerQueue: "orders-action-scheduler",
+      retireAfterDays: "0",
       stackName: "Orders",
       "@aws-cdk/core:checkSecretUsage": true,
       "aws:cdk:enable-path-metadata": true,
@@ -47,6 +48,7 @@ describe("context", () => {
     expect(props.encryptionKey!.keyArn).toBe("arn:aws:kms:eu-west-1:111111111111:key/1234");
     expect(props.alarmTopic!.topicArn).toBe("arn:aws:sns:eu-west-1:111111111111:alarms");
     expect(props.oldestBarrierAlarm!.toSeconds()).toBe(120);
+    expect(props.retireAfter!.toDays()).toBe(0);
     expect(props.longWriteAlarm!.toSeconds()).toBe(7200);
     expect(props.permissionsBoundary!.managedPolicyArn).toBe("arn:aws:iam::111111111111:policy/bounds");
     expect(props.vpc!.vpcId).toBe("vpc-0a1b2c3d");

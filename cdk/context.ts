@@ -48,6 +48,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   senderAccounts: (value) => ({ senderAccounts: list(value) }),
   redrivers: (value) => ({ redrivers: list(value) }),
   schedulerQueue: (schedulerQueue) => ({ schedulerQueue }),
+  retireAfterDays: (value) => ({ retireAfter: Duration.days(whole(value)) }),
 };
 
 const REMOVALS = { retain: RemovalPolicy.RETAIN, destroy: RemovalPolicy.DESTROY };

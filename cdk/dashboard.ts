@@ -121,6 +121,7 @@ export function createDashboard(
           own("UnkeptReports"),
           own("RouteConflicts"),
           own("RecreatedDispatchers"),
+          own("ChangefeedsRetired"),
           deadLetterQueue.metricApproximateNumberOfMessagesVisible({
             statistic: Stats.MAXIMUM,
             period: MINUTE,
@@ -139,6 +140,7 @@ export function createDashboard(
           maintainer.metricThrottles({ ...count, label: "maintainer throttled" }),
           sweeper.metricThrottles({ ...count, label: "sweeper throttled" }),
           own("ChangefeedsNotSwept", Stats.MAXIMUM),
+          own("ChangefeedsNotReached", Stats.MAXIMUM),
         ]),
         graph(
           "Duration (ms, p99)",

@@ -143,6 +143,7 @@ function createFunction(
       WEIR_DEAD_LETTER_QUEUE_URL: deadLetterQueue.queueUrl,
       WEIR_ACTION_QUEUE_PREFIX: actionQueuePrefix(props.prefix),
       ...(props.schedulerQueue !== undefined && { WEIR_SCHEDULER_QUEUE: props.schedulerQueue }),
+      ...(props.retireAfter !== undefined && { WEIR_RETIRE_AFTER_DAYS: String(props.retireAfter.toDays()) }),
       POWERTOOLS_SERVICE_NAME: props.prefix,
       POWERTOOLS_METRICS_NAMESPACE: NAMESPACE,
     },

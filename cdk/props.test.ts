@@ -101,6 +101,11 @@ describe("properties that are wrong", () => {
       'senderAccounts holds "1234": use account ids, twelve digits',
     ],
     [
+      "a changefeed that retires at once",
+      { retireAfter: Duration.days(1) },
+      "retireAfter is 1 day: use whole days, at least two, or none for never",
+    ],
+    [
       "a scheduler's queue elsewhere",
       { prefix: "a", schedulerQueue: "b-action-s" },
       'schedulerQueue is "b-action-s": use the name (not the URL) of a queue that starts with "a-action-"',

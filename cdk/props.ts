@@ -73,6 +73,11 @@ export interface WeirProps {
    * added. Default: the table trigger's node is told.
    */
   readonly schedulerQueue?: string;
+  /**
+   * A changefeed that nobody has spoken for so long is not swept any more; it comes back when somebody does. Whole days, at
+   * least two; none (`Duration.days(0)`): all are swept for ever. Default: 30 days.
+   */
+  readonly retireAfter?: Duration;
 }
 
 export interface ProvisionedPollers {
@@ -138,6 +143,7 @@ const PROPERTIES: Readonly<Record<keyof WeirProps, true>> = {
   senderAccounts: true,
   redrivers: true,
   schedulerQueue: true,
+  retireAfter: true,
 };
 
 const DEFAULTS = {
@@ -210,6 +216,7 @@ function* faultsOf(props: CheckedProps): Generator<string> {
   for (const redriver of props.redrivers ?? [])
     if (!Token.isUnresolved(redriver) && !/^A[A-Z0-9]{15,127}$/.test(redriver))
       yield `redrivers holds "${redriver}": use unique ids of roles or users, as in AROAEXAMPLEID2345678, not names or ARNs`;
+  yield* wholeDays("retireAfter", props.retireAfter);
   const queue = props.schedulerQueue;
   const start = actionQueuePrefix(prefix);
   if (queue !== undefined && !(queue.startsWith(start) && /^[A-Za-z0-9_-]{1,80}$/.test(queue)))
@@ -237,4 +244,11 @@ function* whole(name: string, value: number | undefined, least: number, most: nu
 function* atLeastAMinute(name: string, value: Duration | undefined): Generator<string> {
   if (value !== undefined && !value.isUnresolved() && value.toSeconds({ integral: false }) < 60)
     yield `${name} is ${value.toHumanString()}: use at least a minute, the sweeper measures once a minute`;
+}
+
+function* wholeDays(name: string, value: Duration | undefined): Generator<string> {
+  if (value === undefined || value.isUnresolved()) return;
+  const days = value.toSeconds({ integral: false }) / 86_400;
+  if (!Number.isInteger(days) || days === 1)
+    yield `${name} is ${value.toHumanString()}: use whole days, at least two, or none for never (it is known to the day when somebody spoke)`;
 }

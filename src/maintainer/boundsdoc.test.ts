@@ -22,10 +22,12 @@ import {
   OPEN_SHARE,
   ROUTES_SHARE,
 } from "./bounds.ts";
+import { COLLECTED_AT_ONCE, MAX_FORMER } from "./formerepochs.ts";
 import { MAX_NODE_ID } from "./intake.ts";
 import { MAX_KEY } from "./intakemembership.ts";
 import { KEPT_BYTES, KEPT_ITEM_BYTES } from "./keptlimits.ts";
 import { INLINE_EVENT } from "./open.ts";
+import { DEFAULT_SETTINGS } from "./session.ts";
 import { MAX_SPACE } from "./space.ts";
 
 const percent = (share: number) => `${share * 100} %`;
@@ -39,6 +41,9 @@ it("the table of bounds says what the code has", () => {
     "root: grants in a full root": `${percent(GRANT_SHARE)} of the item`,
     "root: event of a barrier": `${INLINE_EVENT} bytes`,
     "root: reason of a route conflict": `${MAX_CONFLICT} bytes`,
+    "root: former epochs": `${MAX_FORMER}`,
+    "sweep: items of former epochs": `${COLLECTED_AT_ONCE} in one sweep`,
+    "changefeeds that are swept": `${DEFAULT_SETTINGS.retireAfter / (24 * 3600 * 1000)} days of silence`,
     "barrier: event": `${percent(EVENT_SHARE)} of the item`,
     "barrier: route changes": `${percent(ROUTES_SHARE)} of the item`,
     "barrier: marks": `${MAX_SUPERSEDED_MARKS} superseded ones`,
