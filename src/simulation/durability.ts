@@ -7,10 +7,9 @@ import type { Encoding } from "../protocol/codec.ts";
 import { BlockStage, DoneAction, type State } from "../protocol/messages.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { Incarnation } from "./carrier.ts";
-import { OFTEN } from "./functions.ts";
+import { OFTEN, type Outcome } from "./functions.ts";
 import type { Monitors } from "./monitors.ts";
 import { isBehind, storedName } from "./order.ts";
-import type { Untold } from "./process.ts";
 import type { Stored } from "./queues.ts";
 import { idOf, keyOf, livesOf, readMessage } from "./reading.ts";
 import { markedVersions, type StoredLife, type StoredRoster } from "./stored.ts";
@@ -74,25 +73,17 @@ export class Durability {
 
   /**
    * The event source has deleted a status message.
-   * @param untold what its invocation could not send
-   * @param forGood nobody brings that again
    * @param knownSince virtual time of the oldest root that its invocation may stand on
-   * @param full keys for which the root had no room: who reported is told nothing, and reports again
    */
-  handled(
-    { id, body, attributes, sentAt, receives }: Stored,
-    untold: readonly Untold[],
-    forGood: boolean,
-    knownSince: number,
-    full: ReadonlySet<string>,
-  ): void {
+  handled(message: Stored, { untold, again, forGood, full }: Outcome, knownSince: number): void {
+    const { id, body, attributes, sentAt, receives } = message;
     for (const key of full) this.#full.add(key);
     const { root } = this.#monitors;
     // What was to be told in a former epoch is nothing to anybody in this one.
-    if (untold.length > 0 && knownSince >= this.#monitors.epochSince) {
+    if (untold.size > 0 && knownSince >= this.#monitors.epochSince) {
       if (forGood)
         this.#judge.fail("I7", `${id} and its batch are gone, and not all that they had to tell is sent`);
-      if (receives < OFTEN && untold.some((one) => isOf(one, attributes, body)))
+      if (receives < OFTEN && untold.isOnlyOf(message, again))
         this.#judge.fail("I7", `${id} is gone and its invocation could not send all that it had to tell`);
     }
     if (root === undefined) return;
@@ -169,6 +160,16 @@ export class Durability {
       const recorded = phase !== "passing" || granted || this.#recorded(item, key, "passed", place);
       return recorded ? undefined : `the DONE of Pass ${about} is nowhere`;
     }
+    if (phase === undefined && key <= root.floor) {
+      // Nothing is opened there, so nothing tells it again once it is acknowledged (decisions/0027).
+      if (this.#isKept(id)) return undefined;
+      const unanswered = (["ack", "pass"] as const).filter(
+        (what) => (what === "ack" || state.IsBlocked) && !this.#monitors.wasTold(what, key, place),
+      );
+      return unanswered.length > 0
+        ? `the report ${about}, below the floor, has no ${unanswered.join(" and no ")}`
+        : undefined;
+    }
     if (
       phase === undefined &&
       (state.IsBlocked || state.NeedAddedTables.length > 0 || state.NeedDroppedTables)
@@ -235,28 +236,4 @@ export class Durability {
     }
     this.#effects.delete(receipt);
   }
-}
-
-/** Whether something that could not be sent is told to whom a message reports, about the same event, or is its answer. */
-function isOf(
-  { queue, type, encoding, body }: Untold,
-  attributes: Readonly<Record<string, string>>,
-  report: string,
-): boolean {
-  if (type === "RegistrationResult") return queue === attributes["replyQueue"];
-  if (attributes["type"] !== "BlockStatusRequest" || type !== "HeartBeatResponse") return false;
-  const told = new Set<string>();
-  const response = readMessage("HeartBeatResponse", encoding ?? "json", body ?? "");
-  for (const { influencedDispatchers, action, ack } of response.dispatcherStatuses) {
-    const about = action ?? ack;
-    if (about === undefined) continue;
-    const key = storedName({ commitTs: about.CommitTs, isSyncPoint: about.IsSyncPoint });
-    for (const id of influencedDispatchers?.DispatcherIDs ?? []) told.add(`${idOf(id)} ${key}`);
-  }
-  const { blockStatuses } = readMessage("BlockStatusRequest", attributes["encoding"] as Encoding, report);
-  return blockStatuses.some(
-    (status) =>
-      status.state !== undefined &&
-      livesOf(status).some(({ id }) => told.has(`${id} ${storedName(keyOf(status.state!))}`)),
-  );
 }

@@ -6,8 +6,9 @@ import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
 import { sweep } from "../maintainer/sweep.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import { type DeadQueue, REDRIVER } from "./deadqueue.ts";
-import { type Ground, Process, type Untold, type Wrongness } from "./process.ts";
+import { type Ground, Process, type Wrongness } from "./process.ts";
 import type { Queues, Stored } from "./queues.ts";
+import type { Untold } from "./untold.ts";
 
 export const STATUS_QUEUE = "status";
 export const ACTION_PREFIX = "weir-action-";
@@ -25,6 +26,18 @@ export const OFTEN = 3;
 /** The functions' principal. */
 export const ROLE = "function";
 
+/** How an invocation ended. */
+export interface Outcome {
+  /** What it could not send. */
+  readonly untold: Untold;
+  /** Its messages that come again. */
+  readonly again: readonly Stored[];
+  /** None of its messages comes again, and none has come often. */
+  readonly forGood: boolean;
+  /** Keys of barriers for which the root had no room: who reported is told nothing, and reports again. */
+  readonly full: ReadonlySet<string>;
+}
+
 /** What happens at the functions, for those who watch. */
 export interface FunctionWatcher {
   started(invocation: string, messages: readonly Stored[]): void;
@@ -34,19 +47,8 @@ export interface FunctionWatcher {
   /** A batch must never throw: what fails is named message by message. */
   threw(invocation: string, error: Error): void;
   sent(invocation: string, message: ActionMessage): void;
-  /**
-   * A status message is gone for good.
-   * @param untold what the invocation could not send
-   * @param forGood nobody brings the invocation's messages again, of which none has come often
-   * @param full keys of barriers for which the root had no room: who reported is told nothing, and reports again
-   */
-  handled(
-    invocation: string,
-    message: Stored,
-    untold: readonly Untold[],
-    forGood: boolean,
-    full: ReadonlySet<string>,
-  ): void;
+  /** A status message is gone for good. */
+  handled(invocation: string, message: Stored, outcome: Outcome): void;
   /** Nothing is under way, and no message waits to come again. */
   quiet(): void;
   deadLetter(reason: string, letter: Pick<DeadLetter, "body" | "attributes">): void;
@@ -191,10 +193,12 @@ export class Functions {
         const failed = new Set(result.failed.map((one) => one.messageId));
         this.#watcher.ended(name, failed.size > 0 ? `failed ${result.failed[0]!.reason}` : "done");
         const forGood = failed.size === 0 && messages.every((message) => message.receives < OFTEN);
+        const again = messages.filter((message) => failed.has(message.id));
+        const { untold } = process;
         for (const message of messages)
           if (!failed.has(message.id)) {
             const gone = this.#queues.delete(STATUS_QUEUE, message.receipt);
-            if (gone) this.#watcher.handled(name, gone, process.untold, forGood, full);
+            if (gone) this.#watcher.handled(name, gone, { untold, again, forGood, full });
           }
         outcome.resolve(true);
       },
@@ -285,14 +289,16 @@ export class Functions {
           [messages],
           () => {
             const results = messages.map((message) => this.#send(name, message));
-            process.untold.push(...messages.filter((_, index) => results[index] === "failed"));
+            for (const [index, message] of messages.entries())
+              if (results[index] === "failed") process.untold.failed(message);
+              else process.untold.sent(message);
             return results;
           },
           false,
         ),
       handOver: (slices: readonly Slice[]) =>
         operation("handOver", [slices], () => this.#handOver(slices), false).catch((error: unknown) => {
-          process.untold.push({});
+          process.untold.waveFailed();
           throw error;
         }),
       deadLetter: (letter: DeadLetter) =>

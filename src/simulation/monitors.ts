@@ -50,6 +50,8 @@ export class Monitors {
   /** What was granted and passed to each life, and in which epoch last. */
   readonly #granted = new Map<string, bigint>();
   readonly #passes = new Map<string, bigint>();
+  /** What each life was acknowledged, and in which epoch last. */
+  readonly #acks = new Map<string, bigint>();
   /** Barriers that were closed, by what kind of event they were of. */
   readonly closedByKind: Record<string, number> = {};
   #root: Root | undefined;
@@ -147,6 +149,7 @@ export class Monitors {
       if (phase === "writing" && !this.#changedAt.has(key))
         if (this.#livesOf(root, this.#events.get(key)!) !== this.#grantedLives.get(key))
           this.#changedAt.set(key, this.#now());
+    this.#floor(root, before);
     for (const key of before?.steps.keys() ?? [])
       if (!root.steps.has(key) && before!.steps.get(key)!.phase !== "closed")
         this.#judge.fail("I5", `${key} leaves the root and was not closed`);
@@ -297,14 +300,45 @@ export class Monitors {
         this.#judge.fail("M10", `table ${TableID} is not in its new schema behind its ${kind}`);
   }
 
+  /**
+   * The floor never sinks. Up to it everything is written and in the roster, and whoever stands in the roster is done with it:
+   * nothing more is opened there (I9).
+   */
+  #floor(root: Root, before: Root | undefined): void {
+    if (before !== undefined && root.floor < before.floor)
+      this.#judge.fail("I9", `the floor sinks from ${before.floor} to ${root.floor}`);
+    if (root.floor === before?.floor) return;
+    for (const event of this.#workload.events) {
+      const key = storedName(event.capture.key);
+      if (key > root.floor) continue;
+      const name = `${describe(event)}, which the floor ${root.floor} has passed,`;
+      if (root.steps.has(key)) this.#judge.fail("I9", `${name} is open`);
+      if (!this.#downstream.isWritten(event)) this.#judge.fail("I9", `${name} is not written`);
+      if (
+        event.changesRoster &&
+        !this.#applied.has(key) &&
+        !isBehind(this.#openedAt.get(root.epoch) ?? 0n, event.capture.key)
+      )
+        this.#judge.fail("I9", `${name} has not changed the roster`);
+      for (const life of this.#undone(root, event, key))
+        this.#judge.fail("I9", `${name} is not behind ${life.id.slice(-4)}@${life.life}`);
+    }
+  }
+
   /** I5. */
   #closes(root: Root, event: LogEvent, key: string): void {
     const name = describe(event);
     this.#closed.add(key);
     this.closedByKind[event.kind] = (this.closedByKind[event.kind] ?? 0) + 1;
     if (!this.#downstream.isWritten(event)) this.#judge.fail("I5", `${name} is closed and not written`);
-    if (event.kind === "create") return;
-    for (const { life, said } of this.#touched(root, event)) {
+    for (const life of this.#undone(root, event, key))
+      this.#judge.fail("I5", `${name} is closed and ${life.id.slice(-4)}@${life.life} is not done`);
+  }
+
+  /** Lives of the roster that an event touches and that have not said to be done with it, or behind it. */
+  #undone(root: Root, event: LogEvent, key: string): StoredLife[] {
+    if (event.kind === "create") return [];
+    return this.#touched(root, event).flatMap(({ life, said }) => {
       const later = said.some((one) => [...one.keys].some((other) => other > key));
       const done = said.some((one) => one.done.has(key));
       // It starts again from before a rename that is applied: its table is of another schema by now, the event was written
@@ -312,9 +346,8 @@ export class Monitors {
       const renamed =
         event.capture.blockTables?.InfluenceType === InfluenceType.DB &&
         isBehind(life.schemaSince, event.capture.key);
-      if (!done && !later && !renamed)
-        this.#judge.fail("I5", `${name} is closed and ${life.id.slice(-4)}@${life.life} is not done`);
-    }
+      return done || later || renamed ? [] : [life];
+    });
   }
 
   /**
@@ -330,7 +363,13 @@ export class Monitors {
     const present = epoch === this.#root?.epoch;
     const nodes = [...(this.#nodesOf.get(message.queue) ?? [])];
     for (const status of response.dispatcherStatuses) {
-      const { action } = status;
+      const { action, ack } = status;
+      if (ack !== undefined) {
+        const key = storedName({ commitTs: ack.CommitTs, isSyncPoint: ack.IsSyncPoint });
+        for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
+          for (const node of nodes)
+            newest(this.#acks, `${key} ${node} ${idOf(id)}@${status.lives[index]}`, epoch);
+      }
       if (action === undefined) continue;
       const key = { commitTs: action.CommitTs, isSyncPoint: action.IsSyncPoint };
       const event = this.#events.get(storedName(key));
@@ -370,6 +409,12 @@ export class Monitors {
         this.#rosters.accepted(epoch, node, name, BigInt(life));
       }
     if (epoch === this.#root?.epoch) this.#rosters.check(this.rosterOf(this.#root), isOpen(this.#root));
+  }
+
+  /** Whether a life of the roster has been told, in the present epoch, that an event is acknowledged, or to pass it. */
+  wasTold(what: "ack" | "pass", key: string, { id, life, node }: StoredLife): boolean {
+    const told = what === "ack" ? this.#acks : this.#passes;
+    return (told.get(`${key} ${node} ${id}@${life}`) ?? -1n) >= this.#root!.epoch;
   }
 
   /** A dispatcher does what it was told. */

@@ -1,8 +1,8 @@
 import type { Dice } from "../chance/dice.ts";
 import type { Clock } from "../dispatcher/ports.ts";
-import type { ActionMessage } from "../maintainer/port.ts";
 import type { Faults } from "./faults.ts";
 import type { Timeline } from "./timeline.ts";
+import { Untold } from "./untold.ts";
 
 /** Milliseconds since 1970 at which a simulation begins, by a clock that is right. */
 export const EPOCH = 1_763_942_400_000;
@@ -21,9 +21,6 @@ export interface Wrongness {
   readonly rate: number;
 }
 
-/** Something that could not be sent: an action, or what was to be handed over to other invocations. */
-export type Untold = Partial<ActionMessage>;
-
 /**
  * A process. When it has ended nothing of it goes on: its timers do not fire, its requests have no answers. A request
  * that was under way may still have its effect.
@@ -33,7 +30,7 @@ export class Process {
   readonly #wrong: Wrongness;
   alive = true;
   /** Of an invocation: what it had to tell and could not send. */
-  readonly untold: Untold[] = [];
+  readonly untold = new Untold();
 
   constructor(ground: Ground, wrong: Wrongness) {
     this.#ground = ground;

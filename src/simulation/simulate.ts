@@ -118,9 +118,9 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
         note(invocation, `to ${message.queue.slice(ACTION_PREFIX.length)} ${message.type}`);
         monitors.sent(message, startedAt.get(invocation)! - ROOT_AGE);
       },
-      handled: (invocation, message, untold, forGood, full) => {
+      handled: (invocation, message, outcome) => {
         stranger.handled(message);
-        durability.handled(message, untold, forGood, startedAt.get(invocation)! - ROOT_AGE, full);
+        durability.handled(message, outcome, startedAt.get(invocation)! - ROOT_AGE);
       },
       quiet: () => void durability.quiet(functions.settings, Math.floor(EPOCH + timeline.wall)),
       deadLetter: (reason, { body, attributes }) => {
