@@ -5,6 +5,11 @@ import type { Queues, Stored } from "./queues.ts";
 /** Who brings dead letters back: the deployment names it (decisions/0016). */
 export const REDRIVER = "operator";
 
+/** Whether a message was refused that an operator had brought back without the name of its first sender. */
+export function isUnmended({ attributes }: Pick<Letter, "attributes">): boolean {
+  return attributes["sender"] === REDRIVER;
+}
+
 type Letter = Pick<Stored, "body" | "attributes" | "principal">;
 
 /**
@@ -47,9 +52,9 @@ export class DeadQueue {
   }
 
   /** A message was refused. @returns whether it is one that was brought back as it was: the operator mends it */
-  refused(body: string): boolean {
+  refused({ body, attributes }: Pick<Letter, "body" | "attributes">): boolean {
     const letter = this.#known.get(body);
-    if (letter === undefined) return false;
+    if (letter === undefined || !isUnmended({ attributes })) return false;
     this.#letters.add(letter);
     this.#ground.timeline.after(this.#ground.dice.between(1_000, 20_000), () => this.#redrive(letter));
     return true;

@@ -7,6 +7,7 @@ import type { Encoding } from "../protocol/codec.ts";
 import { BlockStage, DoneAction, type State } from "../protocol/messages.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { Incarnation } from "./carrier.ts";
+import { REDRIVER } from "./deadqueue.ts";
 import { OFTEN, type Outcome } from "./functions.ts";
 import type { Monitors } from "./monitors.ts";
 import { isBehind, storedName } from "./order.ts";
@@ -75,7 +76,7 @@ export class Durability {
    * The event source has deleted a status message.
    * @param knownSince virtual time of the oldest root that its invocation may stand on
    */
-  handled(message: Stored, { untold, again, forGood, full }: Outcome, knownSince: number): void {
+  handled(message: Stored, { untold, again, forGood, full, aside }: Outcome, knownSince: number): void {
     const { id, body, attributes, sentAt, receives } = message;
     for (const key of full) this.#full.add(key);
     const { root } = this.#monitors;
@@ -87,6 +88,8 @@ export class Durability {
         this.#judge.fail("I7", `${id} is gone and its invocation could not send all that it had to tell`);
     }
     if (root === undefined) return;
+    // It is a dead letter once more, and nothing of it is in the store: it is brought back in its first sender's name.
+    if (message.principal === REDRIVER && aside.has(body)) return;
     const roster = this.#monitors.rosterOf(root);
     if (attributes["type"] === "MaintainerBootstrapResponse") this.#monitors.took(body, attributes);
     if (BigInt(attributes["start"] ?? 0) < (roster.starts.get(attributes["from"] ?? "") ?? 0n)) return;

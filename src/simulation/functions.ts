@@ -5,7 +5,7 @@ import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
 import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
 import { sweep } from "../maintainer/sweep.ts";
 import type { MemoryStore } from "../storage/memory.ts";
-import { type DeadQueue, REDRIVER } from "./deadqueue.ts";
+import { type DeadQueue, isUnmended, REDRIVER } from "./deadqueue.ts";
 import { type Ground, Process, type Wrongness } from "./process.ts";
 import type { Queues, Stored } from "./queues.ts";
 import type { Untold } from "./untold.ts";
@@ -36,6 +36,8 @@ export interface Outcome {
   readonly forGood: boolean;
   /** Keys of barriers for which the root had no room: who reported is told nothing, and reports again. */
   readonly full: ReadonlySet<string>;
+  /** Bodies of messages that an operator brought back as they were, and that are dead letters again: the operator mends them. */
+  readonly aside: ReadonlySet<string>;
 }
 
 /** What happens at the functions, for those who watch. */
@@ -194,11 +196,11 @@ export class Functions {
         this.#watcher.ended(name, failed.size > 0 ? `failed ${result.failed[0]!.reason}` : "done");
         const forGood = failed.size === 0 && messages.every((message) => message.receives < OFTEN);
         const again = messages.filter((message) => failed.has(message.id));
-        const { untold } = process;
+        const { untold, aside } = process;
         for (const message of messages)
           if (!failed.has(message.id)) {
             const gone = this.#queues.delete(STATUS_QUEUE, message.receipt);
-            if (gone) this.#watcher.handled(name, gone, { untold, again, forGood, full });
+            if (gone) this.#watcher.handled(name, gone, { untold, again, forGood, full, aside });
           }
         outcome.resolve(true);
       },
@@ -302,7 +304,15 @@ export class Functions {
           throw error;
         }),
       deadLetter: (letter: DeadLetter) =>
-        operation("deadLetter", [], () => this.#watcher.deadLetter(letter.reason, letter), false),
+        operation(
+          "deadLetter",
+          [],
+          () => {
+            if (isUnmended(letter)) process.aside.add(letter.body);
+            this.#watcher.deadLetter(letter.reason, letter);
+          },
+          false,
+        ),
       pause: (attempt: number) => timeline.sleep(dice.next() * Math.min(1_000, 5 * 2 ** attempt)),
     };
     return new Proxy(port as unknown as Port, {

@@ -31,6 +31,8 @@ export class Process {
   alive = true;
   /** Of an invocation: what it had to tell and could not send. */
   readonly untold = new Untold();
+  /** Of an invocation: bodies of messages that came back as they were, and that it has put aside once more. */
+  readonly aside = new Set<string>();
 
   constructor(ground: Ground, wrong: Wrongness) {
     this.#ground = ground;

@@ -123,10 +123,10 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
         durability.handled(message, outcome, startedAt.get(invocation)! - ROOT_AGE);
       },
       quiet: () => void durability.quiet(functions.settings, Math.floor(EPOCH + timeline.wall)),
-      deadLetter: (reason, { body, attributes }) => {
+      deadLetter: (reason, letter) => {
         note("dead queue", reason);
-        if (stranger.refused(reason, attributes)) return;
-        if (!dead.refused(body)) judge.fail("dead letter", reason);
+        if (stranger.refused(reason, letter.attributes)) return;
+        if (!dead.refused(letter)) judge.fail("dead letter", reason);
       },
     },
     2 + setup.below(4),
