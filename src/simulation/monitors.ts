@@ -173,9 +173,13 @@ export class Monitors {
 
   rosterOf(root: Root): StoredRoster {
     if (this.#roster !== undefined && this.#rosterVersion === root.rosterVersion) return this.#roster;
-    this.#roster = readStored(root.pointers, (name) => this.#store.chunks.get(`${this.#space} ${name}`));
+    const { roster, missing } = readStored(root.pointers, (name) =>
+      this.#store.chunks.get(`${this.#space} ${name}`),
+    );
+    for (const name of missing) this.#judge.fail("roster", `the root points to chunk ${name}, which is gone`);
+    this.#roster = roster;
     this.#rosterVersion = root.rosterVersion;
-    return this.#roster;
+    return roster;
   }
 
   /** The lives of a root's roster that an event touches, by the log, and that were not past it when they began. */

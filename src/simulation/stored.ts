@@ -35,12 +35,13 @@ export interface StoredRoster {
 
 /**
  * @param chunkOf the stored content of a pointer
- * @throws if one is gone that the root points to
+ * @returns the roster, and the names of chunks that the root points to and that are gone
  */
 export function readStored(
   pointers: readonly ChunkPointer[],
   chunkOf: (name: string) => Chunk | undefined,
-): StoredRoster {
+): { roster: StoredRoster; missing: readonly string[] } {
+  const missing: string[] = [];
   const lives = new Map<string, StoredLife>();
   const ended = new Map<string, bigint>();
   const tables = new Map<bigint, bigint>();
@@ -48,7 +49,10 @@ export function readStored(
   const starts = new Map<string, bigint>();
   for (const { name } of pointers) {
     const chunk = chunkOf(name);
-    if (chunk === undefined) throw new Error(`the root points to chunk ${name}, which is gone`);
+    if (chunk === undefined) {
+      missing.push(name);
+      continue;
+    }
     if (chunk.kind === "nodes") for (const { id, start } of chunk.nodes) starts.set(id, start);
     if (chunk.kind === "tables") {
       for (const { tableId, schemaId } of chunk.tables) tables.set(tableId, schemaId);
@@ -77,7 +81,7 @@ export function readStored(
       });
     }
   }
-  return { lives, ended, tables, dropped, starts };
+  return { roster: { lives, ended, tables, dropped, starts }, missing };
 }
 
 /** Of an outer end that is left empty: the table's own. */
