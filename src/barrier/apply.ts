@@ -1,6 +1,6 @@
 import type { RosterDraft } from "./draft.ts";
 import type { BlockEvent } from "./event.ts";
-import { TRIGGER_TABLE } from "./event.ts";
+import { isPast, TRIGGER_TABLE } from "./event.ts";
 import { nextAssignedLife, Placement } from "./placement.ts";
 import type { Life, TableEntry } from "./roster.ts";
 
@@ -17,6 +17,7 @@ export interface Applied {
  * has seen to the order of events. Applying it to a roster that already has the change does nothing.
  */
 export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
+  if (isPast(draft.meta.openedAt ?? -1n, event.key)) return applyBehind(draft, event);
   const since = event.key.commitTs;
   const removed: Life[] = [];
   const { drop } = event;
@@ -59,4 +60,21 @@ export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
 
   for (const { tableId, newSchemaId } of event.schemaChanges) draft.moveTable(tableId, newSchemaId, since);
   return { removed, added };
+}
+
+/**
+ * An event from before the opening of this epoch, which a dispatcher that starts below it meets again: what it did to the tables
+ * is in the opening. Dispatchers of tables that the opening does not name follow it to where their table goes.
+ */
+function applyBehind(draft: RosterDraft, { key, drop, schemaChanges }: BlockEvent): Applied {
+  const unnamed = [...draft.lives()].filter(
+    (life) => life.tableId !== TRIGGER_TABLE && draft.table(life.tableId) === undefined,
+  );
+  const removed = unnamed.filter((life) =>
+    drop?.type === "DB" ? life.schemaId === drop.schemaId : drop?.tableIds.has(life.tableId) === true,
+  );
+  for (const { id, life } of removed) draft.endLife(id, life);
+  for (const { tableId, newSchemaId } of schemaChanges)
+    if (draft.table(tableId) === undefined) draft.moveTable(tableId, newSchemaId, key.commitTs);
+  return { removed, added: [] };
 }

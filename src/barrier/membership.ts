@@ -3,10 +3,11 @@ import { compareBytes } from "../protocol/span.ts";
 import { MAX_NODES } from "./chunkroom.ts";
 import type { DispatcherKey } from "./dispatcherid.ts";
 import type { RosterDraft } from "./draft.ts";
+import { TRIGGER_TABLE } from "./event.ts";
 import { mayBeForgotten, NOTHING_FORGOTTEN } from "./forgotten.ts";
 import { applyOpening } from "./opening.ts";
 import { commitTsFault, highestPlausible } from "./plausible.ts";
-import type { EndedLife, Life, NodeEntry } from "./roster.ts";
+import { type EndedLife, isOpened, type Life, type NodeEntry } from "./roster.ts";
 
 /** Who sent a message, as its attributes and the queue say. */
 export interface Sender {
@@ -145,7 +146,19 @@ export function applyMembership(draft: RosterDraft, change: MembershipChange, hi
   else if (change.kind === "registration") applyRegistration(draft, change, node, highest, outcome);
   else if (change.kind === "status") applyStatus(draft, change, node, outcome);
   else applyEviction(draft, change);
+  if (draft.meta.openedAt === -1n) noteOpenedAt(draft);
   return outcome;
+}
+
+/** Once it is known in an epoch: the opening tells the tables as they are behind what its table trigger has finished. */
+function noteOpenedAt(draft: RosterDraft): void {
+  if (!isOpened(draft.meta)) return;
+  const { trigger } = draft.meta;
+  const life =
+    trigger !== undefined
+      ? draft.find(trigger)?.life
+      : [...draft.lives()].find((one) => one.tableId === TRIGGER_TABLE);
+  if (life) draft.setMeta({ openedAt: life.since });
 }
 
 /**

@@ -168,6 +168,11 @@ export interface RosterMeta {
   /** The number of the opening that was completed, if it had several parts: tables that it named have it too. */
   readonly opening?: number;
   readonly nextChunk: number;
+  /**
+   * Where the table trigger began in this epoch, a commitTs: what events up to there have changed is in the opening already
+   * (decisions/0027). -1: not known yet. Absent: a version that did not write it down began the epoch.
+   */
+  readonly openedAt?: bigint;
   /** Absent: nothing was forgotten. */
   readonly forgotten?: Forgotten;
   /** An operator has removed the changefeed: only a higher epoch brings it back (decisions/0031). */
@@ -203,6 +208,7 @@ export const EMPTY_META: RosterMeta = {
   parts: [],
   partsExpected: 0,
   nextChunk: 1,
+  openedAt: -1n,
 };
 
 /** Whether a dispatcher replicates, so that its WAITING counts (protocol.md R2, R3, M1). */

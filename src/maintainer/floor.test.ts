@@ -166,6 +166,63 @@ describe("a barrier that was closed long ago", () => {
   });
 });
 
+describe("an event from before the opening of the epoch", () => {
+  const tablesNow = () =>
+    root().pointers.flatMap(({ name, kind }) => {
+      const chunk =
+        kind === "tables" && [...world.store.chunks].find(([path]) => path.endsWith(` ${name}`))?.[1];
+      return chunk && chunk.kind === "tables"
+        ? chunk.tables.map(({ tableId, schemaId }) => [tableId, schemaId])
+        : [];
+    });
+  beforeEach(async () => {
+    world = new World();
+    // The opening tells how the tables are behind 5000: 10 is in schema 3 by then, 30 came and went.
+    await world.handle(
+      world.opening(n1, T, [{ id: 10n, schema: 3n }]),
+      world.registration(n1, [{ id: T, table: 0n, checkpoint: 5_000n }]),
+      world.registration(n2, [
+        { id: d(10), table: 10n, checkpoint: 50n },
+        { id: d(30), table: 30n, checkpoint: 50n },
+      ]),
+    );
+    world.queues.clear();
+  });
+
+  it("changes no table when somebody who starts below the opening meets it, and lets them pass", async () => {
+    const rename = ddl(100n);
+    const state = {
+      BlockTables: normal(0n, 10n),
+      UpdatedSchemas: [{ TableID: 10n, OldSchemaID: 1n, NewSchemaID: 2n }],
+      NeedAddedTables: [{ TableID: 40n, SchemaID: 1n }],
+    };
+    await world.handle(world.waiting(n2, [d(10)], rename, state));
+    expect(new Set(idsOf(world.told(n2), "pass", rename))).toEqual(new Set([d(10)]));
+    expect(tablesNow()).toEqual([[10n, 3n]]);
+    expect(world.take(n1, "ScheduleDispatcherRequest")).toEqual([]);
+  });
+
+  it("takes out who carries a table that it dropped", async () => {
+    const drop = ddl(200n);
+    const state = { BlockTables: normal(0n, 30n), NeedDroppedTables: normal(30n) };
+    await world.handle(world.waiting(n2, [d(30)], drop, state));
+    expect(new Set(idsOf(world.told(n2), "pass", drop))).toEqual(new Set([d(30)]));
+    expect(world.take(n2, "ScheduleDispatcherRequest")).toHaveLength(1);
+    expect(tablesNow()).toEqual([[10n, 3n]]);
+  });
+
+  it("and one behind the opening changes them", async () => {
+    const rename = ddl(6_000n);
+    const state = {
+      BlockTables: normal(0n, 10n),
+      UpdatedSchemas: [{ TableID: 10n, OldSchemaID: 3n, NewSchemaID: 4n }],
+    };
+    await world.handle(world.waiting(n1, [T], rename, state), world.waiting(n2, [d(10)], rename, state));
+    await world.handle(world.done(n1, [T], rename, "write"));
+    expect(tablesNow()).toEqual([[10n, 4n]]);
+  });
+});
+
 describe("a dispatcher that is lost", () => {
   const asked = (of: TestNode) =>
     (world.take(of, "ScheduleDispatcherRequest") as ScheduleDispatcherRequest[])

@@ -277,10 +277,11 @@ export class Monitors {
     const event = this.#events.get(key)!;
     if (this.#applied.has(key)) this.#judge.fail("M10", `${describe(event)} changes the roster again`);
     this.#applied.add(key);
-    this.#rosters.applied(event);
+    const behind = isBehind(this.#openedAt.get(this.#root?.epoch ?? 0n) ?? 0n, event.capture.key);
+    this.#rosters.applied(event, behind);
     if (!this.#downstream.isWritten(event))
       this.#judge.fail("M10", `${describe(event)} changes the roster before it is written`);
-    this.#changed(event);
+    this.#changed(event, behind);
     if (pending.some((other) => other < key))
       this.#judge.fail("M10", `${describe(event)} changes the roster and an earlier one is known`);
     // Events that nobody waits for may be told in any order.
@@ -289,13 +290,17 @@ export class Monitors {
       this.#judge.fail("M10", `${describe(event)} changes the roster before ${describe(other)}`);
   }
 
-  /** The roster behind an event that changes it. */
-  #changed({ kind, capture, tables }: LogEvent): void {
+  /**
+   * The roster behind an event that changes it.
+   * @param behind it is from before the opening of the epoch, in which what it adds and renames is told already
+   */
+  #changed({ kind, capture, tables }: LogEvent, behind: boolean): void {
     const roster = this.rosterOf(this.#root!);
     if (capture.needDroppedTables)
       for (const tableId of tables)
         if (roster.tables.has(tableId) || ofTable(roster, tableId).length > 0)
           this.#judge.fail("M10", `table ${tableId} is in the roster behind its ${kind}`);
+    if (behind) return;
     for (const { TableID = 0n, SchemaID } of capture.needAddedTables ?? [])
       if (roster.tables.get(TableID) !== SchemaID)
         this.#judge.fail("M10", `table ${TableID} is not in the roster behind its ${kind}`);

@@ -34,6 +34,7 @@ export class RosterWatch {
   readonly #openings = new Map<bigint, Set<bigint>>([[1n, new Set([0n])]]);
   readonly #dropped = new Set<bigint>();
   readonly #added = new Set<bigint>();
+  readonly #mayBeAdded = new Set<bigint>();
 
   constructor(workload: Workload, sayings: Sayings, judge: Judge) {
     this.#workload = workload;
@@ -44,7 +45,8 @@ export class RosterWatch {
   /** A higher epoch knows nothing of the one before. */
   starts(epoch: bigint): void {
     this.#epoch = epoch;
-    for (const known of [this.#stood, this.#left, this.#dropped, this.#added]) known.clear();
+    for (const known of [this.#stood, this.#left, this.#dropped, this.#added, this.#mayBeAdded])
+      known.clear();
     this.#present = new Map();
   }
 
@@ -52,10 +54,14 @@ export class RosterWatch {
     this.#openings.set(epoch, (this.#openings.get(epoch) ?? new Set()).add(at));
   }
 
-  /** An event has changed the roster. */
-  applied({ capture, tables }: LogEvent): void {
+  /**
+   * An event has changed the roster.
+   * @param behind it is from before the opening, which tells the tables as they are behind it: what it adds may have gone since
+   */
+  applied({ capture, tables }: LogEvent, behind: boolean): void {
     if (capture.needDroppedTables) for (const tableId of tables) this.#dropped.add(tableId);
-    for (const { TableID = 0n } of capture.needAddedTables ?? []) this.#added.add(TableID);
+    for (const { TableID = 0n } of capture.needAddedTables ?? [])
+      (behind ? this.#mayBeAdded : this.#added).add(TableID);
   }
 
   /** The coordinator has dealt with a registration. */
@@ -131,7 +137,8 @@ export class RosterWatch {
     const openings = [...(this.#openings.get(this.#epoch) ?? [])].map((at) => new Set(this.#openedWith(at)));
     for (const tableId of roster.tables.keys()) {
       if (this.#dropped.has(tableId)) this.#judge.fail("M10", `table ${tableId} was dropped and is expected`);
-      if (!this.#added.has(tableId) && !openings.some((tables) => tables.has(tableId)))
+      const mayBe = this.#added.has(tableId) || this.#mayBeAdded.has(tableId);
+      if (!mayBe && !openings.some((tables) => tables.has(tableId)))
         this.#judge.fail("R8", `table ${tableId} is expected and nobody has named it`);
     }
     const must = [...this.#added, ...(openings[0] ?? [])].filter(

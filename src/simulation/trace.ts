@@ -2,7 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import type { Timeline } from "./timeline.ts";
 
 /** Lines that are kept for people; the digest is over all of them. */
-const KEPT = 2_000;
+const KEPT = 20_000;
 
 /** All that happens in a run, as text: its digest says whether two runs are the same, its end what led to a fault. */
 export class Trace {

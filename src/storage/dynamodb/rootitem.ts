@@ -226,9 +226,10 @@ function stepFrom(item: Item): Step {
 
 function metaText(meta: RosterMeta): string {
   const openings = meta.openings?.map((one) => ({ ...one, start: one.start.toString() }));
-  const { forgotten } = meta;
+  const { forgotten, openedAt } = meta;
   return JSON.stringify({
     ...meta,
+    ...(openedAt !== undefined && { openedAt: `${openedAt}` }),
     openedByStart: meta.openedByStart.toString(),
     ...(openings && { openings }),
     ...(forgotten && {
@@ -238,12 +239,13 @@ function metaText(meta: RosterMeta): string {
 }
 
 function metaFrom(stored: string): RosterMeta {
-  const { trigger, openedByStart, openings, forgotten, ...others } = JSON.parse(stored);
+  const { trigger, openedByStart, openings, openedAt, forgotten, ...others } = JSON.parse(stored);
   const pending = openings?.map((one: { start: string }) => ({ ...one, start: BigInt(one.start) }));
   return {
     ...others,
     trigger,
     openedByStart: BigInt(openedByStart),
+    ...(openedAt !== undefined && { openedAt: BigInt(openedAt) }),
     ...(pending && { openings: pending }),
     ...(forgotten && {
       forgotten: { ...forgotten, lives: BigInt(forgotten.lives), starts: BigInt(forgotten.starts) },
