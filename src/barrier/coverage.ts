@@ -79,7 +79,7 @@ function lookAt(chunk: DispatcherChunk, event: BlockEvent): Touched {
   for (const life of chunk.lives) {
     if (!touches(event, life)) continue;
     if (!isPast(life.since, event.key)) required.push(life);
-    else witness ??= life;
+    else if (witness === undefined || life.tableId === TRIGGER_TABLE) witness = life;
   }
   return { required: required.length === chunk.lives.length ? chunk.lives : required, witness };
 }
@@ -138,7 +138,8 @@ export function judgeWaiting(
   let lives = 0;
   for (const chunk of roster.dispatchers) {
     const { required, witness } = touchedIn(chunk, event);
-    if (witness && roster.opened) return { verdict: "past", witness };
+    if (witness && roster.opened && provesWritten(roster, event, witness))
+      return { verdict: "past", witness };
     lives += required.length;
     if (required.length > 0 && !marks.has(completeMark(chunk))) chunks.push(chunk);
   }
@@ -149,6 +150,19 @@ export function judgeWaiting(
   if (chunks.length > 0 || tables.length > 0 || triggerGone || unopened)
     return { verdict: "missing", chunks, tables, triggerGone, unopened };
   return { verdict: "covered", lives };
+}
+
+/**
+ * Whether a life that an event touches and that is past it proves that the event was written (protocol.md M15). A dispatcher of an
+ * old node may have passed a syncpoint by what it was told of the DDL at the same commitTs. Only the table trigger writes a
+ * syncpoint: its own start proves it, others' do not (decisions/0039).
+ */
+export function provesWritten(
+  roster: Roster,
+  { key }: Pick<BlockEvent, "key">,
+  life: Pick<Life, "node" | "tableId">,
+): boolean {
+  return !key.isSyncPoint || life.tableId === TRIGGER_TABLE || !roster.isOld(life.node);
 }
 
 /** The tables of an event that are expected and that no set of spans covers (protocol.md R8, R9, R10). */

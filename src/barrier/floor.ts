@@ -102,8 +102,7 @@ export function floorOf(
         if (life.addedAt <= version && reachedAt(atLeast) > reached) reached = reachedAt(atLeast);
       // An old node's table trigger goes into a barrier of listed tables while an event that adds tables is not acknowledged
       // yet (protocol.md D3): that one is not behind it.
-      const isOldTrigger =
-        life.tableId === TRIGGER_TABLE && (roster.nodes.get(life.node)?.start ?? 0n) === 0n;
+      const isOldTrigger = life.tableId === TRIGGER_TABLE && roster.isOld(life.node);
       const key = closings.reached(
         life,
         ({ influence }) => !isOldTrigger || (influence.type !== "Normal" && involvesTrigger(influence)),

@@ -269,6 +269,11 @@ export class Roster {
     return isOpened(this.meta);
   }
 
+  /** Whether a node sends no `start`, as one that is not known: it matches actions by commitTs alone (decisions/0039). */
+  isOld(node: string): boolean {
+    return (this.nodes.get(node)?.start ?? 0n) === 0n;
+  }
+
   /** Reports name dispatchers in much the order in which they were registered: the next one is looked at first. */
   find(id: DispatcherKey): Place | undefined {
     return this.#next(id) ?? this.#lookUp(id);

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type DispatcherKey, dispatcherId } from "../barrier/dispatcherid.ts";
-import type { Influence } from "../barrier/event.ts";
+import { type Influence, touches } from "../barrier/event.ts";
 import type { Outcome } from "../barrier/membership.ts";
 import type { Life, Roster } from "../barrier/roster.ts";
 import { type Encoding, encode } from "../protocol/codec.ts";
@@ -287,7 +287,7 @@ export class Outbox {
   }
 
   #isOld(target: Target): boolean {
-    return (this.#roster?.nodes.get(target.node)?.start ?? 0n) === 0n;
+    return this.#roster?.isOld(target.node) ?? true;
   }
 
   #add(kind: Kind, key: string, targets: readonly Target[], how: How = {}): void {
@@ -321,18 +321,25 @@ export class Outbox {
     return line;
   }
 
-  /** A queue of a single dispatcher always names it (protocol.md M12). */
+  /**
+   * A queue of a single dispatcher always names it (protocol.md M12), and so does one of which somebody is left out: nodes do not
+   * read `excludeDispatcherId` any more (ticdc.md 1.3).
+   */
   #addWide(key: string, targets: readonly Target[], influence: Influence): void {
-    const perQueue = new Map<string, number>();
+    const reached = new Map<string, { all: number; told: number }>();
+    const of = (queue: string) => {
+      const one = reached.get(queue) ?? { all: 0, told: 0 };
+      reached.set(queue, one);
+      return one;
+    };
+    const event = { influence, key: parseKeyText(key) };
     for (const chunk of this.#roster?.dispatchers ?? [])
-      for (const life of chunk.lives) perQueue.set(life.queue, (perQueue.get(life.queue) ?? 0) + 1);
-    for (const target of targets)
-      this.#add(
-        "pass",
-        key,
-        [target],
-        (perQueue.get(target.queue) ?? 0) > 1 ? { influence } : { first: true },
-      );
+      for (const life of chunk.lives) if (touches(event, life)) of(life.queue).all++;
+    for (const target of targets) of(target.queue).told++;
+    for (const target of targets) {
+      const { all, told } = of(target.queue);
+      this.#add("pass", key, [target], all > 1 && told >= all ? { influence } : { first: true });
+    }
   }
 
   *#bodies(answers: readonly FoldedAnswer[], encoding: Encoding, limit: number): Iterable<string> {

@@ -1,4 +1,4 @@
-import { isPast, touches } from "../barrier/event.ts";
+import { isPast, TRIGGER_TABLE, touches } from "../barrier/event.ts";
 import { type StatusChange, senderMismatch } from "../barrier/membership.ts";
 import { commitTsFault } from "../barrier/plausible.ts";
 import type { Place, Roster } from "../barrier/roster.ts";
@@ -68,7 +68,11 @@ export function* provenPast(session: Session, key: string, places: readonly Plac
     if (past.length === 0 || step === undefined) return;
     if (step.phase === "waiting" || step.phase === "writing") {
       // Nothing is judged on a roster that is not all there yet (protocol.md R1).
-      if (!(yield* session.roster()).opened) return;
+      const roster = yield* session.roster();
+      if (!roster.opened) return;
+      // What the table trigger of an old node says proves no more: it is past it by its own Write, of which it says DONE.
+      if (past.every(({ life }) => event.key.isSyncPoint && roster.isOld(life.node)))
+        return yield* reached(session, key, past);
       if (yield* markWritten(session, key, -1, true)) continue;
       if (attempt >= MAX_ATTEMPTS)
         throw new Error(`barrier ${key}: lost ${attempt} races to mark it written`);
@@ -79,4 +83,14 @@ export function* provenPast(session: Session, key: string, places: readonly Plac
     if (yield* record(session, key, "passed", past)) yield* judge(session, key);
     return;
   }
+}
+
+/**
+ * Lives of old nodes that are past a syncpoint which nobody is known to have written: it is not waited for them, but for who
+ * writes it (decisions/0039).
+ */
+function* reached(session: Session, key: string, past: readonly Place[]): Program<void> {
+  const others = past.filter(({ life }) => life.tableId !== TRIGGER_TABLE);
+  if (others.length === 0) return;
+  if (yield* record(session, key, "waiting", others)) yield* judge(session, key);
 }

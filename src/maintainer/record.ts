@@ -51,6 +51,14 @@ export function sharesOf(places: readonly Place[]): Share[] {
 
 const NOBODY: ReadonlySet<number> = new Set();
 
+/** Learns what is recorded of a barrier, all of it. */
+export function* learnAll(session: Session, key: string, count: Count): Program<void> {
+  const item = yield* ask("readBarrier", session.name(key));
+  if (item) session.learnItem(key, item);
+  for (const tally of yield* ask("readTallies", session.name(key), count))
+    session.learnTally(key, count, tally);
+}
+
 /** Whether slots that report, with those that are known to have, are all that a chunk's required lives stand in. */
 export function completes(
   required: readonly Life[],

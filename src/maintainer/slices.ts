@@ -2,9 +2,9 @@ import { completeMark, completeVersions, missingLives } from "../barrier/coverag
 import type { BlockEvent } from "../barrier/event.ts";
 import type { DispatcherChunk, Life } from "../barrier/roster.ts";
 import type { Step } from "../barrier/step.ts";
-import type { Count } from "./port.ts";
+import { stillAt } from "./goneon.ts";
 import { ask, type Program } from "./program.ts";
-import { requiredFor, writerFor } from "./record.ts";
+import { learnAll, requiredFor, writerFor } from "./record.ts";
 import type { Session } from "./session.ts";
 import { SLICE_LIVES, type Slice } from "./slice.ts";
 import { passTargets } from "./tell.ts";
@@ -54,7 +54,7 @@ function* passSlices(session: Session, key: string, slices: readonly HandedOver[
     if (chunk?.kind !== "dispatchers") continue;
     const lives =
       slice.first && !redelivered
-        ? passTargets(chunk, event, writer)
+        ? passTargets(roster, chunk, event, session.step(key)!)
         : missingLives(
             requiredFor("passed", chunk, event, writer),
             event,
@@ -67,7 +67,7 @@ function* passSlices(session: Session, key: string, slices: readonly HandedOver[
   // As long as a wave makes progress nobody repeats it; where it stops, its repeat is due soon after.
   const touched = yield* ask("touchBarrier", session.name(key), { notClosed: true }, { sentAt: session.now });
   if (touched.item) session.learnItem(key, touched.item);
-  if (touched.done) session.outbox.passNow(key, targets);
+  if (touched.done) session.outbox.passNow(key, yield* stillAt(session, key, targets));
 }
 
 /** ACKs to those of the slices whose WAITING is recorded (protocol.md M7). */
@@ -98,14 +98,6 @@ function recordedLives(session: Session, key: string, event: BlockEvent, chunk: 
   return chunk.lives.filter(
     (life) => tally?.has(life.slot) || (required.includes(life) && !missing.has(life)),
   );
-}
-
-/** Learns what is recorded of a barrier, all of it. */
-function* learnAll(session: Session, key: string, count: Count): Program<void> {
-  const item = yield* ask("readBarrier", session.name(key));
-  if (item) session.learnItem(key, item);
-  for (const tally of yield* ask("readTallies", session.name(key), count))
-    session.learnTally(key, count, tally);
 }
 
 function within({ from }: Slice, lives: readonly Life[]): Life[] {

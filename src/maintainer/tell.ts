@@ -1,33 +1,44 @@
 import { completeVersions, missingLives, requiredLives, sameLives } from "../barrier/coverage.ts";
 import type { BlockEvent } from "../barrier/event.ts";
-import type { DispatcherChunk, Life } from "../barrier/roster.ts";
-import { type Grant, writerOf } from "../barrier/step.ts";
+import type { DispatcherChunk, Life, Roster } from "../barrier/roster.ts";
+import { type Step, writerOf } from "../barrier/step.ts";
+import { stillAt } from "./goneon.ts";
 import { ask, type Program } from "./program.ts";
 import { requiredFor, writerFor } from "./record.ts";
 import type { Session } from "./session.ts";
 
 /**
- * The first wave of Pass: to every life that the event touches, the writer too (protocol.md M12). Lives of tables that
- * the event dropped are told by whoever applied it.
+ * The first wave of Pass: to every life that the event touches, the writer of a new node too (protocol.md M12). Lives of tables
+ * that the event dropped are told by whoever applied it.
  */
 export function* passToAll(session: Session, key: string): Program<void> {
   const event = yield* session.event(key);
   const roster = yield* session.roster();
-  const writer = writerFor(session, key, "passed");
+  const step = session.step(key);
+  if (step === undefined) return;
   const targets: Life[] = [];
   for (const chunk of roster.dispatchers)
-    for (const life of passTargets(chunk, event, writer)) targets.push(life);
-  session.outbox.pass(key, targets, event.influence);
+    for (const life of passTargets(roster, chunk, event, step)) targets.push(life);
+  session.outbox.pass(key, yield* stillAt(session, key, targets), event.influence);
 }
 
-/** Whom of a chunk the first wave of Pass goes to. */
+/**
+ * Whom of a chunk the first wave of Pass goes to. An old node's writer is not told: it is done with its DONE of Write, and might
+ * take the Pass for the syncpoint's of the same commitTs (decisions/0039). If its DONE is still under way it is told
+ * with the repeats, should the DONE not come. Nothing comes behind a syncpoint at its commitTs.
+ */
 export function passTargets(
+  roster: Roster,
   chunk: DispatcherChunk,
   event: BlockEvent,
-  writer: Grant | undefined,
+  step: Step,
 ): readonly Life[] {
   const required = requiredLives(chunk, event);
-  if (writer?.chunk !== chunk.id || required.some((life) => life.slot === writer.slot)) return required;
+  const writer = writerOf(step);
+  if (writer?.chunk !== chunk.id) return required;
+  if (roster.isOld(chunk.node) && !event.key.isSyncPoint)
+    return required.filter((life) => life.slot !== writer.slot);
+  if (step.wroteBy < 0 || required.some((life) => life.slot === writer.slot)) return required;
   return [...required, ...chunk.lives.filter((life) => life.slot === writer.slot)];
 }
 
@@ -66,9 +77,10 @@ export function* repeatOutstanding(
   if (step.phase === "writing") {
     const granted = writerOf(step)!;
     const writer = roster.find(granted.id);
-    if (writer?.life.life === granted.life) session.outbox.write(key, writer.life);
+    if (writer?.life.life === granted.life)
+      for (const life of yield* stillAt(session, key, [writer.life])) session.outbox.write(key, life);
   } else {
-    session.outbox.pass(key, yield* missingToPass(session, key));
+    session.outbox.pass(key, yield* stillAt(session, key, yield* missingToPass(session, key)));
   }
   session.observer.note({ what: "action-repeated", space: session.space.text, key, detail: step.phase });
 }

@@ -7,6 +7,7 @@ import { judge } from "./advance.ts";
 import { applyInTurn } from "./applying.ts";
 import { latest } from "./done.ts";
 import { noteDuplicates } from "./duplicates.ts";
+import { notDone, stillAt, stillToPass } from "./goneon.ts";
 import type { Report } from "./intake.ts";
 import { openBarrier } from "./open.ts";
 import type { Orphan, Placed } from "./placed.ts";
@@ -33,13 +34,13 @@ export function* waitingReports(
   if (!session.ahead.has(key)) noteDuplicates(session, key, "waiting", places);
   const found = yield* findOrOpen(session, key, placed, places, true);
   if ("full" in found) return;
-  if ("closed" in found) return late(session, key, placed);
+  if ("closed" in found) return yield* late(session, key, placed);
   yield* adoptRoutes(session, key, routesOf(placed));
   const step = session.step(key) ?? found.step;
   rejectConflicting(session, key, step, placed, rejected);
 
   if (step.phase === "waiting" || step.phase === "writing" || step.phase === "written")
-    if (!(yield* record(session, key, "waiting", places))) return late(session, key, placed);
+    if (!(yield* record(session, key, "waiting", places))) return yield* late(session, key, placed);
   yield* passedBefore(session, key, places);
   session.outbox.ack(key, lives);
 
@@ -47,7 +48,7 @@ export function* waitingReports(
   yield* judge(session, key, places.at(-1));
   const after = session.step(key);
   if (after === undefined || after.phase === "closed") {
-    session.outbox.passNow(key, lives);
+    session.outbox.passNow(key, yield* notDone(session, key, places));
     return;
   }
   const sentAt = latest(placed.map((one) => one.report));
@@ -69,16 +70,18 @@ function* answer(
 ): Program<void> {
   if (after.phase === "writing") {
     const writer = writerOf(after)!;
-    const asks = places.some(({ life }) => life.id === writer.id && life.life === writer.life);
+    // An old node that has had its Write may have gone on to a syncpoint at this commitTs: only a repeat that is due is told.
+    const roster = yield* session.roster();
+    const asks = places.some(
+      ({ life }) => life.id === writer.id && life.life === writer.life && !roster.isOld(life.node),
+    );
     // The grant that was just given has sent its Write already, unless it was given by an earlier delivery that died.
     if (granted && !redelivered) return;
     yield* repeatOutstanding(session, key, asks || redelivered, sentAt);
   } else if (after.phase === "passing") {
     const event = yield* session.event(key);
-    session.outbox.pass(
-      key,
-      places.map((place) => place.life).filter((life) => touches(event, life)),
-    );
+    const lives = places.map((place) => place.life).filter((life) => touches(event, life));
+    session.outbox.pass(key, yield* stillToPass(session, key, lives));
     yield* repeatOutstanding(session, key, redelivered, sentAt);
   }
 }
@@ -132,11 +135,14 @@ export function* findOrOpen(
 }
 
 /** The barrier is closed: its event was written, so who still waits passes (protocol.md M17a). */
-function late(session: Session, key: string, placed: readonly Placed[]): void {
-  const lives = placed.flatMap((one) => one.places.map((place) => place.life));
-  session.observer.note({ what: "report-stale", space: session.space.text, key, count: lives.length });
-  session.outbox.ackNow(key, lives);
-  session.outbox.passNow(key, lives);
+function* late(session: Session, key: string, placed: readonly Placed[]): Program<void> {
+  const places = placed.flatMap((one) => one.places);
+  session.observer.note({ what: "report-stale", space: session.space.text, key, count: places.length });
+  session.outbox.ackNow(
+    key,
+    places.map((place) => place.life),
+  );
+  session.outbox.passNow(key, yield* notDone(session, key, places));
 }
 
 /**
@@ -152,10 +158,8 @@ function* releaseOrphans(session: Session, key: string, orphans: readonly Orphan
     const item = yield* ask("readBarrier", session.name(key));
     if (item?.tombstone === undefined) return;
   }
-  session.outbox.passNow(
-    key,
-    orphans.map((one) => one.target),
-  );
+  const targets = orphans.map((one) => one.target);
+  session.outbox.passNow(key, yield* stillAt(session, key, targets));
 }
 
 /**
