@@ -51,9 +51,7 @@ export function* stillToPass(
   const writer = step && step.wroteBy >= 0 ? writerOf(step) : undefined;
   const wrote = (target: Target) => target.id === writer?.id && target.life === writer.life;
   const inWave = (target: Target) => target.life <= BigInt(step?.phaseAt ?? 0);
-  const due = targets.filter(
-    (one) => !roster.isOld(one.node) || !(inWave(one) || wrote(one) || passed(one)),
-  );
+  const due = targets.filter((one) => !roster.isOld(one.node) || !(inWave(one) || wrote(one) || passed(one)));
   return yield* stillAt(session, key, due);
 }
 

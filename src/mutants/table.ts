@@ -3,6 +3,7 @@ import { FLOOR } from "./floor.ts";
 import { IDENTITY } from "./identity.ts";
 import { LEAVING } from "./leaving.ts";
 import type { Mutant } from "./mutant.ts";
+import { ONE_COMMITTS } from "./onecommitts.ts";
 import { OPENING } from "./opening.ts";
 import { RULES } from "./rules.ts";
 
@@ -259,15 +260,15 @@ const MAINTAINER: readonly Mutant[] = [
     id: "late-waiting-hangs",
     rule: "who restarted below a closed barrier is told Pass (protocol.md M17a)",
     file: "src/maintainer/waiting.ts",
-    from: "  session.outbox.ackNow(key, lives);\n  session.outbox.passNow(key, lives);\n}",
-    to: "  session.outbox.ackNow(key, lives);\n}",
+    from: "    places.map((place) => place.life),\n  );\n  session.outbox.passNow(key, yield* notDone(session, key, places));\n}",
+    to: "    places.map((place) => place.life),\n  );\n}",
   },
   {
     id: "ack-before-record",
     rule: "a message goes when what it causes is durable (design.md I7)",
     file: "src/maintainer/waiting.ts",
-    from: 'if (!(yield* record(session, key, "waiting", places))) return late(session, key, placed);',
-    to: 'if (step.openedAt < session.now - 400) {} else if (!(yield* record(session, key, "waiting", places))) return late(session, key, placed);',
+    from: 'if (!(yield* record(session, key, "waiting", places))) return yield* late(session, key, placed);',
+    to: 'if (step.openedAt < session.now - 400) {} else if (!(yield* record(session, key, "waiting", places))) return yield* late(session, key, placed);',
   },
   {
     id: "failed-message-goes",
@@ -448,7 +449,7 @@ const RECOVERY: readonly Mutant[] = [
     id: "witness-unheard",
     rule: "a touched life that starts behind a DDL shows that it is written (decision 0013)",
     file: "src/barrier/coverage.ts",
-    from: 'if (witness && roster.opened) return { verdict: "past", witness };',
+    from: 'if (witness && roster.opened && provesWritten(roster, event, witness))\n      return { verdict: "past", witness };',
     to: "",
   },
   {
@@ -509,6 +510,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FLOOR,
   ...BOUNDS,
   ...IDENTITY,
+  ...ONE_COMMITTS,
   ...LEAVING,
   ...RECOVERY,
   ...DISPATCHER,

@@ -292,7 +292,8 @@ export class OldDispatcherManager {
       else {
         const { kind, ts } = item;
         const skipped = ts <= one.startTs || (one.skipDMLAsStartTs && ts === one.startTs + 1n);
-        if (kind === "row" && !skipped) this.#effects.push({ did: "row", id: one.id, ts, isSyncPoint: false });
+        if (kind === "row" && !skipped)
+          this.#effects.push({ did: "row", id: one.id, ts, isSyncPoint: false });
         if (ts > one.resolvedTs) one.resolvedTs = ts;
       }
     }
