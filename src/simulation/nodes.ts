@@ -243,7 +243,7 @@ export class Nodes {
     const opener = machine === this.machines.values().next().value;
     if (opener && machine.tablesPerPart < 10 && !this.#halfOpened) {
       this.#halfOpened = true;
-      const speaker = { changefeed: this.changefeed, mode: 0n };
+      const speaker = { changefeed: this.changefeed, mode: this.mode };
       const half = halfOpening(speaker, this.#workload, machine, process.now(), this.#ground.dice);
       const later = this.#ground.dice.chance(0.5) ? this.#ground.dice.between(0, 1_000) : 0;
       this.#ground.timeline.after(later, () => this.#queues.put(STATUS_QUEUE, half.body, half.attributes));

@@ -49,9 +49,9 @@ export interface SimulationResult {
 }
 
 class WatchedStore extends MemoryStore {
-  readonly #committed: (root: Root) => void;
+  readonly #committed: (root: Root, space: Space) => void;
 
-  constructor(itemBytes: number, now: () => number, committed: (root: Root) => void) {
+  constructor(itemBytes: number, now: () => number, committed: (root: Root, space: Space) => void) {
     super({ maxItemBytes: itemBytes, now });
     this.#committed = committed;
   }
@@ -62,7 +62,7 @@ class WatchedStore extends MemoryStore {
     changes: RootChanges,
   ): Promise<RootResult> {
     const result = await super.commitRoot(space, conditions, changes);
-    if (result.committed) this.#committed(result.root);
+    if (result.committed) this.#committed(result.root, space);
     return result;
   }
 }
@@ -83,7 +83,10 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
   const store = new WatchedStore(
     options.itemBytes,
     () => EPOCH + timeline.wall,
-    (root) => monitors.committed(root),
+    (root, { text }) => {
+      if (text === space.text) monitors.committed(root);
+      else judge.fail("space", `${text} has a root, and all that is here speaks of ${space.text}`);
+    },
   );
   const monitors = new Monitors(workload, store, space.text, downstream, judge, () => timeline.now);
   const durability = new Durability(store, space.text, monitors, judge);
