@@ -33,6 +33,7 @@ type deployment struct {
 	StatusQueueURL     string
 	DeadLetterQueueURL string
 	ActionQueuePrefix  string
+	Coordinators       []string
 }
 
 var local *deployment
@@ -206,6 +207,7 @@ func (n *network) node(change func(*Config)) *testNode {
 	node := &testNode{t: n.t, errors: make(chan error, 10_000), comes: make(chan Message, 10_000), stopped: make(chan error, 1)}
 	config := Config{
 		SQS: n.sqs(), StatusQueueURL: local.StatusQueueURL, ActionQueuePrefix: local.ActionQueuePrefix, Node: "go-" + number(),
+		Coordinators: local.Coordinators,
 		OnError: func(err error) {
 			select {
 			case node.errors <- err:

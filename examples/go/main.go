@@ -32,6 +32,7 @@ type deployment struct {
 
 	StatusQueueUrl    string
 	ActionQueuePrefix string
+	Coordinators      []string
 }
 
 type object = map[string]any
@@ -111,7 +112,7 @@ func connect(file string) *node {
 			BaseEndpoint: aws.String(d.Endpoint.SQS),
 			Credentials:  credentials.NewStaticCredentialsProvider(d.Credentials.AccessKeyId, d.Credentials.SecretAccessKey, ""),
 		}),
-		StatusQueueURL: d.StatusQueueUrl, ActionQueuePrefix: d.ActionQueuePrefix,
+		StatusQueueURL: d.StatusQueueUrl, ActionQueuePrefix: d.ActionQueuePrefix, Coordinators: d.Coordinators,
 		Node: "go-1", Start: now,
 		OnError: func(err error) { log.Print(err) },
 	})

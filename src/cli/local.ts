@@ -46,8 +46,7 @@ async function runLocal(options: LocalCommandOptions): Promise<void> {
     const why = error.code === "EADDRINUSE" ? "is used by somebody else" : "may not be used by you";
     throw new Problem(`${option} ${error.port} ${why}: name another port, or none for a free one`);
   });
-  const { endpoint, region, credentials, table, statusQueueUrl, deadLetterQueueUrl, actionQueuePrefix } =
-    local;
+  const { endpoint, region, credentials, table, statusQueueUrl, deadLetterQueueUrl } = local;
   const endpoints: Endpoints = {
     endpoint,
     region,
@@ -55,7 +54,8 @@ async function runLocal(options: LocalCommandOptions): Promise<void> {
     table,
     statusQueueUrl,
     deadLetterQueueUrl,
-    actionQueuePrefix,
+    actionQueuePrefix: local.actionQueuePrefix,
+    coordinators: local.coordinators,
   };
   const withdraw = announce(endpoints);
   try {

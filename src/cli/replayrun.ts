@@ -60,6 +60,7 @@ export async function runReplay(file: string, options: ReplayCommandOptions): Pr
       statusQueueUrl: local?.statusQueueUrl ?? (await findStatusQueue(client, options)),
       actionQueuePrefix: local?.actionQueuePrefix ?? `${options.prefix}-action-`,
       queues,
+      ...(local && { coordinators: local.coordinators }),
       onError: (error) => view.note(error),
     });
     const view = new LiveView(timings, plan, replay);

@@ -51,6 +51,8 @@ export interface Endpoints {
   readonly statusQueueUrl: string;
   readonly deadLetterQueueUrl: string;
   readonly actionQueuePrefix: string;
+  /** By whom capture nodes know the coordinator, as the output `CoordinatorIds` of a stack. Here everybody is the same one. */
+  readonly coordinators: readonly string[];
 }
 
 export interface LocalCounts {
@@ -159,6 +161,7 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalDeplo
     statusQueueUrl: output("StatusQueue"),
     deadLetterQueueUrl: output("DeadLetterQueue"),
     actionQueuePrefix: named("Maintainer").options.environment["WEIR_ACTION_QUEUE_PREFIX"]!,
+    coordinators: [LOCAL_SENDER],
     counts: () => countsOf(dynamo, sqs, named("Maintainer"), named("Sweeper"), chaos),
     sweep: async () => void (await named("Sweeper").invoke({})),
     stop,

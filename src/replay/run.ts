@@ -19,6 +19,8 @@ export interface ReplayOptions {
   readonly name: string;
   readonly statusQueueUrl: string;
   readonly actionQueuePrefix: string;
+  /** Whom the nodes obey. Default: whoever may send to their queues. */
+  readonly coordinators?: readonly string[];
   readonly queues: QueueClient;
   readonly onError?: (error: unknown) => void;
 }
@@ -50,7 +52,8 @@ export class Replay {
 
   /** Runs to the end of the log. Resolves when every stream is at its end and everything is written. */
   async run(): Promise<void> {
-    const { nodes: count, name, layout, queues, statusQueueUrl, actionQueuePrefix, onError } = this.#options;
+    const { nodes: count, name, layout, queues, statusQueueUrl, actionQueuePrefix } = this.#options;
+    const { coordinators, onError } = this.#options;
     const changefeed = create(ChangefeedIDSchema, { high: 0n, low: 1n, name, keyspace: "default" });
     for (let index = 1; index <= count; index++)
       this.#nodes.push(
@@ -61,6 +64,7 @@ export class Replay {
           queues,
           statusQueueUrl,
           actionQueuePrefix,
+          ...(coordinators && { coordinators }),
           onSchedule: (request) => this.#schedule(request),
           ...(onError && { onError }),
         }),
