@@ -51,18 +51,34 @@ export function* handleMembership(
       continue;
     }
     const { answered, changed, touched } = turn;
-    if (session.root === undefined) return { changed: false, accepted };
-    yield* session.roster();
+    if (session.root !== undefined) yield* session.roster();
     for (const { input, outcome } of answered) {
       accepted.set(input, new Set(outcome.accepted.map((one) => one.id)));
       if (outcome.rejected !== undefined) rejected(input, outcome.rejected);
       if (outcome.mismatched) noteMismatch(session, input, outcome.rejected ?? "");
       else yield* answer(session, input, outcome);
     }
+    const behind = yield* registeredMeanwhile(session, answered);
+    if (session.root === undefined) return { changed: false, accepted };
     if (changed || redelivered) yield* evaluate(session, touched);
-    return { changed: changed || redelivered, accepted };
+    return { changed: changed || redelivered || behind, accepted };
   }
   throw new Error(`${session.space.text}: lost ${MAX_ATTEMPTS} races to change the roster`);
+}
+
+/**
+ * Whether the roster has changed since component states were kept, so that what is kept is to be looked at: a registration
+ * that was committed before this read saw nothing kept, a later one reads it.
+ */
+function* registeredMeanwhile(session: Session, answered: readonly Answered[]): Program<boolean> {
+  // What was kept before was there for every registration to see.
+  const kept = answered.some(({ input, outcome }) => outcome.early.length > 0 && !isKept(input.message));
+  if (!kept) return false;
+  const before = session.root?.rosterVersion;
+  yield* session.refresh();
+  if (session.root?.rosterVersion === before) return false;
+  session.keptNow.clear();
+  return true;
 }
 
 function* attemptChange(
@@ -76,7 +92,7 @@ function* attemptChange(
     present,
   );
   const starts = highest > present;
-  if (highest === 0n) return { answered: yield* withoutRoot(session, inputs), changed: false, touched: [] };
+  if (highest === 0n) return { answered: withoutRoot(inputs), changed: false, touched: [] };
 
   const base = starts ? new Roster(0, EMPTY_META, []) : yield* session.roster();
   const draft = new RosterDraft(base, session.now, session.settings.rememberFor);
@@ -100,16 +116,22 @@ function* attemptChange(
     }
     answered.push({ input, outcome: applyMembership(draft, input.membership!, highestMet(root)) });
   }
-  const touched = new Set(inputs.flatMap((input) => chunksOf(draft, input)));
-  if (!draft.changed) return { answered, changed: false, touched: [...touched] };
-  // What was judged on a root from memory is judged again on the root as it is before anything is written.
-  if (!session.fresh) {
+  // What was judged on a root from memory is judged again on the root as it is before anything is written, or refused or kept
+  // because the roster does not know it, or knows it otherwise.
+  if (!session.fresh && (draft.changed || answered.some(isDoubtful))) {
     yield* session.refresh();
     return "again";
   }
+  const touched = new Set(inputs.flatMap((input) => chunksOf(draft, input)));
+  if (!draft.changed) return { answered, changed: false, touched: [...touched] };
   // Before it is committed, for a crash; and after it, for whoever removes the changefeed meanwhile (decisions/0031).
   if (root === undefined || root.meta.removed) yield* ask("registerSpace", session.space, session.token());
   return yield* commitDraft(session, draft, answered, touched, starts ? highest : undefined, root);
+}
+
+function isDoubtful({ outcome }: Answered): boolean {
+  const { early, refused, stale, rejected, reason } = outcome;
+  return early.length + refused.length + stale > 0 || rejected !== undefined || reason !== undefined;
 }
 
 function* commitDraft(
@@ -151,11 +173,12 @@ function noteMismatch(session: Session, input: SpaceInput, detail: string): void
 }
 
 /** Statuses of a changefeed that nobody has registered with: those that may matter later are kept (protocol.md R6). */
-function* withoutRoot(session: Session, inputs: readonly SpaceInput[]): Program<Answered[]> {
-  for (const { membership, message } of inputs)
-    if (membership?.kind === "status")
-      yield* keepEarlyStatuses(session, membership.sender, membership.statuses, isKept(message));
-  return [];
+function withoutRoot(inputs: readonly SpaceInput[]): Answered[] {
+  return inputs.flatMap((input) =>
+    input.membership?.kind === "status"
+      ? [{ input, outcome: { ...newOutcome(), early: [...input.membership.statuses] } }]
+      : [],
+  );
 }
 
 /** The chunks that hold the dispatchers which a message names: looked at again if it is delivered again. */
