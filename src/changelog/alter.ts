@@ -174,7 +174,10 @@ function added(
   }
   if (element.kind === "primary") return [{ do: "add-primary", key: element.key }];
   if (element.kind === "unique") return [{ do: "add-unique", key: element.key }];
-  return [{ do: "other", what: "a key or a constraint" }];
+  const index = ["INDEX", "KEY", "FULLTEXT", "SPATIAL", "VECTOR", "COLUMNAR"].includes(
+    tokens[0]?.upper ?? "",
+  );
+  return [{ do: "other", what: index ? "an index" : "a key or a constraint" }];
 }
 
 function readDrop(cursor: Cursor): Clause {

@@ -68,8 +68,13 @@ export function columnsOf(shape: TableShape): Column[] {
     isPrimaryKey: shape.primary.includes(one.name),
     nullable: !one.notNull,
     ...(one.default.kind === "value" && { default: one.default.text }),
+    ...(one.default.kind === "expression" && { default: expressionText(one.default.text) }),
   }));
 }
+
+/** The time of a row has one name in schema files, whatever the statement calls it. */
+const expressionText = (text: string) =>
+  /^(current_timestamp|now|localtime|localtimestamp)\b/i.test(text) ? "CURRENT_TIMESTAMP" : text;
 
 /** A shape after clauses, and for each of its columns the one before that it comes from. */
 export interface Changed {

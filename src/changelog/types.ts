@@ -80,7 +80,7 @@ export interface Column {
   readonly isPrimaryKey: boolean;
   /** Absent: nobody has said so. */
   readonly nullable?: boolean;
-  /** As text, or NULL; absent: none, or an expression. */
+  /** As text, or NULL; of an expression its words; absent: none. */
   readonly default?: string | null;
 }
 

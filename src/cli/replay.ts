@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { CommitTsFrom } from "../changelog/message.ts";
+import { DATE_SEPARATORS, type DateSeparator, INDEX_WIDTHS } from "../dispatcher/storage/layout.ts";
 import { Problem, wholeNumber } from "./problem.ts";
 
 export interface ReplayCommandOptions {
@@ -19,6 +20,10 @@ export interface ReplayCommandOptions {
   readonly logFile?: string;
   readonly commitTsFrom: CommitTsFrom;
   readonly reference?: string;
+  readonly dateSeparator: DateSeparator;
+  readonly fileIndexWidth: number;
+  readonly s3Endpoint?: string;
+  readonly s3PathStyle?: boolean;
 }
 
 /** The default distance of syncpoints: two seconds of commitTs, of which the first 46 bits are milliseconds. */
@@ -48,7 +53,23 @@ export function registerReplay(program: Command): void {
       "--reference <url>",
       "mysql://user:password@host:port of an empty server: the log runs there too, and must come to the same",
     )
-    .option("--out <dir>", "where the files go (default: a new folder under out/)")
+    .option(
+      "--out <place>",
+      "a folder, or s3://bucket/prefix, where the files go (default: a new folder under out/)",
+    )
+    .addOption(
+      new Option("--date-separator <unit>", "rows are in folders of their commit's")
+        .choices(DATE_SEPARATORS)
+        .default("day"),
+    )
+    .option(
+      "--file-index-width <n>",
+      "digits in the names of data files",
+      wholeNumber("--file-index-width", INDEX_WIDTHS.min, INDEX_WIDTHS.max),
+      INDEX_WIDTHS.max,
+    )
+    .option("--s3-endpoint <url>", "with --out s3://: a store other than AWS's")
+    .option("--s3-path-style", "with --out s3://: the bucket in the path (default: with --s3-endpoint)")
     .option("--queues <layout>", "one queue for each node, or one for each dispatcher", layout, "node")
     .option("--json", "the result as one JSON document on standard output")
     .option("--endpoint <url>", "an AWS endpoint in place of the embedded one")

@@ -6,6 +6,8 @@ import type { Reference, ReferenceVerdict } from "../consumer/reference.ts";
 import type { Verdict } from "../consumer/verdict.ts";
 import { verify } from "../consumer/verify.ts";
 import { SqsQueues } from "../dispatcher/sqsqueues.ts";
+import { isS3, openStorage } from "../dispatcher/storage/open.ts";
+import type { S3Options } from "../dispatcher/storage/s3files.ts";
 import type { LocalCounts, LocalDeployment } from "../local/deployment.ts";
 import { planReplay } from "../replay/plan.ts";
 import { Replay } from "../replay/run.ts";
@@ -38,7 +40,8 @@ export async function runReplay(file: string, options: ReplayCommandOptions): Pr
   const startLocal = options.endpoint === undefined ? await localDeployments() : undefined;
   const { plan, warnings } = await planLog(file, options);
   const reference = options.reference === undefined ? undefined : await openReference(options.reference);
-  const out = prepareOut(options.out);
+  const s3 = s3Options(options);
+  const out = await prepareOut(options.out, s3);
   for (const one of warnings.slice(0, MAX_WARNINGS)) console.error(`weir: ${one}`);
   if (warnings.length > MAX_WARNINGS)
     console.error(`weir: and ${warnings.length - MAX_WARNINGS} more like these`);
@@ -56,6 +59,11 @@ export async function runReplay(file: string, options: ReplayCommandOptions): Pr
       spans: options.spans,
       layout: options.queues,
       out,
+      storage: {
+        s3,
+        dateSeparator: options.dateSeparator,
+        fileIndexWidth: options.fileIndexWidth,
+      },
       name: `replay-${Date.now().toString(36)}`,
       statusQueueUrl: local?.statusQueueUrl ?? (await findStatusQueue(client, options)),
       actionQueuePrefix: local?.actionQueuePrefix ?? `${options.prefix}-action-`,
@@ -71,8 +79,8 @@ export async function runReplay(file: string, options: ReplayCommandOptions): Pr
       view.stop();
     }
     const seconds = (performance.now() - started) / 1000;
-    const verdict = await verify(file, out, { commitTsFrom: options.commitTsFrom });
-    const compared = await reference?.compare(file, out, { commitTsFrom: options.commitTsFrom });
+    const verdict = await verify(file, out, { commitTsFrom: options.commitTsFrom, s3 });
+    const compared = await reference?.compare(file, out, { commitTsFrom: options.commitTsFrom, s3 });
     const result: ReplayResult = {
       file,
       out,
@@ -123,8 +131,11 @@ async function openReference(url: string): Promise<Reference> {
 }
 
 /** A folder that holds nothing yet: files of another run would be taken for this one's. */
-function prepareOut(chosen: string | undefined): string {
-  const out = chosen ?? `out/${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
+async function prepareOut(chosen: string | undefined, s3: S3Options): Promise<string> {
+  if (chosen !== undefined && isS3(chosen)) return prepareS3(chosen, s3);
+  const out =
+    (chosen !== undefined && openFolder(chosen)) ||
+    `out/${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
   try {
     mkdirSync(out, { recursive: true });
   } catch (error) {
@@ -134,6 +145,41 @@ function prepareOut(chosen: string | undefined): string {
   }
   if (readdirSync(out).length > 0)
     throw new Problem(`--out ${out} is not empty: name a new folder, or empty it`);
+  return out;
+}
+
+function openFolder(chosen: string): string {
+  try {
+    return openStorage(chosen).root;
+  } catch (error) {
+    throw new Problem(`--out ${(error as Error).message}`);
+  }
+}
+
+function s3Options({ s3Endpoint, s3PathStyle, region }: ReplayCommandOptions): S3Options {
+  if (s3Endpoint !== undefined && !URL.canParse(s3Endpoint))
+    throw new Problem(`--s3-endpoint is "${s3Endpoint}": use a URL like http://127.0.0.1:9000`);
+  return {
+    ...clientConfig({
+      ...(s3Endpoint !== undefined && { endpoint: s3Endpoint }),
+      ...(region !== undefined && { region }),
+    }),
+    ...(s3PathStyle && { forcePathStyle: true }),
+  };
+}
+
+async function prepareS3(out: string, s3: S3Options): Promise<string> {
+  await needing("weir replay --out s3://", ["@aws-sdk/client-s3"], () => import("@aws-sdk/client-s3"));
+  let there: string[];
+  try {
+    const { files, root } = openStorage(out, s3);
+    there = await files.list(root);
+  } catch (error) {
+    throw new Problem(
+      `--out ${out}: ${(error as Error).message}: name a bucket that is there and may be written, and --s3-endpoint if it is not AWS's`,
+    );
+  }
+  if (there.length > 0) throw new Problem(`--out ${out} is not empty: name a new prefix, or empty it`);
   return out;
 }
 

@@ -230,7 +230,7 @@ describe("a syncpoint", () => {
     const folder = await mkdtemp(join(tmpdir(), "weir-conformance-"));
     try {
       const d10 = await (await start()).dispatcher(10, { sink: new StorageSink(folder, "d10") });
-      const row = { schema: "a", table: "t", version: 7n, text: "{}" };
+      const row = { schema: "a", table: "t", version: 7n, commitTs: 462406916505600001n, text: "{}" };
       await d10.write([row]);
       expect(await readdir(folder)).toEqual([]);
       void d10.handle(event(S));
@@ -241,7 +241,7 @@ describe("a syncpoint", () => {
       const files = await written();
       await capture.settle();
       expect(capture.reports()).toEqual(["waiting 100s 10"]);
-      expect(files).toEqual([join("a", "t", "7", "CDC_d10_000001.json")]);
+      expect(files).toEqual([join("a", "t", "7", "2025-11-24", "CDC_d10_00000000000000000001.json")]);
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -3,6 +3,7 @@ import type { TableName } from "../changelog/cursor.ts";
 import { sameName, shapeOf, type TableShape } from "../changelog/shape.ts";
 import { readStatements, type Statement } from "../changelog/statement.ts";
 import type { Column } from "../changelog/types.ts";
+import { columnForm } from "../dispatcher/storage/columntypes.ts";
 import type { Database, Table } from "./database.ts";
 import { alterTable, changeRows, partitionsOf, tableName } from "./ddl.ts";
 import type { SchemaFile } from "./folder.ts";
@@ -114,13 +115,17 @@ function change(db: Database, table: Table, statement: Statement): void {
     if (clause.do === "partition" && !("table" in clause.change)) changeRows(db, table, clause.change);
 }
 
+/** Schema files leave out what is a type's own: `int(11)` and `int` are one. */
+const sameType = (a: string, b: string) => JSON.stringify(columnForm(a)) === JSON.stringify(columnForm(b));
+
 /** The columns that the file says stand above what its statement was understood to do. */
 function settle(table: Table, columns: readonly Column[], db: Database): void {
   const { shape } = table;
   const same =
     shape.columns.length === columns.length &&
     columns.every(
-      (one, index) => shape.columns[index]!.name === one.name && shape.columns[index]!.type === one.type,
+      (one, index) =>
+        shape.columns[index]!.name === one.name && sameType(shape.columns[index]!.type, one.type),
     );
   const primary = columns.filter((one) => one.isPrimaryKey).map((one) => one.name);
   const sameKey =

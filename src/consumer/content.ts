@@ -13,8 +13,8 @@ export async function contentOfLog(log: string, options: ReadOptions = {}): Prom
 }
 
 /** What tables hold that are filled from an output folder alone. */
-export function contentOfFolder(out: string): Content {
-  return contentOf(databaseOfFolder(readFolder(out)));
+export async function contentOfFolder(out: string): Promise<Content> {
+  return contentOf(databaseOfFolder(await readFolder(out)));
 }
 
 function contentOf(db: Database): Content {

@@ -1,8 +1,12 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Clock, parseMessage } from "../changelog/message.ts";
 import type { CanalMessage, Column } from "../changelog/types.ts";
-import type { Difference } from "./verdict.ts";
+import { mysqlType } from "../dispatcher/storage/columntypes.ts";
+import { dataFileName, nameOfFolder, readDataFileName } from "../dispatcher/storage/layout.ts";
+import { openStorage } from "../dispatcher/storage/open.ts";
+import type { S3Options } from "../dispatcher/storage/s3files.ts";
+import { checksum, type FileColumn } from "../dispatcher/storage/schemafile.ts";
+import { readCheckpoint } from "../dispatcher/storagesink.ts";
+import { type Difference, plain } from "./verdict.ts";
 
 /** A schema file: a DDL with the table as it is after it. `table` is empty for a database's own DDL. */
 export interface SchemaFile {
@@ -29,109 +33,147 @@ export interface Folder {
   readonly schemas: readonly SchemaFile[];
   readonly rows: readonly DataRow[];
   readonly syncpoints: readonly bigint[];
+  /** What `metadata` says; 0n if there is none. */
+  readonly checkpointTs: bigint;
   readonly files: number;
   /** What is wrong with the files themselves. */
   readonly differences: readonly Difference[];
 }
 
-/** Reads an output folder in TiCDC's storage layout, and nothing else. */
-export function readFolder(out: string): Folder {
-  const schemas: SchemaFile[] = [];
-  const rows: DataRow[] = [];
-  const syncpoints: bigint[] = [];
+/** So many files are read at a time. */
+const READERS = 16;
+const SYNCPOINT = /^syncpoints\/(\d+)\.json$/;
+const SCHEMA = /^([^/]+)\/(?:([^/]+)\/)?meta\/schema_(\d+)_(\d{10})\.json$/;
+/** Behind the version there may be a partition, a date, or both. */
+const INDEX = /^([^/]+)\/([^/]+)\/(\d+)((?:\/[\d-]+){0,2})\/meta\/CDC(?:_[^/]+)?\.index$/;
+
+/**
+ * Reads an output in TiCDC's storage layout with any of its options, and nothing else. As TiCDC's reader it takes the data files that
+ * an index counts, and no version beyond the checkpoint.
+ * @param out a folder, `file:///folder` or `s3://bucket/prefix`
+ */
+export async function readFolder(out: string, s3: S3Options = {}): Promise<Folder> {
+  const { files, root } = openStorage(out, s3);
+  const start = root === "" ? "" : `${root}/`;
+  const paths = (await files.list(root)).map((path) => path.slice(start.length).replaceAll("\\", "/"));
+  const there = new Set(paths);
   const differences: Difference[] = [];
-  let files = 0;
-  const list = (path: string) => readdirSync(join(out, path), { withFileTypes: true });
-  for (const top of list("")) {
-    if (!top.isDirectory()) continue;
-    const schema = decodeURIComponent(top.name);
-    for (const second of list(top.name)) {
-      const path = `${top.name}/${second.name}`;
-      // Files among a database's tables are no tables: of a database "syncpoints" there are folders.
-      if (!second.isDirectory()) {
-        const commitTs = top.name === "syncpoints" ? /^(\d+)\.json$/.exec(second.name)?.[1] : undefined;
-        if (commitTs !== undefined) syncpoints.push(BigInt(commitTs));
-        continue;
-      }
-      // Files in it are the database's own, folders those of a table "meta".
-      if (second.name === "meta")
-        for (const one of list(path))
-          if (one.isFile()) schemas.push(readSchema(out, `${path}/${one.name}`, schema, ""));
-      const table = decodeURIComponent(second.name);
-      for (const third of list(path)) {
-        if (!third.isDirectory()) continue;
-        if (third.name === "meta")
-          for (const one of list(`${path}/meta`))
-            schemas.push(readSchema(out, `${path}/meta/${one.name}`, schema, table));
-        else {
-          const folder = `${path}/${third.name}`;
-          const found = readData(out, folder, schema, table, BigInt(third.name));
-          rows.push(...found.rows);
-          differences.push(...found.differences);
-          files += found.files;
-        }
-      }
+  const read = async (path: string) => (await files.read(start + path))?.content;
+  const checkpointTs = there.has("metadata") ? readCheckpoint(await read("metadata")) : 0n;
+  const visible = (version: bigint) => checkpointTs === 0n || version <= checkpointTs;
+
+  const syncpoints = paths.flatMap((path) => SYNCPOINT.exec(path)?.[1] ?? []).map(BigInt);
+  const schemas = await each(
+    matches(paths, SCHEMA).filter((one) => visible(BigInt(one[3]!))),
+    async ([path = "", schema = "", table = "", version = "", sum = ""]) => {
+      const name = { schema: nameOfFolder(schema), table: nameOfFolder(table) };
+      return readSchema((await read(path)) ?? "", path, name, BigInt(version), Number(sum), differences);
+    },
+  );
+  const indexes = matches(paths, INDEX).filter((one) => visible(BigInt(one[3]!)));
+  const data = await each(indexes, async ([path = "", schema = "", table = "", version = "", inner = ""]) => {
+    const folder = `${schema}/${table}/${version}${inner}`;
+    const name = { schema: nameOfFolder(schema), table: nameOfFolder(table) };
+    const newest = readDataFileName(((await read(path)) ?? "").replace(/\n$/, ""));
+    const about = (what: string, file: string) =>
+      differences.push({ what, table: `${name.schema}.${name.table}`, key: "", file });
+    if (!newest) about("it names no data file", path);
+    const rows: DataRow[] = [];
+    for (let number = 1; newest && number <= newest.number; number++) {
+      const file = `${folder}/${nameOf(newest, number)}`;
+      const text = there.has(file) ? await read(file) : undefined;
+      if (text === undefined) about("a file that its index counts is missing", file);
+      else if (/(^|[^\r])\n/.test(text)) about("a line does not end with CRLF", file);
+      for (const [index, line] of (text ?? "").split(/\r?\n/).entries())
+        if (line !== "")
+          rows.push({
+            file,
+            line: index + 1,
+            ...name,
+            version: BigInt(version),
+            message: parse(line, file, index + 1),
+          });
     }
-  }
-  return { schemas, rows, syncpoints, files: files + schemas.length, differences };
+    return { rows, files: newest?.number ?? 0 };
+  });
+  return {
+    schemas,
+    rows: data.flatMap((one) => one.rows),
+    syncpoints,
+    checkpointTs,
+    files: data.reduce((sum, one) => sum + one.files, schemas.length),
+    differences,
+  };
 }
 
-function readSchema(out: string, file: string, schema: string, table: string): SchemaFile {
-  const version = BigInt(/schema_(\d+)_\d{10}\.json$/.exec(file)?.[1] ?? 0);
-  const content = JSON.parse(readFileSync(join(out, file), "utf8")) as {
-    Query: string;
-    TableColumns: { ColumnName: string; ColumnType: string; ColumnIsPk?: string; ColumnNullable?: string }[];
+const matches = (paths: readonly string[], pattern: RegExp) =>
+  paths.map((path) => pattern.exec(path)).filter((one) => one !== null);
+
+function nameOf({ dispatcher, width }: { dispatcher: string; width: number }, number: number): string {
+  return dispatcher === ""
+    ? `CDC${String(number).padStart(width, "0")}.json`
+    : dataFileName(dispatcher, number, width);
+}
+
+/** Does something for each of many, some at a time; results are in their order. */
+async function each<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let index = next++; index < all.length; index = next++) results[index] = await work(all[index]!);
   };
+  await Promise.all(Array.from({ length: Math.min(READERS, all.length) }, worker));
+  return results;
+}
+
+interface SchemaContent {
+  readonly Table: string;
+  readonly Schema: string;
+  readonly Query: string;
+  readonly TableColumns: readonly FileColumn[] | null;
+}
+
+function readSchema(
+  text: string,
+  file: string,
+  { schema, table }: { schema: string; table: string },
+  version: bigint,
+  sum: number,
+  differences: Difference[],
+): SchemaFile {
+  const about = (what: string) =>
+    differences.push({ what, table: table === "" ? schema : `${schema}.${table}`, key: "", file });
+  let content: SchemaContent;
+  try {
+    content = JSON.parse(text) as SchemaContent;
+  } catch (error) {
+    about(`no JSON: ${plain((error as Error).message)}`);
+    return { file, schema, table, version, query: "", columns: [] };
+  }
+  const columns = content.TableColumns ?? [];
+  if (checksum(content.Table, content.Schema, columns) !== sum)
+    about("the checksum in its name is not that of its table");
+  if (/"TableVersion":\s*(\d+)/.exec(text)?.[1] !== version.toString())
+    about("its TableVersion is not that of its name");
+  if (content.Schema !== schema || content.Table !== table) about("it is about another table");
   return {
     file,
     schema,
     table,
     version,
     query: content.Query,
-    columns: content.TableColumns.map((column) => ({
+    columns: columns.map((column) => ({
       name: column.ColumnName,
-      type: column.ColumnType,
+      type: mysqlType({
+        type: column.ColumnType,
+        ...(column.ColumnPrecision !== undefined && { precision: column.ColumnPrecision }),
+        ...(column.ColumnScale !== undefined && { scale: column.ColumnScale }),
+        ...(column.ColumnElems !== undefined && { elements: column.ColumnElems }),
+      }),
       isPrimaryKey: column.ColumnIsPk === "true",
-      ...(column.ColumnNullable !== undefined && { nullable: column.ColumnNullable === "true" }),
+      nullable: column.ColumnNullable !== "false",
     })),
   };
-}
-
-function readData(out: string, folder: string, schema: string, table: string, version: bigint) {
-  const rows: DataRow[] = [];
-  const differences: Difference[] = [];
-  const names = readdirSync(join(out, folder)).filter((name) => name.endsWith(".json"));
-  const numbers = new Map<string, number[]>();
-  for (const name of names.sort()) {
-    const [, writer, number] = /^CDC_(.+)_(\d+)\.json$/.exec(name) ?? [];
-    if (writer !== undefined) numbers.set(writer, [...(numbers.get(writer) ?? []), Number(number)]);
-    const file = `${folder}/${name}`;
-    for (const [index, text] of readFileSync(join(out, file), "utf8").split("\n").entries())
-      if (text !== "")
-        rows.push({ file, line: index + 1, schema, table, version, message: parse(text, file, index + 1) });
-  }
-  const about = (what: string, file: string) =>
-    differences.push({ what, table: `${schema}.${table}`, key: "", file });
-  for (const index of indexesOf(out, folder)) {
-    const newest = readFileSync(join(out, index), "utf8").trim();
-    const [, writer = "", number = "0"] = /^CDC_(.+)_(\d+)\.json$/.exec(newest) ?? [];
-    const there = new Set(numbers.get(writer));
-    for (let one = 1; one <= Number(number); one++)
-      if (!there.has(one))
-        about(
-          "a file that its index counts is missing",
-          `${folder}/CDC_${writer}_${String(one).padStart(6, "0")}.json`,
-        );
-  }
-  return { rows, differences, files: names.length };
-}
-
-function indexesOf(out: string, folder: string): string[] {
-  try {
-    return readdirSync(join(out, folder, "meta")).map((name) => `${folder}/meta/${name}`);
-  } catch {
-    return [];
-  }
 }
 
 function parse(text: string, file: string, line: number): CanalMessage {

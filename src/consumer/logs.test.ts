@@ -90,7 +90,7 @@ async function holds(
   const out = join(root, `out-${files}`);
   await writeFolder(file, out, options);
   expect(await contentOfLog(file, options), "the log").toEqual(wanted);
-  expect(contentOfFolder(out), "the folder").toEqual(wanted);
+  expect(await contentOfFolder(out), "the folder").toEqual(wanted);
   const verdict = await verify(file, out, options);
   expect(verdict.differences.map(describeDifference)).toEqual([]);
 }

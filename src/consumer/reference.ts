@@ -2,6 +2,7 @@
 import { quote, type TableName } from "../changelog/cursor.ts";
 import { columnValue, keyColumns, type ReadOptions, readMessages } from "../changelog/read.ts";
 import type { CanalMessage, CanalRow } from "../changelog/types.ts";
+import type { S3Options } from "../dispatcher/storage/s3files.ts";
 import type { Row, Table } from "./database.ts";
 import { tableName } from "./ddl.ts";
 import { readFolder } from "./folder.ts";
@@ -71,10 +72,14 @@ export class Reference {
   }
 
   /** Runs a log and compares. The server is empty afterwards, and the connection closed. */
-  async compare(log: string, out: string, options: ReadOptions = {}): Promise<ReferenceVerdict> {
+  async compare(
+    log: string,
+    out: string,
+    options: ReadOptions & { readonly s3?: S3Options } = {},
+  ): Promise<ReferenceVerdict> {
     try {
       const failed = await this.#run(log, options);
-      const actual = databaseOfFolder(readFolder(out));
+      const actual = databaseOfFolder(await readFolder(out, options.s3));
       const differences: Difference[] = [];
       let tables = 0;
       const wanted = new Map((await this.#tables()).map((one) => [tableName(one), one]));

@@ -13,12 +13,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readChangeLog } from "../changelog/read.ts";
-import { StorageSink, writeDefinition } from "../dispatcher/storagesink.ts";
+import { StorageSink, type StorageSinkOptions, writeCheckpoint } from "../dispatcher/storagesink.ts";
 import { planReplay } from "../replay/plan.ts";
+import { writeFolder } from "./testing/folder.ts";
 import { describeDifference, type Verdict } from "./verdict.ts";
 import { verify } from "./verify.ts";
 
 const LOG = new URL("../../examples/shop.ndjson", import.meta.url).pathname;
+/** One folder for each version, and names that can be read. */
+const LAYOUT: StorageSinkOptions = { dateSeparator: "none", fileIndexWidth: 6 };
 let good: string;
 let out: string;
 
@@ -26,9 +29,9 @@ let out: string;
 async function writeGood(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "weir-good-"));
   const changes = await readChangeLog(LOG);
-  for (const event of planReplay(changes, 0n).trigger)
-    for (const definition of event.payload.definitions) await writeDefinition(folder, definition);
-  const sinks = ["aa", "bb"].map((id) => new StorageSink(folder, id));
+  const open = (id: string) => new StorageSink(folder, id, undefined, LAYOUT);
+  for (const event of planReplay(changes, 0n).trigger) await open("trigger").writeBlockEvent(event);
+  const sinks = ["aa", "bb"].map(open);
   for (const [index, change] of changes.entries()) {
     if (change.kind !== "row") continue;
     const sink = sinks[change.key.length % 2]!;
@@ -56,9 +59,9 @@ const dataOf = (folder: string) =>
   readdirSync(join(out, folder))
     .filter((name) => name.endsWith(".json"))
     .sort();
-const lines = (file: string) => readFileSync(join(out, file), "utf8").trimEnd().split("\n");
+const lines = (file: string) => readFileSync(join(out, file), "utf8").trimEnd().split("\r\n");
 const rewrite = (file: string, content: readonly string[]) =>
-  writeFileSync(join(out, file), `${content.join("\n")}\n`);
+  writeFileSync(join(out, file), content.map((line) => `${line}\r\n`).join(""));
 
 /** The verdict, which must name a table and a file. */
 async function found(table: string, file: string | RegExp, what: RegExp): Promise<Verdict> {
@@ -151,6 +154,52 @@ describe("the consumer", () => {
       .replace(/"data":\[.*?\],"old"/, `"data":${JSON.stringify(old)},"old"`)
       .replace(String(_tidb.commitTs), "469999999999999999");
     rewrite(`${folder}/CDC_zz_000001.json`, [late]);
+    writeFileSync(join(out, folder, "meta/CDC_zz.index"), "CDC_zz_000001.json\n");
     await found("shop.customers", `${folder}/CDC_zz_000001.json`, /should be|does not have/);
+  });
+
+  it("passes over a data file that no index counts, as TiCDC's reader does", async () => {
+    const [version] = versionsOf("shop/customers").slice(-1);
+    const folder = `shop/customers/${version}`;
+    rewrite(`${folder}/CDC_zz_000001.json`, lines(`${folder}/${dataOf(folder)[0]}`));
+    expect((await verify(LOG, out)).differences).toEqual([]);
+  });
+
+  it("finds what TiCDC's reader would not read: a checksum, a version, line ends", async () => {
+    const [name = ""] = readdirSync(join(out, "shop/orders/meta")).sort();
+    const path = join(out, "shop/orders/meta", name);
+    const text = readFileSync(path, "utf8");
+    writeFileSync(path, text.replace('"ColumnType": "', '"ColumnType": "UNSIGNED '));
+    await found("shop.orders", name, /checksum/);
+    writeFileSync(path, text.replace(/"TableVersion": \d+/, '"TableVersion": 7'));
+    await found("shop.orders", name, /its TableVersion is not that of its name/);
+    writeFileSync(path, text);
+    const [version] = versionsOf("shop/products");
+    const file = `shop/products/${version}/${dataOf(`shop/products/${version}`)[0]}`;
+    writeFileSync(join(out, file), `${lines(file).join("\n")}\n`);
+    await found("shop.products", file, /a line does not end with CRLF/);
+  });
+
+  it("takes no version beyond the checkpoint", async () => {
+    const last = (await readChangeLog(LOG)).at(-1)!.commitTs;
+    await writeCheckpoint(out, last);
+    expect((await verify(LOG, out)).differences).toEqual([]);
+    writeFileSync(join(out, "metadata"), '{"checkpoint-ts":1}');
+    await found("shop.orders", "shop/orders/meta/", /the schema file of version \d+ is missing/);
+  });
+
+  it.each([
+    [{}, /^\d+\/\d{4}-\d\d-\d\d\/CDC_\w+_\d{20}\.json$/],
+    [{ dateSeparator: "month", fileIndexWidth: 8 }, /^\d+\/\d{4}-\d\d\/CDC_\w+_\d{8}\.json$/],
+    [{ dateSeparator: "year", fileIndexWidth: 6 }, /^\d+\/\d{4}\/CDC_\w+_\d{6}\.json$/],
+    [{ dateSeparator: "none" }, /^\d+\/CDC_\w+_\d{20}\.json$/],
+  ] as [StorageSinkOptions, RegExp][])("reads a folder written with %j", async (options, data) => {
+    const folder = mkdtempSync(join(tmpdir(), "weir-layout-"));
+    await writeFolder(LOG, folder, options);
+    const written = readdirSync(join(folder, "shop/orders"), { recursive: true }).map(String);
+    const files = written.filter((one) => one.includes("CDC") && one.endsWith(".json"));
+    expect(files.length).toBeGreaterThan(0);
+    for (const one of files) expect(one).toMatch(data);
+    expect(await verify(LOG, folder)).toMatchObject({ ok: true, differences: [] });
   });
 });

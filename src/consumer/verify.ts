@@ -3,6 +3,7 @@ import { locate } from "../changelog/locate.ts";
 import { columnValue, type ReadOptions, readMessages, splitMove } from "../changelog/read.ts";
 import { handleOf } from "../changelog/shape.ts";
 import type { CanalMessage, CanalRow } from "../changelog/types.ts";
+import type { S3Options } from "../dispatcher/storage/s3files.ts";
 import { applyVersion } from "./apply.ts";
 import { Database, type Table } from "./database.ts";
 import { Applier, tableName } from "./ddl.ts";
@@ -13,10 +14,14 @@ import { type Difference, MAX_DIFFERENCES, type Verdict } from "./verdict.ts";
  * Compares what dispatchers wrote with the log that they read. One database is filled from the output folder alone, in
  * storage order, as a consumer downstream would; the other by the log itself, in commitTs order.
  * @param log a change log
- * @param out an output folder in TiCDC's storage layout
+ * @param out an output in TiCDC's storage layout: a folder, or `s3://bucket/prefix`
  */
-export async function verify(log: string, out: string, options: ReadOptions = {}): Promise<Verdict> {
-  const folder = readFolder(out);
+export async function verify(
+  log: string,
+  out: string,
+  options: ReadOptions & { readonly s3?: S3Options } = {},
+): Promise<Verdict> {
+  const folder = await readFolder(out, options.s3);
   const differences = new Differences(folder.differences);
   const lastFile = new Map<string, string>();
   const expected = new Database();
@@ -138,7 +143,7 @@ function inOrder(rows: readonly DataRow[]): DataRow[] {
   );
 }
 
-const writerOf = (row: DataRow) => row.file.replace(/_\d+\.json$/, "");
+const writerOf = (row: DataRow) => row.file.replace(/^.*\/|_\d+\.json$/g, "");
 
 function deletesFirst(group: readonly DataRow[]): DataRow[] {
   const keys = Map.groupBy(group, (row) => JSON.stringify([row.schema, row.table, keyOf(row.message)]));

@@ -39,10 +39,18 @@ export {
 export { RegistrationRefused } from "./registrations.ts";
 export type { Sink } from "./sink.ts";
 export { SqsQueues, type SqsQueuesOptions } from "./sqsqueues.ts";
+export { StorageTaken } from "./storage/errors.ts";
+export type { StoredFile } from "./storage/files.ts";
+export type { DateSeparator, StorageLayout } from "./storage/layout.ts";
+export { type OpenedStorage, openStorage } from "./storage/open.ts";
+export type { S3Options } from "./storage/s3files.ts";
 export {
   type StorageColumn,
   type StorageDefinition,
+  type StorageFiles,
   type StoragePayload,
   type StorageRow,
   StorageSink,
+  type StorageSinkOptions,
+  writeCheckpoint,
 } from "./storagesink.ts";

@@ -401,10 +401,10 @@ const DISPATCHER: readonly Mutant[] = [
   },
   {
     id: "file-overwritten",
-    rule: "a sink that starts again goes on behind its newest file (TiCDC's storage layout)",
+    rule: "a sink goes on behind its newest file, also when it starts again (TiCDC's storage layout)",
     file: "src/dispatcher/storagesink.ts",
-    from: "folder.file ??= await newest(this.#files, index);",
-    to: "folder.file ??= 0;",
+    from: "const name = dataFileName(this.#dispatcher, pending.number, this.#width);",
+    to: "const name = dataFileName(this.#dispatcher, 1, this.#width);",
   },
 ];
 

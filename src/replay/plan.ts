@@ -2,9 +2,11 @@ import { mergeEffects, netDefinitions, notOneEvent } from "../changelog/effects.
 import { BadChangeLog } from "../changelog/problem.ts";
 import type { Change, DdlChange, RowChange } from "../changelog/types.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
+import { folderName } from "../dispatcher/storage/layout.ts";
 import type { StorageDefinition, StoragePayload } from "../dispatcher/storagesink.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import { InfluenceType } from "../protocol/messages.ts";
+import { ddlKind } from "./ddlkind.ts";
 
 export type ReplayEvent = CaptureEvent<StoragePayload>;
 
@@ -25,27 +27,13 @@ export interface Plan {
   readonly trigger: readonly ReplayEvent[];
   readonly tables: ReadonlyMap<bigint, TablePlan>;
   readonly rows: number;
+  /** commitTs of the last change or event. */
+  readonly lastTs: bigint;
   /** What each event is, for people. */
   readonly about: ReadonlyMap<ReplayEvent, string>;
   /** The tables whose dispatchers stop at each event, beside the table trigger. */
   readonly touched: ReadonlyMap<ReplayEvent, ReadonlySet<bigint>>;
 }
-
-/** TiDB's numbers of kinds of DDL, as schema files have them; 0 for others. */
-const DDL_KINDS: readonly [RegExp, number][] = [
-  [/^\s*CREATE\s+(DATABASE|SCHEMA)/i, 1],
-  [/^\s*DROP\s+(DATABASE|SCHEMA)/i, 2],
-  [/^\s*CREATE\s+TABLE/i, 3],
-  [/^\s*DROP\s+TABLE/i, 4],
-  [/\bADD\s+COLUMN/i, 5],
-  [/\bDROP\s+COLUMN/i, 6],
-  [/^\s*CREATE\s+(UNIQUE\s+)?INDEX|\bADD\s+(INDEX|KEY)/i, 7],
-  [/^\s*DROP\s+INDEX|\bDROP\s+(INDEX|KEY)/i, 8],
-  [/^\s*TRUNCATE/i, 11],
-  [/\b(MODIFY|CHANGE)\s+COLUMN/i, 12],
-  [/^\s*RENAME\s+TABLE/i, 14],
-];
-const ddlKind = (query: string) => DDL_KINDS.find(([pattern]) => pattern.test(query))?.[1] ?? 0;
 
 /**
  * Plans the replay of a log.
@@ -102,7 +90,7 @@ export function planReplay(changes: readonly Change[], syncpointEvery: bigint): 
       tables.set(tableId, { tableId, schemaId, name, items: [] });
     }
   }
-  return { trigger, tables, rows, about, touched: touchedBy };
+  return { trigger, tables, rows, lastTs: changes.at(-1)?.commitTs ?? 0n, about, touched: touchedBy };
 }
 
 function touchesNothing({ blockTables, own, definitions }: DdlChange): boolean {
@@ -211,22 +199,26 @@ function eventOf(change: DdlChange): ReplayEvent {
 
 /** The schema files that the event's writer writes: one for each table and one for each database. */
 function definitionsOf(change: DdlChange): StorageDefinition[] {
-  const type = ddlKind(change.query);
-  const own = [...Map.groupBy(change.own, (one) => one.schema)].map(([schema, files]) => ({
-    schema,
-    table: "",
-    version: change.commitTs,
-    query: files.map((one) => one.query).join("; "),
-    type,
-    columns: [],
-  }));
-  const tables = change.definitions.map(({ schema, table, version, query, columns }) => ({
-    schema,
-    table,
-    version,
-    query,
-    type,
-    columns,
-  }));
-  return [...own, ...tables];
+  const { commitTs: version, at } = change;
+  const kind = (query: string, schema: string) => (query === "" ? 0 : ddlKind(query, schema));
+  const own = [...Map.groupBy(change.own, (one) => one.schema)].map(([schema, files]) => {
+    const query = files.map((one) => one.query).join("; ");
+    return { schema, table: "", version, query, type: kind(query, schema), columns: [] };
+  });
+  const said = new Set<string>();
+  const tables = change.definitions.map(({ schema, table, version, query: whole, columns }) => {
+    // A statement that carries rows from one table to another is run once: the other table's file says its columns only.
+    const query = change.carriesRows && said.has(whole) ? "" : whole;
+    said.add(whole);
+    return { schema, table, version, query, type: kind(query, schema), columns };
+  });
+  const all = [...own, ...tables];
+  for (const { schema, table } of all)
+    for (const name of [schema, table])
+      try {
+        folderName(name);
+      } catch (error) {
+        throw new BadChangeLog(at, (error as Error).message);
+      }
+  return all;
 }

@@ -4,7 +4,7 @@ import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
 import type { Dispatcher } from "../dispatcher/dispatcher.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import type { QueueClient } from "../dispatcher/ports.ts";
-import { StorageSink } from "../dispatcher/storagesink.ts";
+import { StorageSink, type StorageSinkOptions, writeCheckpoint } from "../dispatcher/storagesink.ts";
 import { ChangefeedIDSchema, ScheduleAction, type ScheduleDispatcherRequest } from "../protocol/messages.ts";
 import type { Plan, ReplayEvent, StreamItem, TablePlan } from "./plan.ts";
 import { spanOf, spanRange } from "./spans.ts";
@@ -14,7 +14,9 @@ export interface ReplayOptions {
   readonly nodes: number;
   readonly spans: number;
   readonly layout: "node" | "dispatcher";
+  /** A folder, `file:///folder` or `s3://bucket/prefix`. */
   readonly out: string;
+  readonly storage: StorageSinkOptions;
   /** Makes names of the changefeed and the nodes that no other run has. */
   readonly name: string;
   readonly statusQueueUrl: string;
@@ -86,6 +88,7 @@ export class Replay {
       // Their last DONEs close the last barriers.
       const dispatchers = this.#nodes.flatMap((node) => [...node.dispatchers]);
       await Promise.all(dispatchers.map((dispatcher) => dispatcher.close()));
+      await writeCheckpoint(this.#options.out, this.#plan.lastTs, undefined, this.#options.storage.s3);
     } finally {
       await Promise.all(this.#nodes.map((node) => node.stop({ deleteQueues: true })));
     }
@@ -157,6 +160,7 @@ export class Replay {
           schema: change.schema,
           table: change.table,
           version: change.tableVersion,
+          commitTs: change.commitTs,
           text: change.text,
         })),
       );
@@ -193,12 +197,13 @@ export class Replay {
 
   #sink(id: string): StorageSink {
     const timings = this.#timings;
+    const { out, storage } = this.#options;
     return new (class extends StorageSink {
       override async writeBlockEvent(event: ReplayEvent): Promise<void> {
         timings.writeStarts(event);
         await super.writeBlockEvent(event);
         timings.writeEnds(event);
       }
-    })(this.#options.out, id);
+    })(out, id, undefined, storage);
   }
 }

@@ -1,14 +1,13 @@
 import type { StorageFiles } from "../dispatcher/storagesink.ts";
 import type { Process } from "./process.ts";
 
-/** Told of each file that gets its name, in the order in which that happens. */
+/** Told of each file that is written, in the order in which that happens. */
 export type FileWatcher = (path: string, content: string) => void;
 
 /** The storage that all nodes write to: what was written is there for good, what a process still held is not. */
 export class Disk {
   readonly files = new Map<string, string>();
   readonly #watch: FileWatcher;
-  #writers = 0;
 
   constructor(watch: FileWatcher) {
     this.#watch = watch;
@@ -16,19 +15,29 @@ export class Disk {
 
   /** The disk as one process sees it: each operation takes time, and may be its last. */
   mountedBy(process: Process): StorageFiles {
-    return {
-      writer: String(++this.#writers),
-      read: (path) => process.request(2, () => this.files.get(path)),
-      write: (path, content) => process.request(2, () => void this.files.set(path, content)),
-      rename: (from, to) => process.request(2, () => this.#rename(from, to)),
+    const write = (path: string, content: string) => {
+      this.files.set(path, content);
+      this.#watch(path, content);
     };
-  }
-
-  #rename(from: string, to: string): void {
-    const content = this.files.get(from);
-    if (content === undefined) throw new Error(`${from} is not there`);
-    this.files.delete(from);
-    this.files.set(to, content);
-    this.#watch(to, content);
+    return {
+      read: (path) =>
+        process.request(2, () => {
+          const content = this.files.get(path);
+          return content === undefined ? undefined : { content, tag: content };
+        }),
+      put: (path, content) => process.request(2, () => write(path, content)),
+      create: (path, content) =>
+        process.request(2, () => {
+          if (!this.files.has(path)) write(path, content);
+          return this.files.get(path) === content;
+        }),
+      replace: (path, content, tag) =>
+        process.request(2, () => {
+          if (this.files.get(path) !== tag) return undefined;
+          write(path, content);
+          return content;
+        }),
+      list: async (folder) => [...this.files.keys()].filter((path) => path.startsWith(`${folder}/`)).sort(),
+    };
   }
 }

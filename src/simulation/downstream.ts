@@ -87,7 +87,7 @@ export class Downstream {
     } else if (schema !== undefined) {
       const event = this.#byVersion.get(BigInt(schema));
       this.#fileOf(event, path, event?.capture.payload.definitions.length ?? 0);
-    } else for (const text of content.split("\n")) if (text !== "") this.#row(path, text);
+    } else for (const text of content.split("\r\n")) if (text !== "") this.#row(path, text);
   }
 
   #fileOf(event: LogEvent | undefined, path: string, expected: number): void {
@@ -169,7 +169,7 @@ export class Downstream {
     for (const [path, content] of files) {
       if (path.endsWith(".tmp")) continue;
       if (path.endsWith(".index")) this.#counted(files, path, content);
-      for (const text of content.split("\n")) there.add(text);
+      for (const text of content.split("\r\n")) there.add(text);
     }
     for (const text of this.#rows.keys())
       if (!there.has(text)) this.#judge.fail("content", `row ${text} is missing`);
@@ -181,7 +181,7 @@ export class Downstream {
   #counted(files: ReadonlyMap<string, string>, index: string, newest: string): void {
     const [, name = "", number = "0"] = /^(CDC_.+)_(\d+)\.json/.exec(newest) ?? [];
     for (let file = 1; file <= Number(number); file++) {
-      const path = `${index.replace(/meta\/[^/]+$/, "")}${name}_${String(file).padStart(6, "0")}.json`;
+      const path = `${index.replace(/meta\/[^/]+$/, "")}${name}_${String(file).padStart(number.length, "0")}.json`;
       if (!files.has(path)) this.#judge.fail("content", `${path}, which ${index} counts, is missing`);
     }
   }

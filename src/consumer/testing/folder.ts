@@ -1,5 +1,5 @@
 import { type ReadOptions, readChangeLog } from "../../changelog/read.ts";
-import { StorageSink, writeDefinition } from "../../dispatcher/storagesink.ts";
+import { StorageSink, type StorageSinkOptions } from "../../dispatcher/storagesink.ts";
 import { planReplay } from "../../replay/plan.ts";
 import { spanOf } from "../../replay/spans.ts";
 
@@ -7,22 +7,23 @@ import { spanOf } from "../../replay/spans.ts";
 export async function writeFolder(
   log: string,
   out: string,
-  options: ReadOptions = {},
+  options: ReadOptions & StorageSinkOptions = {},
   onlyPlan = false,
 ): Promise<void> {
   const plan = planReplay(await readChangeLog(log, options), 0n);
   if (onlyPlan) return;
-  for (const event of plan.trigger)
-    for (const definition of event.payload.definitions) await writeDefinition(out, definition);
+  const open = (dispatcher: string) => new StorageSink(out, dispatcher, undefined, options);
+  const trigger = open("trigger");
+  for (const event of plan.trigger) await trigger.writeBlockEvent(event);
   for (const { tableId, items } of plan.tables.values()) {
-    const sinks = [0, 1].map((span) => new StorageSink(out, `${tableId.toString(16)}${span}`));
+    const sinks = [0, 1].map((span) => open(`${tableId.toString(16)}${span}`));
     for (const item of items) {
       if (item.kind === "event") {
         for (const sink of sinks) await sink.flushBeforeBlock();
         continue;
       }
-      const { schema, table, tableVersion: version, text, key } = item.change;
-      await sinks[spanOf(key, 2)]!.write([{ schema, table, version, text }]);
+      const { schema, table, tableVersion: version, commitTs, text, key } = item.change;
+      await sinks[spanOf(key, 2)]!.write([{ schema, table, version, commitTs, text }]);
     }
     for (const sink of sinks) await sink.flushBeforeBlock();
   }

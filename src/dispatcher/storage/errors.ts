@@ -1,0 +1,10 @@
+/** Another sink of the same dispatcher has written where this one does: this one is of a life that is over. */
+export class StorageTaken extends Error {
+  override readonly name = "StorageTaken";
+
+  constructor(folder: string, dispatcher: string) {
+    super(
+      `${folder}: another sink writes files of dispatcher ${dispatcher}; this one stops for good. Start the dispatcher anew if it is the one that should run`,
+    );
+  }
+}
