@@ -66,31 +66,17 @@ export const systemFiles: StorageFiles = {
     }
   },
 
-  // A rename asks nothing about what it replaces. So it goes by way of a name that only those use who have read the same: who comes
-  // later takes it away from who stands still between looking and renaming.
-  async replace(path, content, tag) {
-    const next = `${path}.after-${tag === undefined ? "none" : Buffer.from(tag).toString("base64url").slice(0, 180)}`;
-    const own = await write(path, content);
-    try {
-      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        while (!(await linked(own, next))) await rm(next, { force: true });
-        if ((await systemFiles.read(path))?.tag !== tag) {
-          await rm(next, { force: true });
-          return undefined;
-        }
-        try {
-          await rename(next, path);
-        } catch (error) {
-          if (!isCode(error, "ENOENT")) throw error;
-          if ((await systemFiles.read(path))?.tag !== content) continue;
-        }
-        return (await systemFiles.read(path))?.tag === content ? content : undefined;
-      }
-      throw new Error(`${path} could not be replaced: too many writers are at it`);
-    } finally {
-      await rm(own, { force: true });
-      await sync(dirname(path));
-    }
+  replace(path, content, tag) {
+    // Those of this process one after the other.
+    const before = turns.get(path) ?? Promise.resolve();
+    const turn = before.then(() => replace(path, content, tag));
+    const settled = turn
+      .catch(() => {})
+      .then(() => {
+        if (turns.get(path) === settled) turns.delete(path);
+      });
+    turns.set(path, settled);
+    return turn;
   },
 
   async list(folder) {
@@ -103,6 +89,41 @@ export const systemFiles: StorageFiles = {
     return found.sort();
   },
 };
+
+const turns = new Map<string, Promise<void>>();
+
+/**
+ * A rename asks nothing about what it replaces. So it goes by way of a name that only those use who have read the same: who comes
+ * later takes it away from who stands still between looking and renaming.
+ */
+async function replace(path: string, content: string, tag: string | undefined): Promise<string | undefined> {
+  const next = `${path}.after-${tag === undefined ? "none" : Buffer.from(tag).toString("base64url").slice(0, 180)}`;
+  const own = await write(path, content);
+  const there = async () => (await systemFiles.read(path))?.tag;
+  try {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      for (let taken = 0; !(await linked(own, next)); taken++) {
+        if (taken === ATTEMPTS) throw new Error(`${path} could not be replaced: too many writers are at it`);
+        await rm(next, { force: true });
+      }
+      const found = await there();
+      if (found !== tag) {
+        await rm(next, { force: true });
+        return found === content ? content : undefined;
+      }
+      try {
+        await rename(next, path);
+        return (await there()) === content ? content : undefined;
+      } catch (error) {
+        if (!isCode(error, "ENOENT")) throw error;
+      }
+    }
+    throw new Error(`${path} could not be replaced: too many writers are at it`);
+  } finally {
+    await rm(own, { force: true });
+    await sync(dirname(path));
+  }
+}
 
 /** Writes a file under a name of its own, beside where it is to be. */
 async function write(path: string, content: string): Promise<string> {

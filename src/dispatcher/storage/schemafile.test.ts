@@ -62,7 +62,12 @@ describe("a schema file", () => {
   });
 
   it("of a database has no columns, and a checksum of its name alone", () => {
-    const create = { schema: "shop", table: "", version: 462406916505600000n, query: "CREATE DATABASE `shop`" };
+    const create = {
+      schema: "shop",
+      table: "",
+      version: 462406916505600000n,
+      query: "CREATE DATABASE `shop`",
+    };
     const { name, content } = schemaFileOf({ ...create, type: 1, columns: [] });
     expect(name).toBe("schema_462406916505600000_2805160324.json");
     expect(content).toContain('"TableColumns": null,\n    "TableColumnsTotal": 0\n');
@@ -79,10 +84,22 @@ describe("a schema file", () => {
       query: "x \u2028 <y>",
       type: 3,
       columns: [
-        { name: "\ufb00", type: "enum('a','it''s & <b>')", isPrimaryKey: false, nullable: true, default: "a" },
+        {
+          name: "\ufb00",
+          type: "enum('a','it''s & <b>')",
+          isPrimaryKey: false,
+          nullable: true,
+          default: "a",
+        },
         { name: "\u{1f600}", type: "int(10) unsigned", isPrimaryKey: true },
         { name: "B", type: "varchar(20)", isPrimaryKey: false, nullable: false, default: "" },
-        { name: "a", type: "timestamp(3)", isPrimaryKey: false, nullable: false, default: "CURRENT_TIMESTAMP" },
+        {
+          name: "a",
+          type: "timestamp(3)",
+          isPrimaryKey: false,
+          nullable: false,
+          default: "CURRENT_TIMESTAMP",
+        },
         { name: 'Z\b\f\u0001\u007f\\"', type: "json", isPrimaryKey: false },
       ],
     });
@@ -93,7 +110,7 @@ describe("a schema file", () => {
 });
 
 /** Type, precision, scale and elements in TiCDC's schema files; behind it the type as it is read back, where it is another. */
-const TYPES: readonly (readonly [string, object, string?])[] = [
+const TYPES: [string, object, string?][] = [
   ["tinyint", { type: "TINYINT", precision: "4" }],
   ["tinyint(1)", { type: "TINYINT", precision: "1" }],
   ["tinyint unsigned", { type: "TINYINT UNSIGNED", precision: "3" }],
@@ -145,7 +162,7 @@ const TYPES: readonly (readonly [string, object, string?])[] = [
 ];
 
 describe("a column's type", () => {
-  it.each(TYPES)("%s", (type, form, back = type) => {
+  it.each(TYPES)("%s", (type, form, ...[back = type]) => {
     expect(columnForm(type)).toEqual(form);
     expect(mysqlType(columnForm(type))).toBe(back);
   });
