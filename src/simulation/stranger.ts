@@ -71,8 +71,10 @@ export class Stranger {
   /** Sends Write or Pass to a dispatcher that waits for it, by the queue that it listens to. */
   #forge(): void {
     const { dice, faults } = this.#ground;
+    // Who stood there on a node that has left has no queue any more.
     const waiting = [...this.#nodes.carriers.values()].filter(
-      ({ running }) => running?.dispatcher?.blockedAt?.stage === "waiting",
+      ({ running, node }) =>
+        this.#nodes.machines.has(node) && running?.dispatcher?.blockedAt?.stage === "waiting",
     );
     if (waiting.length === 0 || !faults.happens("stranger", 0.5)) return;
     const { id, node, running } = dice.pick(waiting);
