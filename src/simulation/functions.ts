@@ -4,6 +4,7 @@ import { run } from "../maintainer/program.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
 import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
 import { sweep } from "../maintainer/sweep.ts";
+import { ItemTooLarge } from "../storage/dynamodb/toolarge.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import { type DeadQueue, isUnmended, REDRIVER } from "./deadqueue.ts";
 import { type Ground, Process, type Wrongness } from "./process.ts";
@@ -48,6 +49,8 @@ export interface FunctionWatcher {
   ended(invocation: string, how: string): void;
   /** A batch must never throw: what fails is named message by message. */
   threw(invocation: string, error: Error): void;
+  /** An item would have become larger than one may be: that is to be refused before it is written (docs/bounds.md). */
+  tooLarge(invocation: string, error: Error): void;
   sent(invocation: string, message: ActionMessage): void;
   /** A status message is gone for good. */
   handled(invocation: string, message: Stored, outcome: Outcome): void;
@@ -272,7 +275,10 @@ export class Functions {
         return new Promise<never>(() => undefined);
       }
       const effectNoted = async () => {
-        let result = await effect();
+        let result = await Promise.resolve(effect()).catch((error: unknown) => {
+          if (error instanceof ItemTooLarge) this.#watcher.tooLarge(name, error);
+          throw error;
+        });
         // The client has asked again because no answer came: the second answer is what the program sees. The adapter knows
         // its own write of the root (storage/dynamodb/rootitem.ts).
         if (idempotent && faults.happens("again", 0.004)) {

@@ -116,6 +116,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
       },
       did: (invocation, method, args) => note(invocation, `${method} ${describeArgs(method, args)}`),
       ended: (invocation, how) => note(invocation, how),
+      tooLarge: (invocation, error) => judge.fail("bounds", `${invocation}: ${error.message}`),
       threw: (invocation, error) => judge.fail("I10", `${invocation} threw ${error.stack}`),
       sent: (invocation, message) => {
         note(invocation, `to ${message.queue.slice(ACTION_PREFIX.length)} ${message.type}`);
