@@ -37,6 +37,7 @@ it("runs a local deployment that others find, until it is asked to stop", async 
     "statusQueueUrl",
     "deadLetterQueueUrl",
     "actionQueuePrefix",
+    "coordinators",
   ]);
   expect(ready).toMatchObject({ ready: true, region: "us-east-1", actionQueuePrefix: "weir-action-" });
   expect(Object.keys(ready.credentials)).toEqual(["accessKeyId", "secretAccessKey"]);
