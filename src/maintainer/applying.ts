@@ -103,19 +103,24 @@ function* applyFirst(
   return true;
 }
 
-/** Writes a draft's chunks under new names. Nothing has changed until the root points to them. */
+/**
+ * Writes a draft's chunks under new names. Nothing has changed until the root points to them.
+ * @param startEpoch the epoch that the draft begins; absent: it changes the roster of the present one
+ */
 export function* putDraft(
   session: Session,
   draft: RosterDraft,
+  startEpoch?: bigint,
 ): Program<{
   changes: NonNullable<RootChanges["roster"]>;
   replaced: ChunkPointer[];
   touched: Set<number>;
 }> {
   const root = session.root;
+  const epoch = startEpoch ?? root!.epoch;
   const chunks = draft.finish().map((chunk) => ({
     chunk,
-    pointer: { kind: chunk.kind, id: chunk.id, version: chunk.version, name: session.chunkName() },
+    pointer: { kind: chunk.kind, id: chunk.id, version: chunk.version, name: session.chunkName(epoch) },
   }));
   if (chunks.length > 0) yield* ask("putChunks", session.space, chunks);
   for (const { chunk, pointer } of chunks) session.memory.chunks.set(pointer.name, chunk);

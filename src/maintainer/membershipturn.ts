@@ -143,7 +143,7 @@ function* commitDraft(
   root: Root | undefined,
 ): Program<"lost" | { answered: Answered[]; changed: boolean; touched: number[] }> {
   const former = startEpoch === undefined ? [] : formerEpochs(session, root);
-  const { changes, replaced, touched: written } = yield* putDraft(session, draft);
+  const { changes, replaced, touched: written } = yield* putDraft(session, draft, startEpoch);
   const result = yield* ask(
     "commitRoot",
     session.space,

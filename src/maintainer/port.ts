@@ -254,6 +254,8 @@ export interface Port {
   putChunks(space: Space, chunks: readonly { pointer: ChunkPointer; chunk: Chunk }[]): Promise<void>;
   /** Lets stored chunk versions expire that no root points to any more. */
   expireChunks(space: Space, pointers: readonly ChunkPointer[]): Promise<void>;
+  /** Stored chunk versions that do not expire yet, whether a root points to them or not, of all epochs. */
+  listChunks(space: Space): Promise<ChunkPointer[]>;
   readBarrier(name: BarrierName): Promise<BarrierItem | undefined>;
   touchBarrier(
     name: BarrierName,

@@ -1,3 +1,4 @@
+import { chunkName } from "../barrier/chunkname.ts";
 import type { CompleteMark } from "../barrier/coverage.ts";
 import { type BlockEvent, eventFromBytes } from "../barrier/event.ts";
 import { highestOf, highestPlausible } from "../barrier/plausible.ts";
@@ -177,9 +178,9 @@ export class Session {
     return this.#stop?.aborted === true;
   }
 
-  /** A name for a chunk version that no other attempt ever uses. */
-  chunkName(): string {
-    return `${this.#nonce}.${this.#names++}`;
+  /** A name for a chunk version that no other attempt ever uses. @param epoch the one of the root that is to point to it */
+  chunkName(epoch: bigint): string {
+    return chunkName(epoch, `${this.#nonce}.${this.#names++}`);
   }
 
   get root(): Root | undefined {

@@ -1,4 +1,5 @@
 import { goOn, type Invocation, openSession } from "./batch.ts";
+import { collectChunks } from "./collect.ts";
 import { describeOpen, holdUp } from "./describe.ts";
 import { raiseFloor } from "./floor.ts";
 import { flush } from "./flush.ts";
@@ -71,6 +72,7 @@ function* sweepSpace(
   invocation: Invocation,
   observer: Observer,
   failed: { space: string; reason: string }[],
+  collects: boolean,
 ): Program<void> {
   const session = openSession(space, invocation, observer, 1);
   try {
@@ -90,7 +92,7 @@ function* sweepSpace(
 /** @throws Error if there is no time for all of it: what is left out is done by the next sweep */
 function* lookAt(session: Session): Program<void> {
   yield* session.roster();
-  for (const step of [goOnUnforced, raiseFloor, tidyRoster, askForDispatchers, collectFormer, describe]) {
+  for (const step of [goOnUnforced, raiseFloor, tidyRoster, askForDispatchers, collectFormer, collectChunks, describe]) {
     yield* step(session);
     if (session.stopped) throw new Error("there was no time to look at all of it");
   }

@@ -90,6 +90,7 @@ const STORE_METHODS: Readonly<Record<keyof Store, true>> = {
   readChunks: true,
   putChunks: true,
   expireChunks: true,
+  listChunks: true,
   readBarrier: true,
   touchBarrier: true,
   readHistory: true,

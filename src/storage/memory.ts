@@ -1,3 +1,4 @@
+import { epochOfChunk } from "../barrier/chunkname.ts";
 import type { ChunkPosition } from "../barrier/floor.ts";
 import type { Chunk, ChunkPointer } from "../barrier/roster.ts";
 import { grantCount, type Step } from "../barrier/step.ts";
@@ -40,6 +41,7 @@ export type Store = Pick<
   | "readChunks"
   | "putChunks"
   | "expireChunks"
+  | "listChunks"
   | "readBarrier"
   | "touchBarrier"
   | "readHistory"
@@ -211,6 +213,17 @@ export class MemoryStore implements Store {
         this.#ledger?.drop(key);
       }
     }
+  }
+
+  /** Those that were written under a name of earlier versions are not listed, as in the table. */
+  async listChunks(space: Space): Promise<ChunkPointer[]> {
+    const prefix = `${space.text} `;
+    return [...this.chunks].flatMap(([path, { kind, id, version }]) => {
+      if (!path.startsWith(prefix)) return [];
+      const pointer = { kind, id, version, name: path.slice(prefix.length) };
+      if (epochOfChunk(pointer.name) === undefined) return [];
+      return this.#ledger?.find(chunkKey(space, pointer))?.ttl === undefined ? [pointer] : [];
+    });
   }
 
   async readBarrier(name: BarrierName): Promise<BarrierItem | undefined> {

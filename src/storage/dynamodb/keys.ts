@@ -1,6 +1,8 @@
+import { epochOfChunk } from "../../barrier/chunkname.ts";
 import type { ChunkPointer } from "../../barrier/roster.ts";
 import type { BarrierName, Count } from "../../maintainer/port.ts";
 import type { Space } from "../../maintainer/space.ts";
+import { pointerText } from "./pointertext.ts";
 
 /** Names an item of the table. */
 export type Key = { readonly pk: string; readonly sk: string };
@@ -35,8 +37,19 @@ export const positionKey = (space: Space, epoch: bigint, chunk: number, start: b
   sk: `${chunk.toString().padStart(8, "0")}#${start}`,
 });
 
-// Each version in a partition of its own: reading a large roster is spread over the table.
-export const chunkKey = (space: Space, { name }: Pick<ChunkPointer, "name">): Key => ({
+/** Partitions over which the chunks of a changefeed are spread: reading a large roster is spread over the table. */
+export const CHUNK_PARTITIONS = 32;
+const chunkPartition = (space: Space, id: number) => `${space.text}#CHUNKS#${id % CHUNK_PARTITIONS}`;
+export const chunkPartitions = (space: Space): string[] =>
+  Array.from({ length: CHUNK_PARTITIONS }, (_, index) => chunkPartition(space, index));
+
+/** Where a chunk version stands. What was named before names told their epoch has a partition of its own each (decisions/0044). */
+export const chunkKey = (space: Space, pointer: ChunkPointer): Key =>
+  epochOfChunk(pointer.name) === undefined
+    ? formerChunkKey(space, pointer.name)
+    : { pk: chunkPartition(space, pointer.id), sk: pointerText(pointer) };
+
+export const formerChunkKey = (space: Space, name: string): Key => ({
   pk: `${space.text}#C#${name}`,
   sk: "CHUNK",
 });

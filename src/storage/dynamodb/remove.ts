@@ -1,15 +1,18 @@
 import { randomUUID } from "node:crypto";
+import { epochOfChunk } from "../../barrier/chunkname.ts";
 import { EMPTY_META } from "../../barrier/roster.ts";
 import type { Space } from "../../maintainer/space.ts";
 import {
   barrierKey,
-  chunkKey,
+  chunkPartitions,
   epochPartition,
+  formerChunkKey,
   keptPartition,
   positionPartition,
   spaceKey,
   tallyPartition,
 } from "./keys.ts";
+import { pointerFrom } from "./pointertext.ts";
 import type { DynamoStore } from "./store.ts";
 import { type Item, N, S, text } from "./values.ts";
 
@@ -88,8 +91,18 @@ async function collect(
 ): Promise<number> {
   const { table } = store;
   const names = chunks.split(" ").filter((name) => name !== "");
-  await table.deleteMany(names.map((name) => chunkKey(space, { name })));
-  let deleted = names.length;
+  const former = names.filter((name) => epochOfChunk(name) === undefined);
+  await table.deleteMany(former.map((name) => formerChunkKey(space, name)));
+  let deleted = former.length;
+  const highest = epochs.reduce((most, epoch) => (epoch > most ? epoch : most), 0n);
+  for (const pk of chunkPartitions(space)) {
+    const items = await table.query(pk, "", { brief: true });
+    const keys = items.map((item) => ({ pk, sk: text(item["sk"]) }));
+    // Of a higher one are those of whoever opens it again meanwhile.
+    const over = keys.filter(({ sk }) => epochOfChunk(pointerFrom(sk).name)! <= highest);
+    if (over.length > 0) await table.deleteMany(over);
+    deleted += over.length;
+  }
   const all = async (partition: string, prefix = "", before?: (item: Item) => Promise<void>) => {
     for (;;) {
       const items = await table.query(partition, prefix, { limit: STEP });

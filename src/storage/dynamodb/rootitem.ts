@@ -8,6 +8,7 @@ import {
   type RootConditions,
 } from "../../maintainer/port.ts";
 import { itemBytes } from "./itemsize.ts";
+import { pointersFrom, pointersText } from "./pointertext.ts";
 import { B, type Item, integer, long, N, S, SS, strings, text, Update } from "./values.ts";
 
 /**
@@ -251,27 +252,6 @@ function metaFrom(stored: string): RosterMeta {
       forgotten: { ...forgotten, lives: BigInt(forgotten.lives), starts: BigInt(forgotten.starts) },
     }),
   };
-}
-
-const KINDS = { dispatchers: "d", tables: "t", nodes: "n", routes: "r" } as const;
-const KIND_OF = { d: "dispatchers", t: "tables", n: "nodes", r: "routes" } as const;
-
-/** `d17.3.name`, one after the other: a hundred dispatchers' share of the root is a few bytes. */
-function pointersText(pointers: Root["pointers"]): string {
-  return pointers.map(({ kind, id, version, name }) => `${KINDS[kind]}${id}.${version}.${name}`).join(" ");
-}
-
-function pointersFrom(stored: string): Root["pointers"] {
-  if (stored === "") return [];
-  return stored.split(" ").map((one) => {
-    const [head = "", version = "", ...name] = one.split(".");
-    return {
-      kind: KIND_OF[head[0] as keyof typeof KIND_OF],
-      id: Number(head.slice(1)),
-      version: Number(version),
-      name: name.join("."),
-    };
-  });
 }
 
 /** `epoch.endedAt.upTo`, one after the other. */

@@ -28,6 +28,7 @@ import { keptFrom, keptItem } from "./keptitem.ts";
 import {
   barrierKey,
   chunkKey,
+  chunkPartitions,
   epochPartition,
   type Key,
   keptKey,
@@ -41,6 +42,7 @@ import {
   tallyKey,
   tallyPartition,
 } from "./keys.ts";
+import { pointerFrom } from "./pointertext.ts";
 import { positionFrom, positionItem } from "./positionitem.ts";
 import { isOwnCommit, rootFrom, rootUpdate } from "./rootitem.ts";
 import { Table } from "./table.ts";
@@ -65,7 +67,8 @@ export interface StoreOptions {
  * | space `#` epoch | `B#` key | barrier |
  * | space `#` epoch `#` key `#` count | chunk | tally |
  * | space `#` epoch `#POSITIONS` | chunk `#` start | how far a chunk is at least |
- * | space `#C#` name | `CHUNK` | one version of a roster chunk |
+ * | space `#CHUNKS#` number | pointer | one version of a roster chunk |
+ * | space `#C#` name | `CHUNK` | the same, as earlier versions wrote it |
  * | space `#KEPT` | id | kept message |
  * | `SPACES` | space | registry for the sweeper |
  * | `SPACES` | `#FROM` | where the next sweep begins |
@@ -125,6 +128,15 @@ export class DynamoStore implements Store {
         await this.table.update(chunkKey(space, pointer), update);
       },
     );
+  }
+
+  async listChunks(space: Space): Promise<ChunkPointer[]> {
+    const found: ChunkPointer[] = [];
+    await inParallel(chunkPartitions(space), async (pk) => {
+      for (const item of await this.table.query(pk, "", { brief: true }))
+        if (item["ttl"] === undefined) found.push(pointerFrom(text(item["sk"])));
+    });
+    return found;
   }
 
   async readBarrier(name: BarrierName): Promise<BarrierItem | undefined> {

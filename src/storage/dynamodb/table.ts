@@ -94,6 +94,8 @@ export class Table {
       limit?: number;
       /** Only sort keys from the first to the second of these, both included; then `prefix` is not looked at. */
       between?: readonly [string, string];
+      /** Only keys and `ttl` of each item. It is read as a whole all the same. */
+      brief?: boolean;
     } = {},
   ): Promise<Item[]> {
     const items: Item[] = [];
@@ -115,6 +117,10 @@ export class Table {
           TableName: this.name,
           ConsistentRead: true,
           KeyConditionExpression: condition === "" ? "pk = :pk" : `pk = :pk AND ${condition}`,
+          ...(options.brief && {
+            ProjectionExpression: "pk, sk, #ttl",
+            ExpressionAttributeNames: { "#ttl": "ttl" },
+          }),
           ExpressionAttributeValues: { ":pk": { S: pk }, ...values },
           ScanIndexForward: !options.newestFirst,
           ...(options.limit !== undefined && { Limit: options.limit - items.length }),

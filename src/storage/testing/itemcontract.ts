@@ -208,6 +208,30 @@ export function itemContract(make: () => Promise<Store>): void {
     expect((await store.readChunks(space, [used.pointer]))[0]).toEqual(used.chunk);
   });
 
+  it("lists chunks under names that tell their epoch, whether a root points to them or not, until they expire", async () => {
+    const chunks = Array.from({ length: 70 }, (_, id) => {
+      const { pointer: old, chunk } = nodes(id, 10);
+      return { pointer: { ...old, name: `${id % 3}:r.${id}` }, chunk };
+    });
+    const former = nodes(80, 10);
+    await store.putChunks(space, [...chunks, former]);
+    const pointers = chunks.map((one) => one.pointer);
+    const [used, unused] = [[pointers[3]!], pointers.slice(4, 7)];
+    await store.commitRoot(space, { epochIsNew: 1n }, { startEpoch: 1n, roster: roster(1, used) });
+    await store.expireChunks(space, [...used, ...unused]);
+    const names = (await store.listChunks(space)).map((one) => one.name);
+    expect(names.sort()).toEqual(
+      [...pointers.slice(0, 4), ...pointers.slice(7)].map((one) => one.name).sort(),
+    );
+    const listed = (await store.listChunks(space)).sort((a, b) => a.id - b.id);
+    expect(listed[4]).toEqual(pointers[7]);
+    expect(await store.readChunks(space, [...used, former.pointer])).toEqual([
+      chunks[3]!.chunk,
+      former.chunk,
+    ]);
+    expect(await store.listChunks({ ...space, text: "another" } as typeof space)).toEqual([]);
+  });
+
   it("gives out values that later writes do not change", async () => {
     const first = await store.touchBarrier(name(K1), {}, { addWaiting: ["1.1"] });
     const tally = await store.touchTally(name(K1), "waiting", 1, { add: [1] });

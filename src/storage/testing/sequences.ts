@@ -152,20 +152,18 @@ const write: fc.Arbitrary<Write> = fc.oneof(
 );
 
 const chunks = fc.uniqueArray(fc.nat({ max: 4 }), { maxLength: 3 });
+/** Every other one under a name of earlier versions. */
+const named = (id: number) => ({ ...pointer(id, id), ...(id % 2 === 0 && { name: `1:i.${id}` }) });
 const chunkWrite = fc.oneof(
   chunks.map((ids): Write => {
     const put = ids.map((id) => ({
-      pointer: pointer(1, id),
+      pointer: named(id),
       chunk: { kind: "dispatchers" as const, id, node: "n", version: id, nextSlot: id, lives: [], ended: [] },
     }));
     return (store) => store.putChunks(space, put);
   }),
   chunks.map((ids): Write => {
-    return (store) =>
-      store.expireChunks(
-        space,
-        ids.map((id) => pointer(1, id)),
-      );
+    return (store) => store.expireChunks(space, ids.map(named));
   }),
 );
 
