@@ -175,6 +175,6 @@ function pathOf({ space, epoch, key }: BarrierName & { space: Space }): string {
 /** The nonces of invocations in names of chunk versions: `epoch:nonce.attempt.number`. */
 export function noncesIn(text: string): string[] {
   const found = new Set<string>();
-  for (const match of text.matchAll(/"\d+:(i\d+x\d+)\.\d+\.\d+"/g)) found.add(match[1]!);
+  for (const match of text.matchAll(/"(?:\d+:)?(i\d+x\d+)\.\d+\.\d+"/g)) found.add(match[1]!);
   return [...found];
 }

@@ -65,3 +65,6 @@ export function shortReason(text: string): string {
   while (Buffer.byteLength(JSON.stringify(cut())) > MAX_CONFLICT) end -= 10;
   return cut();
 }
+
+/** Minutes from one collection of a changefeed's chunk versions to the next: about a day (decisions/0044). */
+export const COLLECT_EVERY = 1_439;

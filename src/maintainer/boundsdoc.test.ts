@@ -13,6 +13,7 @@ import {
 import { MAX_GRANTS } from "../barrier/step.ts";
 import { MAX_STAMPS } from "../storage/dynamodb/barrieritem.ts";
 import {
+  COLLECT_EVERY,
   EVENT_SHARE,
   GRANT_SHARE,
   ITEM_BYTES,
@@ -54,6 +55,7 @@ it("the table of bounds says what the code has", () => {
     "roster: ended lives": MAX_ENDED.toLocaleString("en"),
     "roster: dropped tables": MAX_DROPPED.toLocaleString("en"),
     "roster: nodes": MAX_NODES.toLocaleString("en"),
+    "chunk versions that no root points to": `${COLLECT_EVERY.toLocaleString("en")} minutes`,
     "key of a span": `${MAX_KEY.toLocaleString("en")} bytes`,
     "kept reports": `${KEPT_ITEM_BYTES / 1024} KB`,
     "kept reports, all": `${KEPT_BYTES / 1024 ** 2} MB`,

@@ -7,7 +7,7 @@ import { Roster } from "../barrier/roster.ts";
 import { type RouteChange, routesFromBytes } from "../barrier/routes.ts";
 import type { Step } from "../barrier/step.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
-import { ITEM_BYTES } from "./bounds.ts";
+import { COLLECT_EVERY, ITEM_BYTES } from "./bounds.ts";
 import type { Observer } from "./observe.ts";
 import type { Outbox } from "./outbox.ts";
 import {
@@ -44,6 +44,11 @@ export interface Settings {
   readonly rememberFor: number;
   /** After this many ms in which nobody spoke for a changefeed it is not swept any more; 0: it always is (decisions/0042). */
   readonly retireAfter: number;
+  /**
+   * Minutes from one collection of chunk versions that nobody points to, of a changefeed, to the next (decisions/0044). A prime, so that
+   * sweeps at any interval come to all changefeeds.
+   */
+  readonly collectEvery: number;
   /** Bytes that an item of the table may have: DynamoDB's limit, less where bounds are to be met (docs/bounds.md). */
   readonly itemBytes: number;
 }
@@ -57,6 +62,7 @@ export const DEFAULT_SETTINGS: Omit<Settings, "actionQueuePrefix"> = {
   reassignAfter: 180_000,
   rememberFor: 15 * 24 * 3600 * 1000,
   retireAfter: 30 * 24 * 3600 * 1000,
+  collectEvery: COLLECT_EVERY,
   itemBytes: ITEM_BYTES,
 };
 
@@ -180,7 +186,7 @@ export class Session {
 
   /** A name for a chunk version that no other attempt ever uses. @param epoch the one of the root that is to point to it */
   chunkName(epoch: bigint): string {
-    return chunkName(epoch, `${this.#nonce}.${this.#names++}`);
+    return chunkName(epoch, this.token());
   }
 
   get root(): Root | undefined {
@@ -243,7 +249,7 @@ export class Session {
 
   /** A word that no other attempt ever uses. */
   token(): string {
-    return this.chunkName();
+    return `${this.#nonce}.${this.#names++}`;
   }
 
   /** Forgets the root: the next one may be of any epoch, for it was this session that started a new one. */

@@ -72,7 +72,6 @@ function* sweepSpace(
   invocation: Invocation,
   observer: Observer,
   failed: { space: string; reason: string }[],
-  collects: boolean,
 ): Program<void> {
   const session = openSession(space, invocation, observer, 1);
   try {

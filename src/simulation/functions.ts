@@ -19,6 +19,8 @@ const BATCH = 10;
 const TIMEOUT = 20_000;
 const VISIBILITY = 120_000;
 const SWEEP_EVERY = 60_000;
+/** Minutes from one collection to the next: fewer than as deployed, for a run has few in which something happens. */
+const COLLECT_EVERY = 3;
 /** As deployed: what was received so often goes to the dead-letter queue. */
 export const MAX_RECEIVES = 20;
 /** A message that comes so often is done with, whatever could not be sent (decisions/0032). */
@@ -108,7 +110,7 @@ export class Functions {
     this.#dead = dead;
     this.#maxReceives = maxReceives;
     const redrivers = [ROLE, REDRIVER];
-    const sizes = { sendsAtOnce, itemBytes };
+    const sizes = { sendsAtOnce, itemBytes, collectEvery: COLLECT_EVERY };
     this.settings = { ...DEFAULT_SETTINGS, ...sizes, actionQueuePrefix: ACTION_PREFIX, redrivers };
     this.#ground = ground;
     this.#store = store;

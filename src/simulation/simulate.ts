@@ -9,6 +9,7 @@ import { Downstream, tablesAtTheEnd } from "./downstream.ts";
 import { Durability } from "./durability.ts";
 import { Faults } from "./faults.ts";
 import { ACTION_PREFIX, Functions, MAX_RECEIVES } from "./functions.ts";
+import { leftOver } from "./leftover.ts";
 import { makeWorkload } from "./makelog.ts";
 import { Monitors } from "./monitors.ts";
 import { Nodes } from "./nodes.ts";
@@ -214,6 +215,8 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
   if (judge.violation === undefined) {
     downstream.complete(disk.files);
     if (monitors.root) checkRoster(monitors, nodes, judge);
+    const left = await leftOver(store, functions.settings, Math.floor(EPOCH + timeline.wall));
+    if (left.length > 0) judge.fail("bounds", `no root points to ${left.join()}, and nobody collects them`);
   }
   functions.stopped = true;
   return {
