@@ -91,7 +91,15 @@ function* sweepSpace(
 /** @throws Error if there is no time for all of it: what is left out is done by the next sweep */
 function* lookAt(session: Session): Program<void> {
   yield* session.roster();
-  for (const step of [goOnUnforced, raiseFloor, tidyRoster, askForDispatchers, collectFormer, collectChunks, describe]) {
+  for (const step of [
+    goOnUnforced,
+    raiseFloor,
+    tidyRoster,
+    askForDispatchers,
+    collectFormer,
+    collectChunks,
+    describe,
+  ]) {
     yield* step(session);
     if (session.stopped) throw new Error("there was no time to look at all of it");
   }
