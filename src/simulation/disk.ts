@@ -33,7 +33,9 @@ export class Disk {
         }),
       replace: (path, content, tag) =>
         process.request(2, () => {
-          if (this.files.get(path) !== tag) return undefined;
+          const found = this.files.get(path);
+          // It may be this writer's own, whose answer was lost (`StorageFiles`).
+          if (found !== tag) return found === content ? content : undefined;
           write(path, content);
           return content;
         }),
