@@ -91,7 +91,14 @@ export function parseMessage(
   const mysqlType = message["mysqlType"] ?? null;
   if (mysqlType !== null && !isObject(mysqlType))
     throw bad("mysqlType is no object: write the type of each column, or null");
-  return {
+  const others: boolean[] = [];
+  const data = isDdl ? null : rowsOf(message["data"], "data", numbers, at, others);
+  const old = isDdl ? null : rowsOf(message["old"], "old", numbers, at, others);
+  const asTiCdc =
+    others.length === 0 &&
+    message["type"] === type &&
+    typeof (tidb as Loose | null)?.["commitTs"] === "number";
+  const result: CanalMessage = {
     ...(message as unknown as CanalMessage),
     database,
     table,
@@ -100,26 +107,39 @@ export function parseMessage(
     sql: typeof sql === "string" ? sql : "",
     pkNames,
     mysqlType: mysqlType as CanalMessage["mysqlType"],
-    data: isDdl ? null : rowsOf(message["data"], "data", numbers, at),
-    old: isDdl ? null : rowsOf(message["old"], "old", numbers, at),
+    data,
+    old,
     _tidb: { ...(isObject(tidb) && tidb), commitTs },
   };
+  if (!asTiCdc) otherWords.add(result);
+  return result;
 }
+
+/** Messages that said something in other words than TiCDC: a number as a value, a commitTs as text, `insert`. */
+const otherWords = new WeakSet<CanalMessage>();
+
+/** Whether a message's own line is what a storage has: TiCDC's readers understand no other words. */
+export const isAsTiCdcWritesIt = (message: CanalMessage): boolean => !otherWords.has(message);
 
 function rowsOf(
   given: unknown,
   what: string,
   numbers: WeakMap<object, Map<string, string>>,
   at: LogPosition,
+  others: boolean[],
 ): CanalRow[] | null {
   if (given === null || given === undefined) return null;
   if (!Array.isArray(given)) throw new BadChangeLog(at, `${what} is no list: write a list of rows there`);
   return given.map((row: unknown) => {
-    if (what === "old" && row === null) return {};
+    if (what === "old" && row === null) {
+      others.push(true);
+      return {};
+    }
     if (!isObject(row))
       throw new BadChangeLog(at, `${what} holds something else than rows: write objects of text`);
     const values = Object.entries(row).map(([name, value]): [string, string | null] => {
       if (typeof value === "string" || value === null) return [name, value];
+      others.push(true);
       if (typeof value === "number") return [name, numbers.get(row)?.get(name) ?? String(value)];
       if (typeof value === "boolean") return [name, value ? "1" : "0"];
       throw new BadChangeLog(

@@ -3,7 +3,7 @@ import { Catalogue, type TableState } from "./catalogue.ts";
 import { quote, type TableName } from "./cursor.ts";
 import { readLines } from "./lines.ts";
 import { locate } from "./locate.ts";
-import { Clock, type CommitTsFrom, parseMessage, writeMessage } from "./message.ts";
+import { Clock, type CommitTsFrom, isAsTiCdcWritesIt, parseMessage, writeMessage } from "./message.ts";
 import { BadChangeLog } from "./problem.ts";
 import { refine } from "./refine.ts";
 import { handleOf, sameName } from "./shape.ts";
@@ -47,7 +47,7 @@ export async function* readMessages(
     const { data, old } = message;
     if (data === null || data.length === 0)
       throw new BadChangeLog(at, "data is empty: a row change has its rows there");
-    const asItIs = data.length === 1 && commitTsFrom === "tidb";
+    const asItIs = data.length === 1 && commitTsFrom === "tidb" && isAsTiCdcWritesIt(message);
     for (const [index, row] of data.entries()) {
       const before = old?.[index];
       const single = { ...message, data: [row], old: before ? [before] : null };
