@@ -242,6 +242,22 @@ describe("dispatchers", () => {
     expect(world.roster.dropped.has(1n)).toBe(false);
   });
 
+  it("of old nodes are judged by when they were sent: a late copy of what was forgotten revives nobody", () => {
+    const world = new Stored();
+    world.change((draft) => draft.putTable({ tableId: 5n, schemaId: 1n, since: 0n, schemaSince: 0n }));
+    expect(world.registers("old", 0n, [span(5, 0n)]).accepted).toHaveLength(1);
+    world.now += 1_000;
+    const endedAt = world.now;
+    world.change((draft) => draft.endLife(hex(5), BigInt(endedAt)));
+    world.now += 16 * DAY;
+    world.change((draft) => draft.tidy());
+    expect(world.roster.ended(hex(5))).toBeUndefined();
+    world.now = endedAt;
+    expect(world.registers("old", 0n, [span(5, 0n)]).accepted).toEqual([]);
+    world.now = endedAt + 1;
+    expect(world.registers("old", 0n, [span(5, 0n)]).accepted).toHaveLength(1);
+  });
+
   it("that are lost are remembered as long as somebody has to create them again", () => {
     const world = new Stored();
     world.change((draft) => draft.putTable({ tableId: 1n, schemaId: 1n, since: 0n, schemaSince: 0n }));

@@ -169,8 +169,8 @@ export const RULES: readonly Mutant[] = [
     id: "single-queue-unnamed",
     rule: "a queue of a single dispatcher always names it (protocol.md M12)",
     file: "src/maintainer/outbox.ts",
-    from: "(perQueue.get(target.queue) ?? 0) > 1 ? { influence } : { first: true },",
-    to: "(perQueue.get(target.queue) ?? 0) > 0 ? { influence } : { first: true },",
+    from: "all > 1 && told >= all ? { influence } : { first: true }",
+    to: "all > 0 && told >= all ? { influence } : { first: true }",
     tests: MAINTAINER,
   },
   {
