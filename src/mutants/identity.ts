@@ -86,11 +86,4 @@ export const IDENTITY: readonly Mutant[] = [
     from: 'if (coordinators !== undefined && !coordinators.includes(message.sender ?? "")) {',
     to: "if (coordinators === null) {",
   },
-  {
-    id: "states-judged-on-memory",
-    rule: "what a component state is refused or kept for is looked up in the roster as it is (protocol.md R5 to R7; decision 0025)",
-    file: "src/maintainer/membershipturn.ts",
-    from: "if (!session.fresh && (draft.changed || answered.some(isDoubtful))) {",
-    to: "if (!session.fresh && draft.changed) {",
-  },
 ];
