@@ -18,16 +18,22 @@ function weir(...args: string[]) {
   return { child, ...outputOf(child) };
 }
 
-async function until(what: () => boolean): Promise<void> {
-  for (let attempt = 0; attempt < 600 && !what(); attempt++)
+/** The first line that a command prints. @throws what it said instead, if it ends without one */
+async function firstLine({ out, ended }: ReturnType<typeof weir>): Promise<string> {
+  let failed: unknown;
+  ended.then((result) => {
+    failed = result;
+  });
+  while (!out().includes("\n")) {
+    if (failed !== undefined) throw new Error(`it ended: ${JSON.stringify(failed)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
-  expect(what()).toBe(true);
+  }
+  return out().split("\n")[0]!;
 }
 
 it("runs a local deployment that others find, until it is asked to stop", async () => {
   const local = weir("local", "--json");
-  await until(() => local.out().includes("\n"));
-  const ready = JSON.parse(local.out().split("\n")[0]!);
+  const ready = JSON.parse(await firstLine(local));
   expect(Object.keys(ready)).toEqual([
     "ready",
     "endpoint",
@@ -48,7 +54,7 @@ it("runs a local deployment that others find, until it is asked to stop", async 
   });
   local.child.kill("SIGTERM");
   expect((await local.ended).code).toBe(0);
-});
+}, 240_000);
 
 it("refuses bad input with exit code 2 and says what to do", async () => {
   const log = join(folder, "bad.ndjson");
@@ -70,7 +76,7 @@ it("refuses bad input with exit code 2 and says what to do", async () => {
   });
   expect(filled).toMatchObject({ code: 2, err: expect.stringContaining("is not empty") });
   expect(command.code).toBe(2);
-});
+}, 240_000);
 
 it("shows help, and refuses a directory, a folder that cannot be made, and a port in use, without a stack", async () => {
   const { createServer } = await import("node:net");

@@ -81,6 +81,16 @@ describe("barriers", () => {
     expect(world.take(n2, "ScheduleDispatcherRequest")).toHaveLength(1);
   });
 
+  it("tells a Pass before what is to be created and removed, which may be thousands of messages", async () => {
+    const key = ddl(100n);
+    const state = { BlockTables: normal(0n, 30n), NeedDroppedTables: normal(30n) };
+    await world.handle(world.waiting(n1, [T], key, state), world.waiting(n2, [d(30)], key, state));
+    world.queues.clear();
+    await world.handle(world.done(n1, [T], key, "write"));
+    const sent = world.queues.get(n2.queue)!.map(({ type }) => type);
+    expect(sent).toEqual(["HeartBeatResponse", "ScheduleDispatcherRequest"]);
+  });
+
   it("adds tables once, and a later event expects them", async () => {
     const create = ddl(100n);
     const added = { NeedAddedTables: [{ TableID: 40n, SchemaID: 1n }] };

@@ -86,7 +86,9 @@ interface How {
 export class Outbox {
   readonly #space: Space;
   readonly #queues = new Map<string, Map<string, Line>>();
-  readonly #ready: ActionMessage[] = [];
+  readonly #results: ActionMessage[] = [];
+  /** One for each dispatcher: a TRUNCATE of many tables makes thousands, and nobody who stands at a barrier is to wait behind them. */
+  readonly #schedules: ActionMessage[] = [];
   /** Heads of lines by their names: the same for all queues. */
   readonly #heads = new Map<string, DispatcherStatus>();
   #response: HeartBeatResponse | undefined;
@@ -156,7 +158,7 @@ export class Outbox {
       maintainerEpoch: this.#epoch,
     });
     const body = encode("ScheduleDispatcherRequest", encoding, request);
-    this.#ready.push({ queue, type: "ScheduleDispatcherRequest", encoding, body, about: [] });
+    this.#schedules.push({ queue, type: "ScheduleDispatcherRequest", encoding, body, about: [] });
   }
 
   /** Tells a node's queue to remove a dispatcher whose table is gone (protocol.md M10). */
@@ -174,7 +176,7 @@ export class Outbox {
       maintainerEpoch: this.#epoch,
     });
     const body = encode("ScheduleDispatcherRequest", encoding, request);
-    this.#ready.push({ queue, type: "ScheduleDispatcherRequest", encoding, body, about: [] });
+    this.#schedules.push({ queue, type: "ScheduleDispatcherRequest", encoding, body, about: [] });
   }
 
   /** Answers a registration, an opening or a refusal (protocol.md R9a). */
@@ -209,12 +211,12 @@ export class Outbox {
         maintainerEpoch,
         ...more,
       });
-      this.#ready.push({ queue, type: "RegistrationResult", encoding: "json", body, about: [] });
+      this.#results.push({ queue, type: "RegistrationResult", encoding: "json", body, about: [] });
     }
   }
 
   get empty(): boolean {
-    return this.#queues.size === 0 && this.#ready.length === 0;
+    return this.#queues.size === 0 && this.#results.length === 0 && this.#schedules.length === 0;
   }
 
   /**
@@ -255,9 +257,12 @@ export class Outbox {
     };
   }
 
-  /** The messages, none larger than the limit; the outbox is empty afterwards. */
+  /**
+   * The messages, none larger than the limit; the outbox is empty afterwards. Which dispatchers to create and to remove comes last:
+   * no barrier waits for that.
+   */
   take(limit = MESSAGE_LIMIT): ActionMessage[] {
-    const messages = this.#ready.splice(0);
+    const messages = this.#results.splice(0);
     for (const [queue, lines] of this.#writesFirst()) {
       const sorted = [...lines.values()].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
       const node = this.#nodeOf(sorted);
@@ -268,7 +273,7 @@ export class Outbox {
         messages.push({ queue, type: "HeartBeatResponse", encoding, body, about });
     }
     this.#queues.clear();
-    return messages;
+    return messages.concat(this.#schedules.splice(0));
   }
 
   /** For a Write everybody waits; the rest can wait for it. */
