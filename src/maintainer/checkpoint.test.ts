@@ -87,3 +87,13 @@ it("stays where a lost dispatcher is created again, and is not lost by a removal
   await world.handle(world.status({ ...n1, start: 2 }, d(10), 2n, ComponentState.Removed));
   expect((await limit())!.atMost).toBe(0n);
 });
+
+it("stays at an event that adds tables until its barrier is closed, also when they have dispatchers (M13)", async () => {
+  await open();
+  const like = { BlockTables: normal(0n, 10n), NeedAddedTables: truncate.NeedAddedTables };
+  await world.handle(world.waiting(n1, [T, d(10)], K, like));
+  await world.handle(world.done(n1, [T], K, "write"));
+  await world.handle(world.registration(n1, [{ id: d(11), table: 11n, checkpoint: 100n }]));
+  expect(await world.phase(K)).toBe("passing");
+  expect(await limit()).toMatchObject({ atMost: 100n, because: "DDL 100 adds tables and is passing" });
+});

@@ -131,7 +131,7 @@ export const RULES: readonly Mutant[] = [
     file: "src/maintainer/intake.ts",
     from: "return !before.has(one) && before.add(one);",
     to: "return before.add(one) !== undefined;",
-    tests: MAINTAINER,
+    tests: ["src/maintainer/kept.test.ts"],
   },
   {
     id: "later-report-proves-nothing",
@@ -171,7 +171,7 @@ export const RULES: readonly Mutant[] = [
     file: "src/maintainer/outbox.ts",
     from: "all > 1 && told >= all ? { influence } : { first: true }",
     to: "all > 0 && told >= all ? { influence } : { first: true }",
-    tests: MAINTAINER,
+    tests: ["src/maintainer/kept.test.ts"],
   },
   {
     id: "checkpoint-past-added",
@@ -179,7 +179,7 @@ export const RULES: readonly Mutant[] = [
     file: "src/barrier/checkpoint.ts",
     from: "else if (event.add.length > 0) hold(",
     to: "else if (event.add.length > 1_000) hold(",
-    tests: MAINTAINER,
+    tests: ["src/maintainer/checkpoint.test.ts"],
   },
   {
     id: "equal-is-past",
@@ -187,7 +187,7 @@ export const RULES: readonly Mutant[] = [
     file: "src/maintainer/progress.ts",
     from: "reached.filter((one) => one.checkpointTs > commitTs)",
     to: "reached.filter((one) => one.checkpointTs >= commitTs)",
-    tests: MAINTAINER,
+    tests: ["src/maintainer/recovery.test.ts"],
   },
   {
     id: "gone-writer-for-ever",
@@ -195,7 +195,7 @@ export const RULES: readonly Mutant[] = [
     file: "src/maintainer/advance.ts",
     from: ": chooseWriter(roster, event, before ?? preferred);",
     to: ": before && chooseWriter(roster, event, before);",
-    tests: MAINTAINER,
+    tests: ["src/maintainer/recovery.test.ts"],
   },
   {
     id: "nothing-repeated",
@@ -203,6 +203,6 @@ export const RULES: readonly Mutant[] = [
     file: "src/maintainer/tell.ts",
     from: "if (!force && Math.max(step.phaseAt, memory.sentAt) > before) return;",
     to: "if (!force) return;",
-    tests: MAINTAINER,
+    tests: ["src/conformance/fanout.test.ts", "src/maintainer/wave.test.ts"],
   },
 ];
