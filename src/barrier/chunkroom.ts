@@ -43,9 +43,18 @@ export function tableBytes(table: TableEntry): number {
 
 export const DROPPED_BYTES = 36;
 
+/** What a node says went wrong, and its keyspace. */
+const FAILURE_BYTES = 212;
+
 export function nodeBytes(node: NodeEntry): number {
-  // The queue and the principal may be told later.
-  return 40 + utf8(node.id) + Math.max(84, utf8(node.nodeQueue)) + Math.max(132, utf8(node.principal));
+  // The queue, the principal, and what went wrong may be told later.
+  return (
+    40 +
+    FAILURE_BYTES +
+    utf8(node.id) +
+    Math.max(84, utf8(node.nodeQueue)) +
+    Math.max(132, utf8(node.principal))
+  );
 }
 
 export function routeBytes(route: Route): number {

@@ -50,6 +50,10 @@ export interface Registration {
   readonly nodeQueue: string;
   readonly encoding: NodeEntry["encoding"];
   readonly spans: readonly RegisteredSpan[];
+  /** The keyspace of its spans; 0 or absent: none. */
+  readonly keyspace?: number;
+  /** What went wrong at the node; absent: nothing. */
+  readonly failure?: string;
   /** Dispatchers that the message names and that cannot be registered, with what is wrong. */
   readonly unfit?: readonly { readonly id: DispatcherKey; readonly life: bigint; readonly reason: string }[];
 }
@@ -123,11 +127,20 @@ export function newOutcome(): Outcome {
   };
 }
 
+/** The dispatcher of this id that a node was asked to create, as it is then; undefined: it was not. */
+export type AskedFor = (node: string, id: DispatcherKey) => RegisteredSpan | undefined;
+
 /**
  * Applies one change to a draft. A change that was applied before changes nothing (protocol.md R4, R5).
  * @param highest the highest commitTs of any key that the changefeed has met; 0: none
+ * @param askedFor what an old node was asked to create: it registers nothing, its first status does (decisions/0040)
  */
-export function applyMembership(draft: RosterDraft, change: MembershipChange, highest = 0n): Outcome {
+export function applyMembership(
+  draft: RosterDraft,
+  change: MembershipChange,
+  highest = 0n,
+  askedFor: AskedFor = () => undefined,
+): Outcome {
   const outcome = newOutcome();
   const { sender } = change;
   const node = draft.node(sender.node);
@@ -144,7 +157,7 @@ export function applyMembership(draft: RosterDraft, change: MembershipChange, hi
   } else if (change.kind === "leaving") applyLeaving(draft, change, node);
   else if (change.kind === "opening") applyOpening(draft, change, outcome);
   else if (change.kind === "registration") applyRegistration(draft, change, node, highest, outcome);
-  else if (change.kind === "status") applyStatus(draft, change, node, outcome);
+  else if (change.kind === "status") applyStatus(draft, change, node, { highest, askedFor, outcome });
   else applyEviction(draft, change);
   if (draft.meta.openedAt === -1n) noteOpenedAt(draft);
   return outcome;
@@ -220,6 +233,7 @@ function applyRegistration(
     outcome.rejected = `${MAX_NODES} nodes are registered, each with dispatchers: evict those that are gone`;
     return;
   }
+  const { keyspace = 0, failure = "" } = change;
   const nodeQueue = change.nodeQueue || (change.spans.length === 1 ? "" : change.replyQueue);
   if (node === undefined || restarted)
     draft.putNode({
@@ -228,43 +242,87 @@ function applyRegistration(
       nodeQueue,
       encoding: change.encoding,
       principal: node?.principal || sender.principal,
+      ...(keyspace > 0 && { keyspace }),
+      ...(failure !== "" && { failure }),
     });
   else {
+    const { keyspace: _, failure: __, ...others } = node;
     // Evicted it has no queue, unbound no principal: its next registration says both.
-    const principal = node.principal || sender.principal;
-    const queue = node.nodeQueue || nodeQueue;
-    if (principal !== node.principal || queue !== node.nodeQueue)
-      draft.putNode({ ...node, principal, nodeQueue: queue });
+    const next: NodeEntry = {
+      ...others,
+      principal: node.principal || sender.principal,
+      nodeQueue: node.nodeQueue || nodeQueue,
+      ...((keyspace || node.keyspace) && { keyspace: keyspace || node.keyspace! }),
+      ...(failure !== "" && { failure }),
+    };
+    const same = (["principal", "nodeQueue", "keyspace", "failure"] as const).every(
+      (one) => next[one] === node[one],
+    );
+    if (!same) draft.putNode(next);
   }
 
   for (const { id, life, reason } of change.unfit ?? [])
     outcome.refused.push({ id, life, knownLife: knownLifeOf(draft, id), reason });
   const most = highestPlausible(highest, draft.now);
-  for (const span of change.spans) {
-    const life = sender.start > 0n ? span.life : BigInt(sender.sentAt);
-    const refusal = refuse(draft, span, life, sender, most);
-    if (refusal) {
-      outcome.refused.push({ id: span.id, life, ...refusal });
-      continue;
-    }
-    outcome.accepted.push({ id: span.id, life });
-    if (draft.find(span.id)?.life.life === life) continue;
-    const table = draft.table(span.tableId);
-    draft.addLife({
-      id: span.id,
-      life,
-      node: sender.node,
-      queue: change.replyQueue,
-      tableId: span.tableId,
-      schemaId: table?.schemaId ?? span.schemaId,
-      start: span.start,
-      end: span.end,
-      state: span.state,
-      stateAt: sender.sentAt,
-      since: table && table.since > span.checkpointTs ? table.since : span.checkpointTs,
-      schemaSince: table?.schemaSince ?? 0n,
-    });
+  for (const span of change.spans) register(draft, span, { sender, queue: change.replyQueue, most, outcome });
+}
+
+/** Puts a registered dispatcher into the roster, or says why not. */
+function register(
+  draft: RosterDraft,
+  span: RegisteredSpan,
+  {
+    sender,
+    queue,
+    most,
+    outcome,
+  }: { readonly sender: Sender; readonly queue: string; readonly most: bigint; readonly outcome: Outcome },
+): void {
+  const known = draft.find(span.id)?.life;
+  if (known && goesOn(known, span, sender, queue)) {
+    outcome.accepted.push({ id: span.id, life: known.life });
+    if (sender.sentAt > known.stateAt) draft.setState(span.id, span.state, sender.sentAt);
+    return;
   }
+  const life = sender.start > 0n ? span.life : BigInt(sender.sentAt);
+  const refusal = refuse(draft, span, life, sender, most);
+  if (refusal) {
+    outcome.refused.push({ id: span.id, life, ...refusal });
+    return;
+  }
+  outcome.accepted.push({ id: span.id, life });
+  if (known?.life === life) return;
+  const table = draft.table(span.tableId);
+  draft.addLife({
+    id: span.id,
+    life,
+    node: sender.node,
+    queue,
+    tableId: span.tableId,
+    schemaId: table?.schemaId ?? span.schemaId,
+    start: span.start,
+    end: span.end,
+    state: span.state,
+    stateAt: sender.sentAt,
+    since: table && table.since > span.checkpointTs ? table.since : span.checkpointTs,
+    schemaSince: table?.schemaSince ?? 0n,
+  });
+}
+
+/**
+ * Whether an old node says once more what is known: it registers all that it has whenever it is asked. What has ended in between
+ * has said so; a process that starts again has another id (decisions/0040).
+ */
+function goesOn(known: Life, span: RegisteredSpan, sender: Sender, queue: string): boolean {
+  return (
+    sender.start === 0n &&
+    known.node === sender.node &&
+    BigInt(sender.sentAt) >= known.life &&
+    known.queue === queue &&
+    known.tableId === span.tableId &&
+    compareBytes(known.start, span.start) === 0 &&
+    compareBytes(known.end, span.end) === 0
+  );
 }
 
 /** A range that holds nothing; an empty key is an outer end. */
@@ -318,7 +376,11 @@ function applyStatus(
   draft: RosterDraft,
   change: StatusChange,
   node: NodeEntry | undefined,
-  outcome: Outcome,
+  {
+    highest,
+    askedFor,
+    outcome,
+  }: { readonly highest: bigint; readonly askedFor: AskedFor; readonly outcome: Outcome },
 ): void {
   const { sender } = change;
   // What a node said before it left is over with it.
@@ -338,7 +400,8 @@ function applyStatus(
     else if (known && known.node !== sender.node) outcome.early.push({ ...status, life });
     else if (known && life < known.life) outcome.stale++;
     else if (known && isOf(known, life, sender)) {
-      if (ends) draft.endLife(status.id, life);
+      if (ends && sender.start === 0n && sender.sentAt < known.stateAt) replacedSince(draft, known);
+      else if (ends) draft.endLife(status.id, life);
       else if (known.state !== status.state && sender.sentAt >= known.stateAt)
         draft.setState(status.id, status.state, sender.sentAt);
     } else if (ends) {
@@ -349,8 +412,21 @@ function applyStatus(
       outcome.stale++;
       const refused = overFor(ended, sender, life);
       if (refused) outcome.refused.push({ id: status.id, life, ...refused });
-    } else outcome.early.push({ ...status, life });
+    } else {
+      const asked =
+        sender.start === 0n && node && status.state === ComponentState.Working && known === undefined
+          ? askedFor(sender.node, status.id)
+          : undefined;
+      const most = highestPlausible(highest, draft.now);
+      if (asked) register(draft, asked, { sender, queue: node!.nodeQueue, most, outcome });
+      else outcome.early.push({ ...status, life });
+    }
   }
+}
+
+/** An old node's dispatcher ended, and another of its id and span has been registered since: that one is a new life. */
+function replacedSince(draft: RosterDraft, { slot: _, addedAt: __, schemaAt: ___, ...known }: Life): void {
+  draft.addLife({ ...known, life: BigInt(known.stateAt) });
 }
 
 /**

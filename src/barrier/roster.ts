@@ -124,6 +124,10 @@ export interface NodeEntry {
   readonly encoding: "json" | "protobuf";
   /** Who may speak as this node (protocol.md R7); empty where the queue names no sender. */
   readonly principal: string;
+  /** The keyspace of the spans that it registers (`TableSpan.KeyspaceID`); absent: none. */
+  readonly keyspace?: number;
+  /** Why it could not start what it was asked to, as its last registration said (`MaintainerBootstrapResponse.err`). */
+  readonly failure?: string;
 }
 
 export interface NodeChunk {

@@ -1,4 +1,4 @@
-import { compareBytes, type KeyRange, tableRange } from "../protocol/span.ts";
+import { compareBytes, type KeyRange, keyspaceOf, tableRange } from "../protocol/span.ts";
 
 /**
  * Whether ranges join from a table's start to exactly its end without a gap; they may overlap (protocol.md R9). The
@@ -14,8 +14,12 @@ const WHOLE: KeyRange = { start: new Uint8Array(), end: new Uint8Array() };
 export function covers(tableId: bigint, part: KeyRange, ranges: readonly KeyRange[]): boolean {
   if (ranges.length === 0) return false;
   const whole = tableRange(tableId);
-  const opens = (range: KeyRange) => range.start.length === 0 || compareBytes(range.start, whole.start) === 0;
-  const closes = (range: KeyRange) => range.end.length === 0 || compareBytes(range.end, whole.end) === 0;
+  const is = (key: Uint8Array, which: "start" | "end") =>
+    compareBytes(key, whole[which]) === 0 ||
+    // In a keyspace the same keys stand behind its prefix.
+    (keyspaceOf(key) > 0 && compareBytes(key, tableRange(tableId, keyspaceOf(key))[which]) === 0);
+  const opens = (range: KeyRange) => range.start.length === 0 || is(range.start, "start");
+  const closes = (range: KeyRange) => range.end.length === 0 || is(range.end, "end");
   const fromStart = opens(part);
   const toEnd = closes(part);
   const begins = (range: KeyRange) =>

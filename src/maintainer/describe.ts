@@ -29,6 +29,8 @@ export interface BarrierView {
   readonly missingCount: number;
   /** Tables that no dispatcher covers. */
   readonly uncoveredTables: readonly string[];
+  /** Nodes that said that they could not start, and why (`MaintainerBootstrapResponse.err`); absent: none. */
+  readonly failed?: readonly { readonly node: string; readonly reason: string }[];
   /** Waits for an earlier event that still has to change the roster. */
   readonly waitsFor: string | undefined;
   /** Why its routes cannot be admitted (ticdc.md 2.13). */
@@ -78,6 +80,9 @@ export function describeOpen(
   const coverage = count === "waiting" ? judgeWaiting(roster, event, marks, step.lateTablesHold) : undefined;
   const waiting = step.phase === "writing" ? writingFor(step, roster) : missing;
   const shown = step.phase === "closed" ? [] : waiting;
+  const failed = [...roster.nodes.values()].flatMap(({ id, failure }) =>
+    failure === undefined ? [] : [{ node: id, reason: failure }],
+  );
   return {
     ...common(key, event),
     phase: step.phase,
@@ -92,6 +97,7 @@ export function describeOpen(
     })),
     missingCount: shown.length,
     uncoveredTables: coverage?.verdict === "missing" ? coverage.tables.slice(0, SHOWN).map(String) : [],
+    ...(failed.length > 0 && { failed: failed.slice(0, SHOWN) }),
     waitsFor: count === "waiting" ? pending.filter((other) => other < key).sort()[0] : undefined,
     conflict: step.conflict,
     ageMs: now - item.openedAt,
@@ -146,7 +152,10 @@ export function holdUp(barrier: BarrierView): string {
       ? `; no dispatcher for table ${barrier.uncoveredTables.join(", ")}`
       : "";
   if (names.length === 0 && tables === "") return `${what}: nobody is missing, it is about to go on`;
-  return `${what}: ${names.length > 0 ? `held up by ${names.join(", ")}${more}` : "held up"}${tables}`;
+  const failed = (barrier.failed ?? []).map(
+    ({ node, reason }) => `; node ${node} could not start: ${reason}`,
+  );
+  return `${what}: ${names.length > 0 ? `held up by ${names.join(", ")}${more}` : "held up"}${tables}${failed.join("")}`;
 }
 
 /** The last digits of an id, for people. */

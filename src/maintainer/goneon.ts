@@ -31,7 +31,10 @@ export function* stillAt<T extends Target>(
   yield* learnAll(session, later, "waiting");
   const waits = yield* recordedOf(session, later, "waiting");
   const roster = yield* session.roster();
-  return targets.filter((target) => !roster.isOld(target.node) || !waits(target));
+  // One that is not there any more, because its table was dropped, is left alone: it is closed when it is removed.
+  return targets.filter(
+    (target) => !roster.isOld(target.node) || (roster.find(target.id) !== undefined && !waits(target)),
+  );
 }
 
 /**

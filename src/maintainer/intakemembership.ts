@@ -13,6 +13,7 @@ import {
   type MaintainerPostBootstrapRequest,
   type SchemaInfo,
 } from "../protocol/messages.ts";
+import { MAX_KEYSPACE } from "../protocol/span.ts";
 import {
   type Intake,
   type IntakeSettings,
@@ -91,6 +92,8 @@ export function registrationChanges(
   if (replyQueue === "")
     throw new MalformedMessage("attribute replyQueue is absent: name the queue that gets the answers");
   const nodeQueue = queueAttribute(message, "nodeQueue", prefix);
+  const keyspace = response.spans.find(({ span }) => span && span.KeyspaceID > 0)?.span?.KeyspaceID ?? 0;
+  const failure = failureOf(response);
   const faults: string[] = [];
   const inputs: SpaceInput[] = [];
   for (const [index, { mode }] of response.spans.entries())
@@ -124,7 +127,17 @@ export function registrationChanges(
         space,
         message,
         epoch: epochOf(response),
-        membership: { kind: "registration", sender, replyQueue, nodeQueue, encoding, spans, unfit },
+        membership: {
+          kind: "registration",
+          sender,
+          replyQueue,
+          nodeQueue,
+          encoding,
+          spans,
+          unfit,
+          keyspace,
+          failure,
+        },
         reports,
         replyQueue,
       });
@@ -246,7 +259,22 @@ function keyFault({ span }: BootstrapTableSpan): string | undefined {
   for (const name of ["StartKey", "EndKey"] as const)
     if ((span?.[name].length ?? 0) > MAX_KEY)
       return `${name} is ${span![name].length} bytes long: use keys of at most ${MAX_KEY}`;
+  const keyspace = span?.KeyspaceID ?? 0;
+  if (keyspace > MAX_KEYSPACE) return `KeyspaceID is ${keyspace}: use numbers up to ${MAX_KEYSPACE}`;
   return undefined;
+}
+
+/** Bytes of what a node says went wrong: it stands in the roster, where it has this room (`nodeBytes`). */
+const MAX_FAILURE = 200;
+
+/** What went wrong at a node, in one line; empty: nothing (`MaintainerBootstrapResponse.err`). */
+function failureOf({ err }: MaintainerBootstrapResponse): string {
+  if (err === undefined) return "";
+  const text = [err.code, err.message].filter((one) => one !== "").join(": ") || "an error without words";
+  // It is shown to people: no control characters, whoever wrote it.
+  let told = text.slice(0, MAX_FAILURE).replaceAll(/\p{C}+/gu, " ");
+  while (Buffer.byteLength(told) > MAX_FAILURE) told = told.slice(0, -1);
+  return told;
 }
 
 /** protocol.md R2: a queue outside of the deployment's prefix is never sent to. */

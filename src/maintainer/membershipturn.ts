@@ -8,6 +8,7 @@ import type { SpaceInput } from "./intake.ts";
 import { isKept, keepEarlyStatuses } from "./kept.ts";
 import type { Root } from "./port.ts";
 import { ask, type Program } from "./program.ts";
+import { AskedOf } from "./schedule.ts";
 import { highestMet, MAX_ATTEMPTS, type Session } from "./session.ts";
 
 interface Answered {
@@ -97,6 +98,7 @@ function* attemptChange(
   const base = starts ? new Roster(0, EMPTY_META, []) : yield* session.roster();
   const draft = new RosterDraft(base, session.now, session.settings.rememberFor);
   const answered: Answered[] = [];
+  const asked = new AskedOf(session, base);
   for (const input of inputs) {
     if (input.epoch !== undefined && input.epoch < highest) {
       session.observer.note({
@@ -114,7 +116,18 @@ function* attemptChange(
       answered.push({ input, outcome: { ...newOutcome(), reason } });
       continue;
     }
-    answered.push({ input, outcome: applyMembership(draft, input.membership!, highestMet(root)) });
+    const outcome = applyMembership(draft, input.membership!, highestMet(root), (node, id) =>
+      starts ? undefined : asked.find(node, id),
+    );
+    answered.push({ input, outcome });
+  }
+  // What an old node was asked to create a moment ago a root from memory does not know.
+  const early = answered.some(
+    ({ input, outcome }) => outcome.early.length > 0 && input.membership?.sender.start === 0n,
+  );
+  if (early && !session.fresh) {
+    yield* session.refresh();
+    return "again";
   }
   // What was judged on a root from memory is judged again on the root as it is before anything is written, or refused or kept
   // because the roster does not know it, or knows it otherwise.
@@ -199,6 +212,13 @@ function* answer(session: Session, input: SpaceInput, outcome: Outcome): Program
   const { membership } = input;
   if (membership === undefined) return;
   const { sender } = membership;
+  if (membership.kind === "registration" && membership.failure)
+    session.observer.note({
+      what: "node-failed",
+      space: session.space.text,
+      node: sender.node,
+      detail: membership.failure,
+    });
   if (outcome.stale > 0)
     session.observer.note({
       what: "report-stale",

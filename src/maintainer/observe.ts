@@ -17,6 +17,7 @@ export interface Observation {
     | "message-rejected"
     | "sender-mismatch"
     | "queue-missing"
+    | "node-failed"
     | "action-unsent"
     | "roster-changed"
     | "dispatchers-recreated"

@@ -44,6 +44,8 @@ export interface ToCreate {
   readonly schemaId: bigint;
   readonly start: Uint8Array;
   readonly end: Uint8Array;
+  /** 0 or absent: none. */
+  readonly keyspace?: number;
   readonly startTs: bigint;
   /** It starts just before a DDL and drops the rows of that commitTs, which are in the sink (ticdc.md TM59). */
   readonly skipDMLAsStartTs: boolean;
@@ -145,7 +147,12 @@ export class Outbox {
     const request = create(ScheduleDispatcherRequestSchema, {
       changefeedID: changefeedMessage(this.#space),
       config: {
-        span: { TableID: one.tableId, StartKey: one.start, EndKey: one.end },
+        span: {
+          TableID: one.tableId,
+          StartKey: one.start,
+          EndKey: one.end,
+          KeyspaceID: one.keyspace ?? 0,
+        },
         startTs: one.startTs,
         skipDMLAsStartTs: one.skipDMLAsStartTs,
         dispatcherID: dispatcherId(one.id),

@@ -11,7 +11,7 @@ import { parseKeyText } from "../protocol/eventkey.ts";
 import { type BarrierItem, type Count, NOTHING_CLOSED, type Tally } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import { commitRoster } from "./rosterchange.ts";
-import { isOverdue, nextAsked, schedulerQueue } from "./schedule.ts";
+import { isOverdue, nextAsked, schedulerQueue, wholeTable } from "./schedule.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 
 /** Closed barriers that are looked through for how far a lost dispatcher had come. */
@@ -151,13 +151,15 @@ function tellMove(
 ): void {
   const queue = schedulerQueue(session, roster, given.node);
   if (queue === undefined) return;
+  const whole = wholeTable(queue, was.tableId);
   session.outbox.createDispatcher(queue.name, queue.encoding, {
     id: ended.id,
     life: queue.takesLives ? given.life : 0n,
     tableId: was.tableId,
     schemaId: roster.tables.get(was.tableId)?.schemaId ?? schemaId,
-    start: was.start,
-    end: was.end,
+    start: was.start.length > 0 ? was.start : whole.start,
+    end: was.end.length > 0 ? was.end : whole.end,
+    keyspace: whole.keyspace ?? 0,
     startTs: given.startTs,
     skipDMLAsStartTs: given.skipDMLAsStartTs,
     move: true,

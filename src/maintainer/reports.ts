@@ -200,6 +200,8 @@ function* sort(session: Session, reports: readonly Report[]): Program<Sorted> {
         sorted.mismatched.push({ report, reason: mismatch(roster!, report, one.id) });
       else if ("orphan" in known) {
         sorted.orphans.push({ report, target: known.orphan });
+        // An old node names no life: it may be of one that is registered later.
+        if (report.sender.start === 0n) early.push(one);
         const told = supersededBy(roster!, node, report, one);
         if (told) sorted.superseded.push(told);
       } else if (report.stage === "waiting" && !isReplicating(known.life)) notReplicating.push(known);
@@ -276,6 +278,9 @@ function classify(
     return place;
   }
   const ended = roster.ended(id);
+  // It may be the life that is over, of which the node has not heard yet.
+  if (ended && !isNew && report.stage === "waiting" && !report.registered && ended.node === sender.node)
+    return { orphan: ended };
   if (ended === undefined || named > ended.life) return "early";
   if (report.stage === "waiting" && isNew && named === ended.life && ended.node === sender.node)
     return { orphan: ended };

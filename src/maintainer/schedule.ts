@@ -3,10 +3,13 @@ import { createHash } from "node:crypto";
 import type { Applied } from "../barrier/apply.ts";
 import type { DispatcherKey } from "../barrier/dispatcherid.ts";
 import { RosterDraft } from "../barrier/draft.ts";
+import type { RegisteredSpan } from "../barrier/membership.ts";
 import { isOver, nextAssignedLife, Placement } from "../barrier/placement.ts";
 import type { Assignment, NodeEntry, Roster, TableEntry } from "../barrier/roster.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
+import { ComponentState } from "../protocol/messages.ts";
+import { type KeyRange, tableRange } from "../protocol/span.ts";
 import { ask, type Program } from "./program.ts";
 import { commitRoster } from "./rosterchange.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
@@ -17,6 +20,8 @@ export interface SchedulerQueue {
   readonly encoding: Encoding;
   /** A node that knows of lives which it is given; a scheduler and old nodes do not. */
   readonly takesLives: boolean;
+  /** The keyspace of an old node's tables; 0: none. undefined: a dispatcher of a whole table has no keys. */
+  readonly keyspace: number | undefined;
 }
 
 /** Where `ScheduleDispatcherRequest` goes for a node; undefined: nobody can be told. */
@@ -26,10 +31,16 @@ export function schedulerQueue(
   node: string | undefined,
 ): SchedulerQueue | undefined {
   const { schedulerQueue: one } = session.settings;
-  if (one) return { name: one, encoding: "json", takesLives: false };
+  if (one) return { name: one, encoding: "json", takesLives: false, keyspace: undefined };
   const entry = node === undefined ? undefined : roster.nodes.get(node);
   if (entry === undefined || entry.nodeQueue === "") return undefined;
-  return { name: entry.nodeQueue, encoding: entry.encoding, takesLives: entry.start > 0n };
+  const isNew = entry.start > 0n;
+  return {
+    name: entry.nodeQueue,
+    encoding: entry.encoding,
+    takesLives: isNew,
+    keyspace: isNew ? undefined : (entry.keyspace ?? 0),
+  };
 }
 
 /** Tells those who schedule what an applied event needs of them (protocol.md M10). */
@@ -171,10 +182,57 @@ function tellCreate(session: Session, roster: Roster, table: TableEntry, startTs
     life,
     tableId: table.tableId,
     schemaId: table.schemaId,
-    start: new Uint8Array(),
-    end: new Uint8Array(),
+    ...wholeTable(queue, table.tableId),
     startTs,
     skipDMLAsStartTs: false,
     move: false,
   });
+}
+
+const NO_KEYS: KeyRange = { start: new Uint8Array(), end: new Uint8Array() };
+
+/**
+ * The keys that a dispatcher of a whole table is created with. An old node takes one without for a part of a table, and reads all
+ * keys that there are (decisions/0040).
+ */
+export function wholeTable({ keyspace }: SchedulerQueue, tableId: bigint): KeyRange & { keyspace?: number } {
+  return keyspace === undefined ? NO_KEYS : { ...tableRange(tableId, keyspace), keyspace };
+}
+
+/** The dispatchers that nodes were asked to create and that are not there yet, by node and id. */
+export class AskedOf {
+  readonly #session: Session;
+  readonly #roster: Roster;
+  #asked: ReadonlyMap<string, RegisteredSpan> | undefined;
+
+  constructor(session: Session, roster: Roster) {
+    this.#session = session;
+    this.#roster = roster;
+  }
+
+  /** What was asked of a node under this id, as it stands when it has done so. */
+  find(node: string, id: DispatcherKey): RegisteredSpan | undefined {
+    this.#asked ??= new Map(this.#all());
+    return this.#asked.get(`${node} ${id}`);
+  }
+
+  *#all(): Iterable<[string, RegisteredSpan]> {
+    const roster = this.#roster;
+    const state = ComponentState.Working;
+    for (const { tableId, schemaId, since, scheduled } of unhosted(roster)) {
+      const queue = schedulerQueue(this.#session, roster, scheduled?.node);
+      if (scheduled === undefined || queue === undefined) continue;
+      const id = dispatcherOf(this.#session, tableId);
+      const { start, end } = wholeTable(queue, tableId);
+      const span = { id, life: 0n, tableId, schemaId, start, end, state, checkpointTs: since };
+      yield [`${scheduled.node} ${id}`, span];
+    }
+    for (const { ended, lost } of roster.lost()) {
+      if (lost.given === undefined) continue;
+      const { tableId, schemaId, start, end } = lost.was;
+      const checkpointTs = lost.given.startTs;
+      const span = { id: ended.id, life: 0n, tableId, schemaId, start, end, state, checkpointTs };
+      yield [`${lost.given.node} ${ended.id}`, span];
+    }
+  }
 }

@@ -14,8 +14,10 @@ const SIGN = 1 << 31;
 /**
  * The whole range of a table in TiCDC's keys: 't', the table and '_r' or '_s' in TiDB's memcomparable encoding of bytes, which is
  * groups of eight, zero-padded, each followed by 0xff minus the padding.
+ * @param keyspace 0: none, the keys of a cluster without keyspaces
  */
-export function tableRange(tableId: bigint): KeyRange {
+export function tableRange(tableId: bigint, keyspace = 0): KeyRange {
+  if (keyspace !== 0) return keyspaceRange(tableId, keyspace);
   const high = Number(BigInt.asIntN(32, tableId >> 32n)) ^ SIGN;
   const low = Number(BigInt.asIntN(32, tableId));
   const start = Uint8Array.of(
@@ -40,6 +42,33 @@ export function tableRange(tableId: bigint): KeyRange {
   );
   const end = start.slice();
   end[11] = 0x73;
+  return { start, end };
+}
+
+/** The highest keyspace: its number has three bytes in a key. */
+export const MAX_KEYSPACE = 0xff_ff_ff;
+/** What keys of a keyspace begin with: `x`, and its number in three bytes. */
+const KEYSPACE_MODE = 0x78;
+
+/** The keyspace that a key is of; 0: none. */
+export function keyspaceOf(key: Uint8Array): number {
+  return key.length >= 4 && key[0] === KEYSPACE_MODE ? (key[1]! << 16) | (key[2]! << 8) | key[3]! : 0;
+}
+
+/** The same behind the keyspace's prefix: fifteen bytes, in two groups of which the second has one byte of padding. */
+function keyspaceRange(tableId: bigint, keyspace: number): KeyRange {
+  const key = Buffer.alloc(15);
+  key.writeUInt32BE(((KEYSPACE_MODE << 24) | keyspace) >>> 0, 0);
+  key.write("t", 4);
+  key.writeBigUInt64BE(BigInt.asUintN(64, tableId) ^ (1n << 63n), 5);
+  key.write("_r", 13);
+  const start = new Uint8Array(18);
+  start.set(key.subarray(0, 8), 0);
+  start[8] = 0xff;
+  start.set(key.subarray(8), 9);
+  start[17] = 0xff - 1;
+  const end = start.slice();
+  end[15] = 0x73;
   return { start, end };
 }
 

@@ -444,6 +444,20 @@ export declare type StoredNode = Message<"weir.storage.StoredNode"> & {
    * @generated from field: string principal = 5;
    */
   principal: string;
+
+  /**
+   * 0: none
+   *
+   * @generated from field: uint32 keyspace = 6;
+   */
+  keyspace: number;
+
+  /**
+   * empty: none
+   *
+   * @generated from field: string failure = 7;
+   */
+  failure: string;
 };
 
 /**

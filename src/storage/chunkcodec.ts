@@ -273,13 +273,17 @@ export function decodeWhole(bytes: Uint8Array): Chunk {
         kind: "nodes",
         id,
         version,
-        nodes: content.value.nodes.map(({ id, start, nodeQueue, encoding, principal }) => ({
-          id,
-          start,
-          nodeQueue,
-          encoding: encoding === "protobuf" ? "protobuf" : "json",
-          principal,
-        })),
+        nodes: content.value.nodes.map(
+          ({ id, start, nodeQueue, encoding, principal, keyspace, failure }) => ({
+            id,
+            start,
+            nodeQueue,
+            encoding: encoding === "protobuf" ? "protobuf" : "json",
+            principal,
+            ...(keyspace > 0 && { keyspace }),
+            ...(failure !== "" && { failure }),
+          }),
+        ),
       };
     case "routes":
       return {
