@@ -149,6 +149,30 @@ describe("removeDispatcher", () => {
     expect(capture.node.dispatcher(d(10))).toBeUndefined();
   });
 
+  it("is not told before what the dispatcher has done is (D10a)", async () => {
+    const { handled } = await writing();
+    const { queues } = capture;
+    const tried: string[] = [];
+    const send = queues.send.bind(queues);
+    queues.send = (url, message) => {
+      tried.push(message.attributes["type"]!);
+      return send(url, message);
+    };
+    queues.broken = "status";
+    capture.let("d10 write");
+    await handled;
+    const removal = capture.node.removeDispatcher(d(10));
+    await capture.settle();
+    capture.clock.advance(10_000);
+    await capture.settle();
+    expect(new Set(tried)).toEqual(new Set(["BlockStatusRequest"]));
+    queues.broken = undefined;
+    capture.clock.advance(5_000);
+    await capture.settle();
+    await removal;
+    expect(tried.at(-1)).toBe("HeartBeatRequest");
+  });
+
   it("rejects what is handled and will not end here", async () => {
     await start();
     const d10 = await capture.dispatcher(10);

@@ -51,3 +51,20 @@ it("does not wait for the rest of an answer for ever", { timeout: 30_000 }, asyn
   network.fallSilent();
   await expect(client.send(new ListQueuesCommand())).rejects.toMatchObject({ name: "TimeoutError" });
 });
+
+it("gives up who is not answered in time, although an answer may have long pauses once it has begun", {
+  timeout: 30_000,
+}, async () => {
+  engine = await startSqs();
+  network = await Network.before(engine.url);
+  client = new SQSClient({
+    endpoint: network.url,
+    region: "us-east-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    maxAttempts: 1,
+    requestHandler: new Connections({ answerMs: 300, silenceMs: 600_000 }),
+  });
+  await client.send(new ListQueuesCommand());
+  network.fallSilent();
+  await expect(client.send(new ListQueuesCommand())).rejects.toMatchObject({ name: "TimeoutError" });
+});
