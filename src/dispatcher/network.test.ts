@@ -6,9 +6,10 @@ import { type Engine, startSqs } from "../local/engines.ts";
 import { Network } from "../messaging/testing/network.ts";
 import { decode, encode } from "../protocol/codec.ts";
 import { Action, ChangefeedIDSchema, HeartBeatResponseSchema, InfluenceType } from "../protocol/messages.ts";
+import { withDeadlines } from "./deadlines.ts";
 import { NoAnswer } from "./errors.ts";
 import { CaptureNode } from "./node.ts";
-import type { ReceivedMessage } from "./ports.ts";
+import { type ReceivedMessage, systemClock } from "./ports.ts";
 import { SqsQueues } from "./sqsqueues.ts";
 
 const changefeed = create(ChangefeedIDSchema, { low: 1n, name: "cf" });
@@ -146,4 +147,18 @@ it("goes on when connections are reset", { timeout: 60_000 }, async () => {
   await told("BlockStatusRequest");
   await pass();
   await handled;
+});
+
+it("loses one request to kept connections that are silent, however many there are", {
+  timeout: 60_000,
+}, async () => {
+  await start();
+  const own = new SqsQueues({ endpoint: network.url, region: "us-east-1", credentials });
+  const queues = withDeadlines(own, systemClock, 2_000);
+  const send = () => queues.send(statusUrl, { body: "{}", attributes: { type: "nothing" } });
+  await Promise.all(Array.from({ length: 8 }, send));
+  network.carryNew();
+  await expect(send()).rejects.toThrow(NoAnswer);
+  await send();
+  own.destroy();
 });
