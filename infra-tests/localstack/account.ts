@@ -8,6 +8,13 @@ import { DynamoDBClient, ListTablesCommand } from "@aws-sdk/client-dynamodb";
 import { EventBridgeClient, ListRulesCommand } from "@aws-sdk/client-eventbridge";
 import { IAMClient, ListPoliciesCommand, ListRolesCommand } from "@aws-sdk/client-iam";
 import { LambdaClient, ListEventSourceMappingsCommand, ListFunctionsCommand } from "@aws-sdk/client-lambda";
+import {
+  DeleteBucketCommand,
+  DeleteObjectCommand,
+  ListBucketsCommand,
+  paginateListObjectsV2,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import { DeleteQueueCommand, ListQueuesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { clientConfig } from "./target.ts";
 
@@ -21,6 +28,7 @@ export class Account {
   readonly #listings: readonly Listing[];
   readonly #sqs: SQSClient;
   readonly #logs: CloudWatchLogsClient;
+  readonly #s3: S3Client;
   readonly #clients: readonly { destroy(): void }[];
 
   constructor(endpoint: string) {
@@ -32,9 +40,11 @@ export class Account {
     const events = new EventBridgeClient(config);
     const cloudwatch = new CloudWatchClient(config);
     const iam = new IAMClient(config);
+    const s3 = new S3Client({ ...config, forcePathStyle: true });
+    this.#s3 = s3;
     this.#sqs = sqs;
     this.#logs = logs;
-    this.#clients = [dynamodb, sqs, lambda, logs, events, cloudwatch, iam];
+    this.#clients = [dynamodb, sqs, lambda, logs, events, cloudwatch, iam, s3];
     this.#listings = [
       { kind: "table", list: async () => (await dynamodb.send(new ListTablesCommand())).TableNames ?? [] },
       { kind: "queue", list: () => this.#queues() },
@@ -65,6 +75,7 @@ export class Account {
         list: async () =>
           names((await cloudwatch.send(new ListDashboardsCommand())).DashboardEntries, "DashboardName"),
       },
+      { kind: "bucket", list: () => this.#buckets() },
       { kind: "role", list: async () => names((await iam.send(new ListRolesCommand())).Roles, "RoleName") },
       {
         kind: "managed policy",
@@ -100,8 +111,22 @@ export class Account {
       await this.#logs.send(new DeleteLogGroupCommand({ logGroupName }));
   }
 
+  /** Deletes the buckets whose names start so, with what is in them: the storage's test made them. */
+  async deleteBuckets(prefix: string): Promise<void> {
+    const client = this.#s3;
+    for (const Bucket of (await this.#buckets()).filter((name) => name.startsWith(prefix))) {
+      for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket }))
+        for (const { Key } of Contents) await client.send(new DeleteObjectCommand({ Bucket, Key }));
+      await client.send(new DeleteBucketCommand({ Bucket }));
+    }
+  }
+
   close(): void {
     for (const client of this.#clients) client.destroy();
+  }
+
+  async #buckets(): Promise<string[]> {
+    return names((await this.#s3.send(new ListBucketsCommand())).Buckets, "Name").map(String);
   }
 
   async #queues(QueueNamePrefix = ""): Promise<string[]> {

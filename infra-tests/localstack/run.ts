@@ -70,6 +70,7 @@ async function onEndpoint(endpoint: Endpoint, filters: readonly string[]): Promi
     const left = await account.find(stackName, prefix);
     // Whatever went wrong, the next run finds the account as it was.
     await account.deleteQueues(prefix);
+    await account.deleteBuckets(prefix);
     account.close();
     for (const one of left) progress(`LEFT BEHIND: ${one}`);
     if (left.length > 0) passed = false;
