@@ -17,7 +17,7 @@ export interface Applied {
  * has seen to the order of events. Applying it to a roster that already has the change does nothing.
  */
 export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
-  if (isPast(draft.meta.openedAt ?? -1n, event.key)) return applyBehind(draft, event);
+  if (isPast(draft.meta.openedAt ?? 0n, event.key)) return applyBehind(draft, event);
   const since = event.key.commitTs;
   const removed: Life[] = [];
   const { drop } = event;

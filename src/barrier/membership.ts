@@ -3,11 +3,10 @@ import { compareBytes } from "../protocol/span.ts";
 import { MAX_NODES } from "./chunkroom.ts";
 import type { DispatcherKey } from "./dispatcherid.ts";
 import type { RosterDraft } from "./draft.ts";
-import { TRIGGER_TABLE } from "./event.ts";
 import { mayBeForgotten, NOTHING_FORGOTTEN } from "./forgotten.ts";
 import { applyOpening } from "./opening.ts";
 import { commitTsFault, highestPlausible } from "./plausible.ts";
-import { type EndedLife, isOpened, type Life, type NodeEntry } from "./roster.ts";
+import type { EndedLife, Life, NodeEntry } from "./roster.ts";
 
 /** Who sent a message, as its attributes and the queue say. */
 export interface Sender {
@@ -28,6 +27,8 @@ export interface Opening {
   readonly parts: number;
   readonly trigger: DispatcherKey | undefined;
   readonly tables: readonly { readonly tableId: bigint; readonly schemaId: bigint }[];
+  /** The tables are as they are behind all events up to this commitTs; absent: it does not say. */
+  readonly at?: bigint;
   readonly answersEpochZero: boolean;
 }
 
@@ -155,23 +156,17 @@ export function applyMembership(
     outcome.stale++;
     outcome.knownStart = draft.meta.forgotten?.starts;
   } else if (change.kind === "leaving") applyLeaving(draft, change, node);
-  else if (change.kind === "opening") applyOpening(draft, change, outcome);
-  else if (change.kind === "registration") applyRegistration(draft, change, node, highest, outcome);
+  else if (change.kind === "opening") {
+    const fault =
+      change.at === undefined
+        ? undefined
+        : commitTsFault(change.at, "openedAt", highestPlausible(highest, draft.now));
+    if (fault === undefined) applyOpening(draft, change, outcome);
+    else outcome.rejected = fault;
+  } else if (change.kind === "registration") applyRegistration(draft, change, node, highest, outcome);
   else if (change.kind === "status") applyStatus(draft, change, node, { highest, askedFor, outcome });
   else applyEviction(draft, change);
-  if (draft.meta.openedAt === -1n) noteOpenedAt(draft);
   return outcome;
-}
-
-/** Once it is known in an epoch: the opening tells the tables as they are behind what its table trigger has finished. */
-function noteOpenedAt(draft: RosterDraft): void {
-  if (!isOpened(draft.meta)) return;
-  const { trigger } = draft.meta;
-  const life =
-    trigger !== undefined
-      ? draft.find(trigger)?.life
-      : [...draft.lives()].find((one) => one.tableId === TRIGGER_TABLE);
-  if (life) draft.setMeta({ openedAt: life.since });
 }
 
 /**

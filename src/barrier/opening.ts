@@ -53,6 +53,7 @@ export function applyOpening(draft: RosterDraft, change: Opening, outcome: Outco
     openedBy: sender.node,
     openedByStart: sender.start,
     answersEpochZero,
+    ...(change.at !== undefined && { openedAt: change.at }),
     ...(parts > 1 && sending.number > 0 && { opening: sending.number }),
     ...(trigger !== undefined && { trigger }),
   });

@@ -173,8 +173,7 @@ export interface RosterMeta {
   readonly opening?: number;
   readonly nextChunk: number;
   /**
-   * Where the table trigger began in this epoch, a commitTs: what events up to there have changed is in the opening already
-   * (decisions/0027). -1: not known yet. Absent: a version that did not write it down began the epoch.
+   * The commitTs up to which what events have changed is in the opening already (decisions/0027). Absent: it did not say.
    */
   readonly openedAt?: bigint;
   /** Absent: nothing was forgotten. */
@@ -212,7 +211,6 @@ export const EMPTY_META: RosterMeta = {
   parts: [],
   partsExpected: 0,
   nextChunk: 1,
-  openedAt: -1n,
 };
 
 /** Whether a dispatcher replicates, so that its WAITING counts (protocol.md R2, R3, M1). */

@@ -23,12 +23,16 @@ export interface Speaker {
   readonly mode: bigint;
 }
 
-/** The parts of an opening (protocol.md R1). */
+/**
+ * The parts of an opening (protocol.md R1).
+ * @param at the tables are as they are behind all events up to this commitTs; 0: not known
+ */
 export function openingOf(
   { changefeed, mode }: Speaker,
   epoch: bigint,
   trigger: DispatcherKey,
   schemas: readonly OpeningSchema[],
+  at: bigint,
   tablesPerPart = TABLES_PER_PART,
 ): MaintainerPostBootstrapRequest[] {
   return partsOf(schemas, tablesPerPart).map((part) => {
@@ -44,18 +48,22 @@ export function openingOf(
       tableTriggerEventDispatcherId: dispatcherId(trigger),
       ...(mode === 1n ? { redoSchemas: listed } : { schemas: listed }),
       maintainerEpoch: epoch,
+      openedAt: at,
     });
   });
 }
 
-/** Whether two openings are of the same tables, in the same parts, with the same table trigger. */
+/** Whether two openings are of the same tables, in the same parts, with the same table trigger, wherever that stands. */
 export function sameOpening(
   one: readonly MaintainerPostBootstrapRequest[],
   other: readonly MaintainerPostBootstrapRequest[],
 ): boolean {
   return (
     one.length === other.length &&
-    one.every((part, index) => equals(MaintainerPostBootstrapRequestSchema, part, other[index]!))
+    one.every((part, index) => {
+      const { openedAt } = part;
+      return equals(MaintainerPostBootstrapRequestSchema, part, { ...other[index]!, openedAt });
+    })
   );
 }
 

@@ -166,11 +166,13 @@ export class CaptureNode {
   /**
    * Opens the changefeed: names the table trigger and all tables (protocol.md R1). For the table trigger's node. One start of a node
    * opens an epoch with one list of tables, for its parts are known by nothing else.
+   * @param schemas the tables as they are behind what the table trigger has finished when this is called
    * @throws RangeError if it has opened this epoch with other tables, and either has several parts
    */
   async open(trigger: DispatcherKey, schemas: readonly OpeningSchema[]): Promise<void> {
     this.#refuseStopped();
-    const parts = openingOf(this.#speaker, this.#epoch, trigger, schemas, this.options.tablesPerPart);
+    const at = this.dispatcher(trigger)?.finishedTs ?? 0n;
+    const parts = openingOf(this.#speaker, this.#epoch, trigger, schemas, at, this.options.tablesPerPart);
     const before = this.#opening?.epoch === this.#epoch ? this.#opening.parts : undefined;
     const inParts = Math.max(before?.length ?? 0, parts.length) > 1;
     if (before !== undefined && inParts && !sameOpening(before, parts))

@@ -179,7 +179,7 @@ describe("an event from before the opening of the epoch", () => {
     world = new World();
     // The opening tells how the tables are behind 5000: 10 is in schema 3 by then, 30 came and went.
     await world.handle(
-      world.opening(n1, T, [{ id: 10n, schema: 3n }]),
+      world.opening(n1, T, [{ id: 10n, schema: 3n }], { at: 5_000n }),
       world.registration(n1, [{ id: T, table: 0n, checkpoint: 5_000n }]),
       world.registration(n2, [
         { id: d(10), table: 10n, checkpoint: 50n },

@@ -199,6 +199,7 @@ export function openingChanges(
         // The message names the table trigger of the default mode; redo's is the one that registers table 0.
         trigger: mode === 0n && trigger !== undefined ? dispatcherKey(trigger) : undefined,
         tables: tablesOf(schemas),
+        ...(request.openedAt !== 0n && { at: request.openedAt }),
         answersEpochZero: sender.start === 0n && request.maintainerEpoch === 0n,
       },
       reports: [],

@@ -916,6 +916,13 @@ export declare type MaintainerPostBootstrapRequest = Message<"heartbeatpb.Mainta
    * @generated from field: uint64 maintainer_epoch = 5;
    */
   maintainerEpoch: bigint;
+
+  /**
+   * Weir: the tables are as they are behind all events up to this commitTs; 0: not said.
+   *
+   * @generated from field: uint64 opened_at = 100;
+   */
+  openedAt: bigint;
 };
 
 /**

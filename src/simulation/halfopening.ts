@@ -18,9 +18,9 @@ export function halfOpening(
   start: number,
   dice: Dice,
 ): { body: string; attributes: Record<string, string> } {
-  const all = openingOf(speaker, 1n, TRIGGER_ID, workload.opening, machine.tablesPerPart);
+  const all = openingOf(speaker, 1n, TRIGGER_ID, workload.opening, 0n, machine.tablesPerPart);
   const tables = [{ tableId: NOWHERE, name: "nowhere" }];
-  const [part] = openingOf(speaker, 1n, TRIGGER_ID, [{ schemaId: 1n, name: "gone", tables }]);
+  const [part] = openingOf(speaker, 1n, TRIGGER_ID, [{ schemaId: 1n, name: "gone", tables }], 0n);
   const same = dice.chance(0.5);
   return {
     body: encode("MaintainerPostBootstrapRequest", "json", part!),

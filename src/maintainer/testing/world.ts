@@ -240,7 +240,7 @@ export class World {
     from: TestNode,
     trigger: string,
     tables: readonly { id: bigint; schema: bigint }[],
-    { epoch = 0n, part = 1, parts = 1, redo = false } = {},
+    { epoch = 0n, part = 1, parts = 1, redo = false, at = 0n } = {},
   ): StatusMessage {
     const schemaIds = [...new Set(tables.map((table) => table.schema))];
     const listed = schemaIds.map((SchemaID) => ({
@@ -259,6 +259,7 @@ export class World {
         schemas: listed,
         ...(redo && { redoSchemas: listed }),
         maintainerEpoch: epoch,
+        openedAt: at,
       }),
       { replyQueue: from.queue, ...(parts > 1 && { part: String(part), parts: String(parts) }) },
     );
