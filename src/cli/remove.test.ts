@@ -5,13 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { EMPTY_META } from "../barrier/roster.ts";
 import { type LocalDeployment, startLocal } from "../local/deployment.ts";
 import { spaceOf } from "../maintainer/space.ts";
 import { auditPartition } from "../storage/dynamodb/remove.ts";
 import { DynamoStore } from "../storage/dynamodb/store.ts";
 import { outputOf } from "./testing/output.ts";
+
+// Each starts processes, one of which synthesizes a template: on a busy machine that takes minutes.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
 const WEIR = fileURLToPath(new URL("../../bin/weir.mjs", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "weir-remove-"));
@@ -34,7 +37,7 @@ beforeAll(async () => {
     const roster = { version: 1, meta: EMPTY_META, pointers: [] };
     await store.commitRoot(space, { epochIsNew: 1n }, { startEpoch: 1n, roster });
   }
-}, 60_000);
+});
 afterAll(async () => {
   client.destroy();
   await local.stop();
