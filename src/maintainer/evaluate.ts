@@ -4,6 +4,7 @@ import { judge } from "./advance.ts";
 import { MAX_SUPERSEDED_MARKS } from "./bounds.ts";
 import type { BarrierItem, Count } from "./port.ts";
 import { ask, type Program, together } from "./program.ts";
+import { allPassedByLater } from "./progress.ts";
 import { requiredFor, writerFor } from "./record.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 
@@ -18,6 +19,8 @@ import { MAX_ATTEMPTS, type Session } from "./session.ts";
 export function* evaluate(session: Session, changed: readonly number[] | "all"): Program<void> {
   const keys = [...(session.root?.steps.keys() ?? [])].sort();
   for (const key of keys) yield* evaluateOne(session, key, changed);
+  // All of them are known now.
+  if (changed === "all") yield* allPassedByLater(session, false);
 }
 
 function* evaluateOne(session: Session, key: string, changed: readonly number[] | "all"): Program<void> {

@@ -89,7 +89,11 @@ function* anyOld(session: Session, targets: readonly Target[]): Program<boolean>
 }
 
 /** Tells of a present life whether it is recorded, by what the session has learned. */
-function* recordedOf(session: Session, key: string, count: Count): Program<(target: Target) => boolean> {
+export function* recordedOf(
+  session: Session,
+  key: string,
+  count: Count,
+): Program<(target: Target) => boolean> {
   const event = yield* session.event(key);
   const roster = yield* session.roster();
   const { marks, tallies } = session.barrier(key)[count];

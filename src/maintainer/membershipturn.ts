@@ -1,6 +1,6 @@
 import { RosterDraft } from "../barrier/draft.ts";
 import { applyMembership, newOutcome, type Outcome } from "../barrier/membership.ts";
-import { EMPTY_META, Roster } from "../barrier/roster.ts";
+import { EMPTY_META, isOpened, Roster } from "../barrier/roster.ts";
 import { putDraft } from "./applying.ts";
 import { evaluate } from "./evaluate.ts";
 import { formerEpochs, nextAfter } from "./formerepochs.ts";
@@ -8,6 +8,7 @@ import type { SpaceInput } from "./intake.ts";
 import { isKept, keepEarlyStatuses } from "./kept.ts";
 import type { Root } from "./port.ts";
 import { ask, type Program } from "./program.ts";
+import { allPassedByLater } from "./progress.ts";
 import { AskedOf } from "./schedule.ts";
 import { highestMet, MAX_ATTEMPTS, type Session } from "./session.ts";
 
@@ -43,6 +44,7 @@ export function* handleMembership(
   else yield* session.refresh();
 
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const wasOpened = session.root !== undefined && isOpened(session.root.meta);
     const turn = yield* attemptChange(session, inputs);
     if (turn === "again") continue;
     if (turn === "lost") {
@@ -62,6 +64,8 @@ export function* handleMembership(
     const behind = yield* registeredMeanwhile(session, answered);
     if (session.root === undefined) return { changed: false, accepted };
     if (changed || redelivered) yield* evaluate(session, touched);
+    // Nothing that was reported before the opening was complete proved anything (protocol.md R1).
+    if (!wasOpened && isOpened(session.root.meta)) yield* allPassedByLater(session, true);
     return { changed: changed || redelivered || behind, accepted };
   }
   throw new Error(`${session.space.text}: lost ${MAX_ATTEMPTS} races to change the roster`);

@@ -33,6 +33,8 @@ export interface Opened {
   readonly step: Step;
   /** How many grants it had before this invocation came to it. */
   readonly grantsBefore: number;
+  /** It was opened by this call: who is past it may have said so before. */
+  readonly isNew?: true;
 }
 
 /**
@@ -109,7 +111,7 @@ export function* openBarrier(
       if (item.openedAt === session.now)
         session.observer.note({ what: "barrier-opened", space: session.space.text, key });
       if (given) yield* afterGrant(session, key, given, event, roster);
-      return { step: now!, grantsBefore: given ? 0 : grantCount(now!) };
+      return { step: now!, grantsBefore: given ? 0 : grantCount(now!), isNew: true };
     }
     if (now !== undefined) return { step: now, grantsBefore: grantCount(now) };
     yield* ask("pause", attempt);

@@ -7,7 +7,7 @@ import { commit, sameStep } from "./commit.ts";
 import type { Report } from "./intake.ts";
 import type { Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
-import { passedBefore } from "./progress.ts";
+import { passedBefore, passedByLater } from "./progress.ts";
 import { record } from "./record.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 import { findOrOpen, rejectConflicting } from "./waiting.ts";
@@ -51,6 +51,7 @@ export function* registeredReports(
   if (phase === "waiting" || phase === "writing" || phase === "written")
     if (!(yield* record(session, key, "waiting", places))) return;
   yield* passedBefore(session, key, places);
+  if ("isNew" in found) yield* passedByLater(session, key, true);
   yield* judge(session, key);
 }
 

@@ -12,7 +12,7 @@ import type { Report } from "./intake.ts";
 import { openBarrier } from "./open.ts";
 import type { Orphan, Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
-import { passedBefore, provenPast } from "./progress.ts";
+import { passedBefore, passedByLater, provenPast } from "./progress.ts";
 import { record } from "./record.ts";
 import type { Session } from "./session.ts";
 import { repeatOutstanding } from "./tell.ts";
@@ -42,6 +42,7 @@ export function* waitingReports(
   if (step.phase === "waiting" || step.phase === "writing" || step.phase === "written")
     if (!(yield* record(session, key, "waiting", places))) return yield* late(session, key, placed);
   yield* passedBefore(session, key, places);
+  if ("isNew" in found) yield* passedByLater(session, key, true);
   session.outbox.ack(key, lives);
 
   const redelivered = placed.some((one) => one.report.redelivered);

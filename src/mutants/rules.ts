@@ -208,4 +208,20 @@ export const RULES: readonly Mutant[] = [
     to: "if (!force) return;",
     tests: ["src/conformance/fanout.test.ts", "src/maintainer/wave.test.ts"],
   },
+  {
+    id: "later-unseen-on-opening",
+    rule: "who waits at a later barrier is past one that is opened below it (protocol.md M2, M15)",
+    file: "src/maintainer/waiting.ts",
+    from: '  if ("isNew" in found) yield* passedByLater(session, key, true);\n',
+    to: "",
+    tests: ["src/maintainer/provenpast.test.ts"],
+  },
+  {
+    id: "later-unseen-when-opened",
+    rule: "what was reported before the opening was complete proves something behind it (protocol.md R1, M15)",
+    file: "src/maintainer/membershipturn.ts",
+    from: "    if (!wasOpened && isOpened(session.root.meta)) yield* allPassedByLater(session, true);\n",
+    to: "",
+    tests: ["src/maintainer/provenpast.test.ts"],
+  },
 ];
