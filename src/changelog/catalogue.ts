@@ -36,6 +36,11 @@ export class Catalogue {
     return found && { name: found.name, state: found.table };
   }
 
+  /** Whether a name is a sequence's: MariaDB logs each step of it as a row. */
+  isSequence(schema: string, table: string): boolean {
+    return this.#schemas.other({ schema, table }) === "sequence";
+  }
+
   /**
    * Applies a DDL.
    * @throws BadChangeLog if it is not understood, or does not fit what is there

@@ -111,6 +111,7 @@ export function splitMove(
 function rowChanges(catalogue: Catalogue, message: CanalMessage, text: string, at: LogPosition): RowChange[] {
   const { database: schema, table } = message;
   const found = catalogue.table(schema, table);
+  if (!found && catalogue.isSequence(schema, table)) return [];
   if (!found)
     throw new BadChangeLog(
       at,

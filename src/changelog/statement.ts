@@ -38,6 +38,8 @@ export type Statement =
     }
   | {
       readonly kind: "alter-table";
+      /** MariaDB's ALTER IGNORE: of rows that a new key does not let be, one stays. */
+      readonly ignore?: boolean;
       readonly table: TableName;
       readonly ifExists: boolean;
       readonly clauses: readonly Clause[];
@@ -333,7 +335,12 @@ function readAlter(cursor: Cursor, database: string): Statement {
   if (cursor.takeOneOf("DATABASE", "SCHEMA") !== undefined) return readAlterDatabase(cursor, database);
   if (cursor.take("VIEW")) return { kind: "create-view", view: cursor.table(database) };
   if (cursor.take("SEQUENCE")) return { kind: "nothing", what: "ALTER SEQUENCE" };
-  while (cursor.takeOneOf("ONLINE", "OFFLINE", "IGNORE") !== undefined);
+  let ignore = false;
+  for (;;) {
+    const word = cursor.takeOneOf("ONLINE", "OFFLINE", "IGNORE");
+    if (word === undefined) break;
+    ignore ||= word === "IGNORE";
+  }
   if (!cursor.take("TABLE")) return readObject(cursor, "ALTER");
   const ifExists = cursor.takeIfExists();
   const table = cursor.table(database);
@@ -341,6 +348,7 @@ function readAlter(cursor: Cursor, database: string): Statement {
   // A new name without a schema is one of the session's database.
   return {
     kind: "alter-table",
+    ...(ignore && { ignore }),
     table,
     ifExists,
     clauses: readClauses(cursor.rest, database || table.schema),

@@ -58,9 +58,14 @@ export function applyVersion(
   });
   db.move(moves);
   for (const { file, created, name } of tables)
-    if (created?.kind === "create-table")
-      db.create(name, shapeOf(created), partitionsOf(created)).unknown = filled(created);
-    else if (created && !(created.table && db.recover(created.table, name)))
+    if (created?.kind === "create-table") {
+      // Defaults, keys and partitions of what LIKE names; columns are settled by the file.
+      const like = created.like && db.find(created.like);
+      const table = like
+        ? db.create(name, like.shape, like.partitions)
+        : db.create(name, shapeOf(created), partitionsOf(created));
+      table.unknown = filled(created);
+    } else if (created && !(created.table && db.recover(created.table, name)))
       problem(file, "its DDL brings back a table that was not dropped");
   for (const part of tables) {
     if (drops.includes(part)) continue;
@@ -110,7 +115,7 @@ function exchange(db: Database, parts: readonly Part[]): Set<string> {
 function change(db: Database, table: Table, statement: Statement): void {
   if (statement.kind === "truncate-table") db.truncate(table);
   if (statement.kind !== "alter-table") return;
-  alterTable(db, table, statement.clauses);
+  alterTable(db, table, statement);
   for (const clause of statement.clauses)
     if (clause.do === "partition" && !("table" in clause.change)) changeRows(db, table, clause.change);
 }

@@ -85,7 +85,7 @@ export class Applier {
           this.#on(from, (table) => db.move([{ table, to: { ...to, schema: this.#schema(to.schema) } }])),
         );
       case "alter-table":
-        return this.#alter(statement.table, statement.clauses);
+        return this.#alter(statement);
       case "recover-table": {
         const { table: from, to } = statement;
         const table = from && db.recover(from, to ?? from);
@@ -103,10 +103,11 @@ export class Applier {
     return [table.name];
   }
 
-  #alter(name: TableName, clauses: readonly Clause[]): TableName[] {
+  #alter(statement: AlterTable): TableName[] {
+    const { table: name, clauses } = statement;
     const others: TableName[] = [];
     const changed = this.#on(name, (table) => {
-      alterTable(this.#db, table, clauses);
+      alterTable(this.#db, table, statement);
       const to = clauses.find((one) => one.do === "rename-table")?.to;
       if (to) this.#db.move([{ table, to: { ...to, schema: this.#schema(to.schema) } }]);
       for (const clause of clauses)
@@ -128,10 +129,17 @@ export class Applier {
   }
 }
 
-/** Columns and keys after clauses. */
-export function alterTable(db: Database, table: Table, clauses: readonly Clause[]): void {
+type AlterTable = Extract<Statement, { kind: "alter-table" }>;
+
+/** Columns and keys after a statement. */
+export function alterTable(db: Database, table: Table, { clauses, ignore }: AlterTable): void {
   const { shape, sources } = changeShape(table.shape, clauses);
   db.alter(table, shape, sources);
+  const makesKey = clauses.some(
+    (one) => one.do === "add-primary" || one.do === "add-unique" || ("column" in one && one.column.unique),
+  );
+  if (ignore && makesKey && table.rows.size > 1)
+    table.unknown ??= "ALTER IGNORE took out rows of equal keys, and it is not known which";
 }
 
 type Change = Extract<Clause, { do: "partition" }>["change"];

@@ -807,3 +807,71 @@ describe("messages", () => {
     await expect(readChangeLog(root)).rejects.toThrow(/:0: this is a directory/);
   });
 });
+
+/** Found with the binary log of a MariaDB (`binlog.long.test.ts`); the values are the server's. */
+describe("logs of a server", () => {
+  it("have the steps of a sequence as rows: they are no table's", async () => {
+    const step = insert("s", { next_not_cached_value: "1001" }, { pk: null });
+    const renamed = insert("s2", { next_not_cached_value: "2001" }, { pk: null });
+    await holds([T, "CREATE SEQUENCE s", step, "RENAME TABLE s TO s2", renamed, one], {
+      "shop.t": [{ id: "1", v: "a" }],
+    });
+  });
+
+  it("copy partitions with LIKE", async () => {
+    await holds(
+      [
+        "CREATE TABLE p (id INT PRIMARY KEY) PARTITION BY LIST (id) (PARTITION a VALUES IN (1), PARTITION b VALUES IN (2))",
+        "CREATE TABLE q LIKE p",
+        insert("q", { id: "1" }),
+        insert("q", { id: "2" }),
+        "ALTER TABLE q DROP PARTITION a",
+      ],
+      { "shop.p": [], "shop.q": [{ id: "2" }] },
+    );
+  });
+
+  it("leave open what ALTER IGNORE took out", async () => {
+    const ddls = [T, one, insert("t", { id: "2", v: "a" }), "ALTER IGNORE TABLE t ADD UNIQUE (v)"];
+    const file = log(ddls);
+    const out = join(root, "ignore");
+    await writeFolder(file, out);
+    expect((await verify(file, out)).notCompared).toMatchObject([{ table: "shop.t" }]);
+  });
+
+  it("cut, limit and reorder values where the server is not strict", async () => {
+    await holds(
+      [
+        "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(20), b BIGINT, c FLOAT, d SET('a','b'), e INT, f DOUBLE, g VARCHAR(9))",
+        insert("t", {
+          id: "1",
+          a: "東京abc",
+          b: "-300",
+          c: "-0.5",
+          d: "a,b",
+          e: "-5",
+          f: "1234567.5",
+          g: "x  ",
+        }),
+        "ALTER TABLE t MODIFY a VARCHAR(3), MODIFY b TINYINT, MODIFY c INT, MODIFY d SET('b','a'), MODIFY e INT ZEROFILL, MODIFY f DECIMAL(5,2), MODIFY g CHAR(5)",
+        "ALTER TABLE t ADD h ENUM('Yes','No') DEFAULT 'yes', ADD i SET('p','q') DEFAULT 'q,p'",
+      ],
+      {
+        "shop.t": [
+          {
+            id: "1",
+            a: "東京a",
+            b: "-128",
+            c: "0",
+            d: "b,a",
+            e: "0",
+            f: "999.99",
+            g: "x",
+            h: "Yes",
+            i: "p,q",
+          },
+        ],
+      },
+    );
+  });
+});

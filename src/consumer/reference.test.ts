@@ -147,6 +147,10 @@ const LOGS: readonly [string, readonly (string | Row)[]][] = [
     ],
   ],
   [
+    "zeros that only the display has",
+    ["CREATE TABLE t (id INT PRIMARY KEY, a INT(5) ZEROFILL)", ["INSERT", "t", { id: "1", a: "42" }]],
+  ],
+  [
     "a chain of renames",
     [
       T,

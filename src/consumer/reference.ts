@@ -161,7 +161,7 @@ export class Reference {
   /** The kind of each column: "generated", or its type. */
   async #columns({ schema, table }: TableName): Promise<Map<string, string>> {
     const [rows] = await this.#connection.query(
-      "SELECT column_name AS name, data_type AS type, extra FROM information_schema.columns WHERE table_schema = ? AND table_name = ?",
+      "SELECT column_name AS name, data_type AS type, column_type AS full, extra FROM information_schema.columns WHERE table_schema = ? AND table_name = ?",
       [schema, table],
     );
     return new Map(
@@ -170,7 +170,7 @@ export class Reference {
         /GENERATED|INVISIBLE_SYS/i.test(String(one["extra"] ?? one["EXTRA"] ?? "")) &&
         !/DEFAULT_GENERATED/i.test(String(one["extra"] ?? one["EXTRA"]))
           ? "generated"
-          : String(one["type"]),
+          : `${one["type"]}${/zerofill/i.test(String(one["full"])) ? " zerofill" : ""}`,
       ]),
     );
   }
@@ -240,7 +240,8 @@ function given(value: string | null | undefined, type: string | undefined): stri
 /** A column as Canal-JSON writes its values. */
 function selected(column: string, type: string): string {
   const one = name(column);
-  if (type === "bit") return `CAST(${one} + 0 AS CHAR) AS ${one}`;
+  // The zeros of ZEROFILL are for the display: a row image has the number.
+  if (type === "bit" || type.endsWith(" zerofill")) return `CAST(${one} + 0 AS CHAR) AS ${one}`;
   if (/blob|binary/.test(type)) return one;
   return `CAST(${one} AS CHAR) AS ${one}`;
 }

@@ -22,11 +22,16 @@ function hasDriver(): boolean {
 
 export interface MariaDb {
   readonly url: string;
+  /** Its folder. */
+  readonly data: string;
   stop(): Promise<void>;
 }
 
-/** Starts a server of its own in a new folder, on 127.0.0.1, without databases and without a password. */
-export async function startMariaDb(): Promise<MariaDb> {
+/**
+ * Starts a server of its own in a new folder, on 127.0.0.1, without databases and without a password.
+ * @param options of mariadbd, as `--log-bin=log`
+ */
+export async function startMariaDb(options: readonly string[] = []): Promise<MariaDb> {
   const data = mkdtempSync(join(tmpdir(), "weir-mariadb-"));
   chmodSync(data, 0o755);
   const { username } = userInfo();
@@ -47,6 +52,7 @@ export async function startMariaDb(): Promise<MariaDb> {
       `--socket=${data}/s`,
       "--skip-grant-tables",
       "--skip-networking=0",
+      ...options,
     ],
     { stdio: ["ignore", "ignore", "pipe"] },
   );
@@ -60,6 +66,7 @@ export async function startMariaDb(): Promise<MariaDb> {
   });
   return {
     url: `mysql://root@127.0.0.1:${port}`,
+    data,
     stop: () =>
       new Promise((resolve) => {
         server.once("exit", () => {
