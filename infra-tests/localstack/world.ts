@@ -44,6 +44,7 @@ const STARTS_AT = 100n;
 export class World implements AsyncDisposable {
   readonly changefeed;
   readonly journal: Entry[] = [];
+  /** What the nodes told, but for connections that LocalStack reset, as it does on a loaded machine: the node asks anew. */
   readonly errors: unknown[] = [];
   readonly nodes: readonly CaptureNode[];
   /** What the coordinator asked for, `create 103` or `remove 101`, each once. */
@@ -72,7 +73,9 @@ export class World implements AsyncDisposable {
           actionQueuePrefix: this.#actionPrefix,
           queues: this.#client,
           onSchedule: (request) => this.#schedule(request),
-          onError: (error) => void this.errors.push(error),
+          onError: (error) => {
+            if ((error as NodeJS.ErrnoException).code !== "ECONNRESET") this.errors.push(error);
+          },
           ...(layout && { layout }),
           ...(encoding && { encoding }),
         }),
