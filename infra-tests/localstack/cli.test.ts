@@ -4,14 +4,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, expect, it } from "vitest";
+import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ReplayResult } from "../../src/cli/replayrun.ts";
+import { readFolder } from "../../src/consumer/folder.ts";
 import type { BarrierView } from "../../src/maintainer/describe.ts";
 import { keyText } from "../../src/protocol/eventkey.ts";
 import { Account } from "./account.ts";
 import { Deployed } from "./deployed.ts";
 import { progress } from "./progress.ts";
-import { ENVIRONMENT, output, readTarget } from "./target.ts";
+import { clientConfig, ENVIRONMENT, output, readTarget } from "./target.ts";
 import { until } from "./until.ts";
 import { event, World } from "./world.ts";
 
@@ -22,9 +24,18 @@ const REPLAY_MS = 300_000;
 const target = readTarget();
 const deployed = new Deployed(target);
 const folder = mkdtempSync(join(tmpdir(), "weir-localstack-"));
-afterAll(() => {
+const bucket = `${target.prefix}-replay`;
+beforeAll(async () => {
+  const client = new S3Client({ ...clientConfig(target.endpoint), forcePathStyle: true });
+  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  client.destroy();
+});
+afterAll(async () => {
   deployed.close();
   rmSync(folder, { recursive: true });
+  const account = new Account(target.endpoint);
+  await account.deleteBuckets(bucket);
+  account.close();
 });
 
 /** Runs a command as a person does who has credentials in the environment, and only them. */
@@ -99,11 +110,13 @@ it("weir barriers says who holds a barrier up, and weir evict takes a lost node 
   expect(await barrier()).toMatchObject({ phase: "closed", reported: 3 });
 });
 
-it.each(["node", "dispatcher"])(
-  "weir replay finds every table as the log has it, with %s queues",
-  async (layout) => {
+it.each([
+  ["node", "a folder", join(folder, "node")],
+  ["dispatcher", "S3", `s3://${bucket}/runs/1`],
+])(
+  "weir replay finds every table as the log has it, with %s queues, in %s",
+  async (layout, _, out) => {
     progress(`weir replay of the example with ${layout} queues`);
-    const out = join(folder, layout);
     const {
       code,
       out: json,
@@ -111,12 +124,14 @@ it.each(["node", "dispatcher"])(
     } = await weir(
       ...["replay", EXAMPLE, "--endpoint", target.endpoint, "--prefix", target.prefix],
       ...["--nodes", "2", "--spans", "2", "--queues", layout, "--out", out, "--json"],
+      ...(out.startsWith("s3:") ? ["--s3-endpoint", target.endpoint] : []),
     );
     expect(code, err).toBe(0);
     const { rows, barriers, verdict } = JSON.parse(json) as ReplayResult;
     expect(verdict).toMatchObject({ ok: true, differences: [], rows });
     progress(`  ${rows} rows and ${barriers.length} barriers: ${verdict.tables} tables as the log has them`);
     expect(barriers.length).toBeGreaterThan(20);
+    expect((await readFolder(out, clientConfig(target.endpoint))).rows).toHaveLength(rows);
     // The nodes of a replay do not come back: their queues are gone.
     const account = new Account(target.endpoint);
     const left = await account.find(`${output(target, "ActionQueuePrefix")}replay-`);
