@@ -1,21 +1,15 @@
 /** A maintainer that fails: what it was given comes back, and does its work when the function is mended. */
 import { once } from "node:events";
-import {
-  GetFunctionConfigurationCommand,
-  InvokeCommand,
-  LambdaClient,
-  UpdateFunctionConfigurationCommand,
-  waitUntilFunctionUpdatedV2,
-} from "@aws-sdk/client-lambda";
+import { InvokeCommand } from "@aws-sdk/client-lambda";
 import { GetQueueAttributesCommand, SetQueueAttributesCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { QueueClient } from "../../src/dispatcher/index.ts";
 import { keyText } from "../../src/protocol/eventkey.ts";
 import { Deployed } from "./deployed.ts";
+import { Environment } from "./environment.ts";
 import { progress } from "./progress.ts";
 import { between, withoutRepeats } from "./queues.ts";
-import { Resources } from "./resources.ts";
-import { clientConfig, readTarget } from "./target.ts";
+import { readTarget } from "./target.ts";
 import { pause, until } from "./until.ts";
 import { event, World } from "./world.ts";
 
@@ -23,20 +17,16 @@ import { event, World } from "./world.ts";
 const VISIBILITY_SECONDS = 3;
 
 const deployed = new Deployed(readTarget());
-const lambda = new LambdaClient(clientConfig(deployed.target.endpoint));
 const tables = [210n, 211n].map((tableId) => ({ tableId, name: `t${tableId}` }));
-let FunctionName: string;
-let variables: Record<string, string>;
+let environment: Environment;
 let visibility: string;
 
 beforeAll(async () => {
-  FunctionName = (await Resources.read(deployed.target)).idOf("AWS::Lambda::Function", "Maintainer");
-  const { Environment } = await lambda.send(new GetFunctionConfigurationCommand({ FunctionName }));
-  variables = Environment!.Variables!;
+  environment = await Environment.read(deployed.target);
   visibility = await visibilityTimeout();
 });
 afterAll(() => {
-  lambda.destroy();
+  environment.close();
   deployed.close();
 });
 
@@ -47,14 +37,6 @@ async function visibilityTimeout(change?: string): Promise<string> {
     await deployed.sqs.send(new SetQueueAttributesCommand({ QueueUrl, Attributes: { [name]: change } }));
   const command = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: [name] });
   return (await deployed.sqs.send(command)).Attributes![name]!;
-}
-
-async function useEnvironment(Variables: Record<string, string>): Promise<void> {
-  await lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName, Environment: { Variables } }));
-  await waitUntilFunctionUpdatedV2(
-    { client: lambda, maxWaitTime: 60, minDelay: 0.5, maxDelay: 1 },
-    { FunctionName },
-  );
 }
 
 /** What an invocation with one record says: its error, or its answer. */
@@ -72,8 +54,11 @@ async function invoke(): Promise<{ error: string | undefined; answer: string }> 
       start: attribute("1"),
     },
   };
-  const answer = await lambda.send(
-    new InvokeCommand({ FunctionName, Payload: JSON.stringify({ Records: [record] }) }),
+  const answer = await environment.lambda.send(
+    new InvokeCommand({
+      FunctionName: environment.functionName,
+      Payload: JSON.stringify({ Records: [record] }),
+    }),
   );
   return { error: answer.FunctionError, answer: Buffer.from(answer.Payload!).toString() };
 }
@@ -98,12 +83,12 @@ function deafAfterItsAction(real: QueueClient, mended: Promise<void>): QueueClie
 it.each([
   {
     name: "throws",
-    broken: () => ({ ...variables, WEIR_TABLE: "" }),
+    broken: () => ({ ...environment.variables, WEIR_TABLE: "" }),
     shows: { error: "Unhandled", answer: "environment variable WEIR_TABLE is not set" },
   },
   {
     name: "gives-messages-back",
-    broken: () => ({ ...variables, WEIR_TABLE: "no-such-table" }),
+    broken: () => ({ ...environment.variables, WEIR_TABLE: "no-such-table" }),
     shows: { error: undefined, answer: '{"batchItemFailures":[{"itemIdentifier":"m1"}]}' },
   },
 ])(
@@ -129,7 +114,7 @@ it.each([
       return waiting + inFlight === 0;
     });
     try {
-      await useEnvironment(broken());
+      await environment.use(broken());
       await visibilityTimeout(String(VISIBILITY_SECONDS));
       const { error, answer } = await invoke();
       expect(error).toBe(shows.error);
@@ -144,7 +129,7 @@ it.each([
       expect(await deployed.phaseOf(world, ddl)).toBe("writing");
     } finally {
       progress("  the function is mended");
-      await useEnvironment(variables);
+      await environment.use(environment.variables);
       await visibilityTimeout(visibility);
       mended.resolve();
     }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Dispatcher } from "../../src/dispatcher/dispatcher.ts";
 import type { QueueClient } from "../../src/dispatcher/index.ts";
 import { attributesOf, Deployed } from "./deployed.ts";
+import { Environment } from "./environment.ts";
 import { progress } from "./progress.ts";
 import { between } from "./queues.ts";
 import { readTarget } from "./target.ts";
@@ -13,6 +14,7 @@ import { event, World } from "./world.ts";
 const name = "poison";
 const tables = [200n, 201n, 202n, 203n].map((tableId) => ({ tableId, name: `t${tableId}` }));
 const deployed = new Deployed(readTarget());
+let environment: Environment;
 let world: World;
 let dispatchers: Dispatcher[];
 /** The next DONE of a Write loses its last character on its way. It is never sent again (protocol.md D4). */
@@ -26,7 +28,13 @@ const damaging = (real: QueueClient) =>
     },
   });
 
+/** What LocalStack gives as the sender of everything: the account, where AWS gives the id of a role or a user. */
+const OPERATOR = "000000000000";
+
 beforeAll(async () => {
+  environment = await Environment.read(deployed.target);
+  const { variables } = environment;
+  await environment.use({ ...variables, WEIR_REDRIVERS: `${variables["WEIR_REDRIVERS"]},${OPERATOR}` });
   progress("a capture node damages the DONE of a Write");
   const schemas = [{ schemaId: 1n, name: "s", tables }];
   world = await World.start(deployed.target, { name, nodes: 1, schemas, queues: damaging });
@@ -34,6 +42,8 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await world.stop();
+  await environment.use(environment.variables);
+  environment.close();
   deployed.close();
 });
 
