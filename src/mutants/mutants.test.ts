@@ -36,7 +36,7 @@ describe("mutants", () => {
       to: "/** In phase waiting.",
     };
     const chosen = MUTANTS.filter((mutant) => SMOKE.includes(mutant.id));
-    const hunted = await huntAll([...chosen, comment], 2, 20);
+    const hunted = await huntAll([...chosen, comment], 2, 60);
     expect(hunted.map(({ mutant, kill }) => [mutant.id, kill !== undefined])).toEqual([
       ...chosen.map((mutant) => [mutant.id, true]),
       ["comment", false],

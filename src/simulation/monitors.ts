@@ -334,6 +334,11 @@ export class Monitors {
     }
   }
 
+  /** Whether everybody whom an event touches was done with it when it was closed (I5). Of a CREATE its ACK is owed all the same. */
+  isOver(key: string): boolean {
+    return this.#closed.has(key) && this.#events.get(key)?.kind !== "create";
+  }
+
   /** I5. */
   #closes(root: Root, event: LogEvent, key: string): void {
     const name = describe(event);

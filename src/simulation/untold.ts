@@ -23,6 +23,14 @@ export class Untold {
     return this.#pieces.size;
   }
 
+  /**
+   * Whether something of it is still owed.
+   * @param isOver whether everybody whom an event touches is done with it: then nobody waits for what was to be told of it
+   */
+  isOwed(isOver: (key: string) => boolean): boolean {
+    return [...this.#pieces.values()].some(({ about }) => about === undefined || !isOver(about.key));
+  }
+
   /** It was not sent, or has no answer. */
   failed(message: ActionMessage): void {
     for (const [name, piece] of piecesOf(message)) this.#pieces.set(name, piece);

@@ -405,7 +405,7 @@ function rootAllows(root: Root | undefined, conditions: RootConditions): boolean
   const { sameEpoch, epochIsNew, sameRoster, sameStep, notOpenYet, nothingClosedSince, samePending } =
     conditions;
   const { aboveClosed, aboveFloor, sameOpen, notGrantedYet, sameHeard } = conditions;
-  if (sameHeard !== undefined && root?.heard !== sameHeard) return false;
+  if (sameHeard !== undefined && (root?.heard ?? 0) !== sameHeard) return false;
   if (sameEpoch !== undefined && root?.epoch !== sameEpoch) return false;
   if (epochIsNew !== undefined && root !== undefined && root.epoch >= epochIsNew) return false;
   if (sameRoster !== undefined && root?.rosterVersion !== sameRoster) return false;
@@ -418,9 +418,10 @@ function rootAllows(root: Root | undefined, conditions: RootConditions): boolean
   if (nothingClosedSince !== undefined && root?.closedCount !== nothingClosedSince) return false;
   if (aboveClosed !== undefined && !(root?.closedUpTo !== undefined && root.closedUpTo < aboveClosed))
     return false;
-  if (aboveFloor !== undefined && !(root !== undefined && root.floor < aboveFloor)) return false;
+  if (aboveFloor !== undefined && root !== undefined && !(root.floor < aboveFloor)) return false;
   if (sameOpen !== undefined) {
-    const open = new Set(root?.steps.keys());
+    if (root === undefined) return false;
+    const open = new Set(root.steps.keys());
     if (open.symmetricDifference(new Set(sameOpen)).size > 0) return false;
   }
   if (notGrantedYet !== undefined) {
