@@ -82,7 +82,7 @@ export class Durability {
     const { root } = this.#monitors;
     // What was to be told in a former epoch is nothing to anybody in this one.
     if (untold.size > 0 && knownSince >= this.#monitors.epochSince) {
-      if (forGood && untold.isOwed((key) => this.#monitors.isOver(key)))
+      if (forGood && untold.isOwed(message, (key) => this.#monitors.isOver(key)))
         this.#judge.fail("I7", `${id} and its batch are gone, and not all that they had to tell is sent`);
       if (receives < OFTEN && untold.isOnlyOf(message, again))
         this.#judge.fail("I7", `${id} is gone and its invocation could not send all that it had to tell`);

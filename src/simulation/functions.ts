@@ -307,10 +307,7 @@ export class Functions {
           false,
         ),
       handOver: (slices: readonly Slice[]) =>
-        operation("handOver", [slices], () => this.#handOver(slices), false).catch((error: unknown) => {
-          process.untold.waveFailed();
-          throw error;
-        }),
+        this.#handingOver(slices, process, (work) => operation("handOver", [slices], work, false)),
       deadLetter: (letter: DeadLetter) =>
         operation(
           "deadLetter",
@@ -332,11 +329,25 @@ export class Functions {
     });
   }
 
-  /** Some may be in the queue when others are refused. */
-  #handOver(slices: readonly Slice[]): void {
-    for (const slice of slices) {
-      if (this.#ground.faults.happens("refuse", 0.01)) throw new Error("a slice was refused");
-      this.#queues.put(STATUS_QUEUE, sliceText(slice), { type: SLICE_TYPE, encoding: "json" }, ROLE);
+  /** Some may be in the queue when others are refused, or when the answer is lost: those are told by others. */
+  async #handingOver(
+    slices: readonly Slice[],
+    { untold }: Process,
+    operation: (work: () => void) => Promise<void>,
+  ): Promise<void> {
+    const left = new Set(slices);
+    try {
+      await operation(() => {
+        for (const slice of slices) {
+          if (this.#ground.faults.happens("refuse", 0.01)) throw new Error("a slice was refused");
+          this.#queues.put(STATUS_QUEUE, sliceText(slice), { type: SLICE_TYPE, encoding: "json" }, ROLE);
+          untold.handedOver(slice);
+          left.delete(slice);
+        }
+      });
+    } catch (error) {
+      untold.notHandedOver([...left]);
+      throw error;
     }
   }
 

@@ -1,4 +1,4 @@
-import type { ActionMessage, Root } from "../maintainer/port.ts";
+import type { ActionMessage, DeadLetter, Root } from "../maintainer/port.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import { Action, BlockStage, DoneAction, InfluenceType } from "../protocol/messages.ts";
 import type { MemoryStore } from "../storage/memory.ts";
@@ -332,6 +332,14 @@ export class Monitors {
       for (const life of this.#undone(root, event, key))
         this.#judge.fail("I9", `${name} is not behind ${life.id.slice(-4)}@${life.life}`);
     }
+  }
+
+  /**
+   * Whether a report is refused rightly although a good node sent it: it is of lives from before this epoch, whose numbers
+   * dispatchers on another node have by now (R7).
+   */
+  isFromBefore(letter: Pick<DeadLetter, "body" | "attributes">): boolean {
+    return this.#root !== undefined && this.#sayings.isFromBefore(this.#root.epoch, letter);
   }
 
   /** Whether everybody whom an event touches was done with it when it was closed (I5). Of a CREATE its ACK is owed all the same. */

@@ -1,3 +1,4 @@
+import type { DeadLetter } from "../maintainer/port.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import { BlockStage, ComponentState, type State } from "../protocol/messages.ts";
 import { storedName } from "./order.ts";
@@ -80,6 +81,24 @@ export class Sayings {
   /** All processes of a node that have given a dispatcher this life: one, unless clocks were set back by chance. */
   on(node: string, id: string, life: bigint): readonly Said[] {
     return this.#on.get(`${node} ${id}@${life}`) ?? [];
+  }
+
+  /**
+   * Whether every life that a report names is of a process that has not registered it in an epoch: it is from before, and who has
+   * that number now is another (decisions/0025).
+   */
+  isFromBefore(epoch: bigint, { body, attributes }: Pick<DeadLetter, "body" | "attributes">): boolean {
+    if (attributes["type"] !== "BlockStatusRequest") return false;
+    const node = attributes["from"] ?? "";
+    const { blockStatuses } = readMessage(
+      "BlockStatusRequest",
+      (attributes["encoding"] ?? "json") as Encoding,
+      body,
+    );
+    return blockStatuses.flatMap(livesOf).every(({ id, life }) => {
+      const said = this.on(node, id, life);
+      return said.length > 0 && said.every((one) => !one.registered.has(epoch));
+    });
   }
 
   endings(id: string): readonly Ending[] {

@@ -1,4 +1,5 @@
 import type { ActionMessage } from "../maintainer/port.ts";
+import type { Slice } from "../maintainer/slice.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import { BlockStage } from "../protocol/messages.ts";
 import { storedName } from "./order.ts";
@@ -8,7 +9,7 @@ import { idOf, keyOf, livesOf, readMessage } from "./reading.ts";
 /** One thing that somebody is told: a life about an event, or a queue. */
 interface Piece {
   readonly queue: string;
-  readonly type: ActionMessage["type"] | "wave";
+  readonly type: ActionMessage["type"];
   /** Of an answer to a life: whose, and about which event. */
   readonly about?: { readonly id: string; readonly life: bigint; readonly key: string };
   /** Of an answer to a registration: those that it is about, as `id@life`; none if it is refused as a whole. */
@@ -18,17 +19,29 @@ interface Piece {
 /** What an invocation had to tell and could not send. What it sends later in its time is told. */
 export class Untold {
   readonly #pieces = new Map<string, Piece>();
+  /** Slices of a wave that are not in the status queue: nobody else will tell what they are about. */
+  readonly #slices = new Map<string, Slice>();
+  /** What lives were told about an event since a slice was not handed over, as `ack id@life key`. */
+  readonly #told = new Set<string>();
 
   get size(): number {
-    return this.#pieces.size;
+    return this.#pieces.size + this.#slices.size;
   }
 
   /**
    * Whether something of it is still owed.
+   * An ACK that a slice was to tell is owed to those who ask for it in a message, if they were not told by themselves.
    * @param isOver whether everybody whom an event touches is done with it: then nobody waits for what was to be told of it
    */
-  isOwed(isOver: (key: string) => boolean): boolean {
-    return [...this.#pieces.values()].some(({ about }) => about === undefined || !isOver(about.key));
+  isOwed(message: Stored, isOver: (key: string) => boolean): boolean {
+    const asked = asksOf(message).filter((one) => !one.done);
+    const misses = ({ key, kind }: Slice) =>
+      kind === "pass" ||
+      asked.some((one) => one.key === key && !this.#told.has(`ack ${one.id}@${one.life} ${key}`));
+    return (
+      [...this.#pieces.values()].some(({ about }) => about === undefined || !isOver(about.key)) ||
+      [...this.#slices.values()].some((slice) => !isOver(slice.key) && misses(slice))
+    );
   }
 
   /** It was not sent, or has no answer. */
@@ -37,12 +50,20 @@ export class Untold {
   }
 
   sent(message: ActionMessage): void {
-    if (this.#pieces.size > 0) for (const [name] of piecesOf(message)) this.#pieces.delete(name);
+    if (this.size === 0) return;
+    for (const [name, { queue }] of piecesOf(message)) {
+      this.#pieces.delete(name);
+      this.#told.add(name.slice(queue.length + 1));
+    }
   }
 
-  /** What was to be handed over to other invocations is not. */
-  waveFailed(): void {
-    this.#pieces.set("wave", { queue: "", type: "wave" });
+  /** What was to be handed over to other invocations is not in their queue. */
+  notHandedOver(slices: readonly Slice[]): void {
+    for (const slice of slices) this.#slices.set(nameOf(slice), slice);
+  }
+
+  handedOver(slice: Slice): void {
+    this.#slices.delete(nameOf(slice));
   }
 
   /**
@@ -75,6 +96,8 @@ export class Untold {
     );
   }
 }
+
+const nameOf = ({ key, kind, chunk, from }: Slice) => `${key} ${kind} ${chunk} ${from}`;
 
 function asksOf({ attributes, body }: Stored) {
   if (attributes["type"] !== "BlockStatusRequest") return [];
