@@ -1,13 +1,18 @@
 /** What commands that change a changefeed have in common: which one, and who did it. */
 import { randomUUID } from "node:crypto";
 import { userInfo } from "node:os";
+import { type Invocation, newMemory } from "../maintainer/batch.ts";
+import { type Program, run } from "../maintainer/program.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
 import type { Space } from "../maintainer/space.ts";
+import { createPort } from "../messaging/port.ts";
 import type { Table } from "../storage/dynamodb/table.ts";
 import { S } from "../storage/dynamodb/values.ts";
+import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
 import { Problem } from "./problem.ts";
 
 /** @throws Problem if there is not exactly one, of that name if one is given */
-export function chosenSpace(spaces: readonly Space[], changefeed: string | undefined): Space {
+function chosenSpace(spaces: readonly Space[], changefeed: string | undefined): Space {
   const chosen = spaces.filter((space) => changefeed === undefined || space.text === changefeed);
   if (chosen.length === 1) return chosen[0]!;
   const names = spaces.map((space) => `\n  ${space.text}`).join("");
@@ -16,8 +21,45 @@ export function chosenSpace(spaces: readonly Space[], changefeed: string | undef
   );
 }
 
+export interface ChangeOptions extends DeploymentOptions {
+  readonly changefeed?: string;
+  readonly prefix: string;
+}
+
+/**
+ * Changes the one changefeed that the options name, and notes who did what.
+ * @param settings what differs from a deployment's defaults
+ * @param entry what is noted of the result; it throws a Problem if nothing was changed
+ */
+export async function changeOne<T>(
+  options: ChangeOptions,
+  settings: Pick<Settings, "schedulerQueue">,
+  change: (space: Space, invocation: Invocation) => Program<T>,
+  entry: (result: T, space: Space) => Readonly<Record<string, string>>,
+): Promise<T> {
+  const {
+    dynamodb,
+    sqs,
+    table,
+    actionQueuePrefix = `${options.prefix}-action-`,
+  } = connectDeployment(options);
+  const port = createPort({ dynamodb, sqs }, { table, actionQueuePrefix, deadLetterQueueUrl: "" });
+  try {
+    const space = chosenSpace(await port.listSpaces(), options.changefeed);
+    const now = Date.now();
+    const all = { ...DEFAULT_SETTINGS, ...settings, actionQueuePrefix };
+    const invocation = { now, nonce: randomUUID(), settings: all, memory: newMemory() };
+    const result = await run(change(space, invocation), port);
+    await audit(port.store.table, space, now, entry(result, space));
+    return result;
+  } finally {
+    dynamodb.destroy();
+    sqs.destroy();
+  }
+}
+
 /** Who did what to a changefeed, and when, stays with it. */
-export async function audit(
+async function audit(
   table: Pick<Table, "put">,
   space: Space,
   now: number,

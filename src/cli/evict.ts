@@ -1,19 +1,11 @@
-import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
-import { newMemory } from "../maintainer/batch.ts";
 import { type Evicted, evict } from "../maintainer/evict.ts";
-import { run } from "../maintainer/program.ts";
-import { DEFAULT_SETTINGS } from "../maintainer/session.ts";
-import { createPort } from "../messaging/port.ts";
-import { audit, chosenSpace } from "./changefeed.ts";
-import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
+import { type ChangeOptions, changeOne } from "./changefeed.ts";
 import { Problem } from "./problem.ts";
 
-interface EvictOptions extends DeploymentOptions {
-  readonly changefeed?: string;
+interface EvictOptions extends ChangeOptions {
   readonly node?: string;
   readonly dispatcher?: string;
-  readonly prefix: string;
   readonly schedulerQueue?: string;
 }
 
@@ -35,32 +27,18 @@ export function registerEvict(program: Command): void {
 
 async function runEvict(options: EvictOptions): Promise<void> {
   const who = whoOf(options);
-  const {
-    dynamodb,
-    sqs,
-    table,
-    actionQueuePrefix = `${options.prefix}-action-`,
-  } = connectDeployment(options);
-  const port = createPort({ dynamodb, sqs }, { table, actionQueuePrefix, deadLetterQueueUrl: "" });
-  try {
-    const spaces = await port.listSpaces();
-    const space = chosenSpace(spaces, options.changefeed);
-    const now = Date.now();
-    const { schedulerQueue } = options;
-    const settings = { ...DEFAULT_SETTINGS, actionQueuePrefix, ...(schedulerQueue && { schedulerQueue }) };
-    const ended = await run(
-      evict(space, who, { now, nonce: randomUUID(), settings, memory: newMemory() }),
-      port,
-    );
-    if (ended.length === 0)
-      throw new Problem(`${space.text} has no such dispatcher: weir barriers shows who is missing`);
-    const dispatchers = ended.map((life) => life.id).join(" ");
-    await audit(port.store.table, space, now, { what: "evict", dispatchers });
-    for (const life of ended) console.log(`evicted ${life.id} of table ${life.tableId} on ${life.node}`);
-  } finally {
-    dynamodb.destroy();
-    sqs.destroy();
-  }
+  const { schedulerQueue } = options;
+  const ended = await changeOne(
+    options,
+    schedulerQueue ? { schedulerQueue } : {},
+    (space, invocation) => evict(space, who, invocation),
+    (lives, space) => {
+      if (lives.length === 0)
+        throw new Problem(`${space.text} has no such dispatcher: weir barriers shows who is missing`);
+      return { what: "evict", dispatchers: lives.map((life) => life.id).join(" ") };
+    },
+  );
+  for (const life of ended) console.log(`evicted ${life.id} of table ${life.tableId} on ${life.node}`);
 }
 
 function whoOf({ node, dispatcher }: EvictOptions): Evicted {
