@@ -136,33 +136,36 @@ func TestModesAndChangefeedsAreApart(t *testing.T) {
 }
 
 func TestADispatcherThatIsCreatedAgainBeginsAnew(t *testing.T) {
-	action := responseOf(1, told(toNames(1), actionOf(write, ddl)))
 	config := func(operator enum) msg {
 		return msg{{1, "changefeedID", aFeed(1)}, {2, "config", msg{{3, "dispatcherID", dispatcher(1)}}}, {3, "scheduleAction", operator}, {5, "maintainerEpoch", uint64(1)}}
 	}
-	for name, ends := range map[string]func(gated){
-		"stopped": func(g gated) {
+	for name, ends := range map[string]func(gated) (epoch uint64){
+		"stopped": func(g gated) uint64 {
 			g.says(HeartBeat, msg{{1, "changefeedID", aFeed(1)}, {4, "statuses", []msg{{{1, "ID", dispatcher(1)}, {2, "componentStatus", enum{1, "Stopped"}}}}}})
+			return 1
 		},
-		"removed": func(g gated) {
+		"removed": func(g gated) uint64 {
 			g.says(HeartBeat, msg{{1, "changefeedID", aFeed(1)}, {4, "statuses", []msg{{{1, "ID", dispatcher(1)}, {2, "component_status", enum{2, "Removed"}}}}}})
+			return 1
 		},
-		"asked for": func(g gated) {
+		"asked for": func(g gated) uint64 {
 			g.gets(ScheduleDispatcher, config(enum{0, "Create"}), config(enum{0, "Create"}))
+			return 1
 		},
-		"a higher epoch": func(g gated) {
+		"a higher epoch": func(g gated) uint64 {
 			g.says(Registration, msg{{1, "changefeedID", aFeed(1)}, {7, "maintainerEpoch", uint64(2)}})
-			action[2] = member{4, "maintainerEpoch", uint64(2)}
+			return 2
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBoth(t, func(g gated) {
+				at := func(epoch uint64) msg { return responseOf(epoch, told(toNames(1), actionOf(write, ddl))) }
 				g.reports(done, ddl, 1)
 				g.reports(waiting, ddl, 1)
-				g.gets(HeartBeatResponse, action, nil)
-				ends(g)
+				g.gets(HeartBeatResponse, at(1), nil)
+				epoch := ends(g)
 				g.reports(waiting, ddl, 1)
-				g.gets(HeartBeatResponse, action, action)
+				g.gets(HeartBeatResponse, at(epoch), at(epoch))
 			})
 		})
 	}
