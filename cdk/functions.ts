@@ -57,7 +57,7 @@ export function createFunctions(scope: Construct, props: CheckedProps, state: St
   new EventSourceMapping(scope, "Reports", {
     target: started(scope, props, maintainer),
     eventSourceArn: state.statusQueue.queueArn,
-    // No batching window: a quiet queue would hold a report for its whole length (design.md, section 8).
+    // No batching window: a quiet queue would hold a report for its whole length (invariants.md P1).
     batchSize: 10,
     reportBatchItemFailures: true,
     ...(props.provisionedPollers

@@ -160,7 +160,7 @@ function keyStatement(
   });
 }
 
-/** What a node does with its action queues. To look at a queue's attributes shows whether somebody else created it (decisions/0041). */
+/** What a node does with its action queues. To look at a queue's attributes shows whether somebody else created it (protocol.md D12). */
 const NODE_ACTIONS = [
   "sqs:ChangeMessageVisibility",
   "sqs:CreateQueue",

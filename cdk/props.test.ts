@@ -23,6 +23,7 @@ describe("properties that are wrong", () => {
       { prefix: "x".repeat(41) },
       "(a queue's name has 80, of which 40 are taken",
     ],
+    // protocol.md R17
     [
       "a prefix within another one's action queues",
       { prefix: "weir-action-x" },

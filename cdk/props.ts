@@ -117,7 +117,7 @@ export function nodeQueues(prefix: string, node: string): string[] {
 }
 
 /**
- * Whether some other coordinator's `<prefix>-action-*` could cover names that begin so: its capture nodes could read and delete
+ * protocol.md R17: whether some other coordinator's `<prefix>-action-*` could cover names that begin so: its capture nodes could read and delete
  * what is queued there.
  */
 export const isWithinReach = (name: string) => /-action(-|$)/.test(name);

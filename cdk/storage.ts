@@ -5,12 +5,12 @@ import { type CfnQueue, Queue, QueueEncryption, RedrivePermission } from "aws-cd
 import type { Construct } from "constructs";
 import type { CheckedProps } from "./props.ts";
 
-/** Timeout of both functions; visibility of a report must be at least six times as long (design.md, section 8). */
+/** Timeout of both functions; visibility of a report must be at least six times as long (invariants.md P2). */
 export const TIMEOUT = Duration.seconds(20);
 /** The largest message that SQS takes. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 const VISIBILITY = Duration.seconds(120);
-/** What queues keep must be shorter than the 15 days for which tombstones stay (design.md I9). */
+/** What queues keep must be shorter than the 15 days for which tombstones stay (invariants.md I9). */
 const STATUS_RETENTION = Duration.days(4);
 const DEAD_LETTER_RETENTION = Duration.days(14);
 /** A report that fails so often is poisoned in a way that taking it apart did not show. */

@@ -123,7 +123,7 @@ it("makes the stack that the repository makes, from the bundles that it brings",
   const made = Object.entries(Resources).filter(([id]) => id.startsWith("Weir"));
   const types = (all: { Type: string }[]) => all.map((one) => one.Type).sort();
   const { resources } = synthesize({ prefix: "orders" });
-  // The program of the docs makes one more: the policy for one node (decisions/0041).
+  // The program of the docs makes one more: the policy for one node (protocol.md D12).
   const forOneNode = { Type: "AWS::IAM::ManagedPolicy" };
   expect(types(made.map(([, one]) => one))).toEqual(types([...Object.values(resources), forOneNode]));
   const functions = made.filter(([, { Type }]) => Type === "AWS::Lambda::Function");

@@ -196,7 +196,7 @@ func TestAnEpochThatIsOverIsNotHandedOver(t *testing.T) {
 	})
 }
 
-// An old node as ticdc.md says, T-A5: it compares the commitTs alone. Whatever is delivered, in whatever order and however
+// An old node (ticdc.md T-A5): it compares the commitTs alone. Whatever is delivered, in whatever order and however
 // often, it must not take one event's action for the other's.
 func TestAnOldNodeBehindTheGateNeverTakesOneEventForTheOther(t *testing.T) {
 	wrong := func(matches bool, seed uint64) (mistakes, steps int) {

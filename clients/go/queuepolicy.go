@@ -20,7 +20,7 @@ type statement struct {
 	}
 }
 
-// Looks at the attributes of a queue that somebody else may have created (docs/decisions/0041): what is weaker than in a queue of
+// Looks at the attributes of a queue that somebody else may have created (protocol.md D12): what is weaker than in a queue of
 // this client's, or ErrUnsafeQueue.
 func differences(attributes map[string]string, kmsKeyID string) ([]string, error) {
 	statements, err := statementsOf(attributes["Policy"])

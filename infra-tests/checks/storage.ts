@@ -79,7 +79,7 @@ export const storageChecks: Check[] = [
     },
   },
   {
-    // A copy of a report that came after its tombstone is gone would open the barrier again (design.md I9).
+    // A copy of a report that came after its tombstone is gone would open the barrier again (invariants.md I9).
     what: "no queue keeps a report longer than the table keeps a tombstone",
     check: (all) => {
       const kept = (name: string) => resource(all, name).Properties["MessageRetentionPeriod"] as number;

@@ -63,7 +63,7 @@ export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
 }
 
 /**
- * An event from before the opening of this epoch, which a dispatcher that starts below it meets again: what it did to the tables
+ * protocol.md R1b: an event from before the opening of this epoch, which a dispatcher that starts below it meets again: what it did to the tables
  * is in the opening. Dispatchers of tables that the opening does not name follow it to where their table goes.
  */
 function applyBehind(draft: RosterDraft, { key, drop, schemaChanges }: BlockEvent): Applied {

@@ -1,4 +1,4 @@
-/** How large a roster gets, whatever comes: each chunk fits into an item, each set has an end (decisions/0029). */
+/** How large a roster gets, whatever comes: each chunk fits into an item, each set has an end (protocol.md R12). */
 import { describe, expect, it } from "vitest";
 import { decodeChunk, encodeChunk } from "../storage/chunkcodec.ts";
 import { MAX_ITEM_BYTES } from "../storage/dynamodb/toolarge.ts";

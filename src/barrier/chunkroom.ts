@@ -14,7 +14,7 @@ export const PAST_BYTES = 64 * 1024;
 /** By how much a life may grow when it is lost: its ending, and the name of the node that it is given to. */
 export const LOST_BYTES = 360;
 
-/** Ended lives, dropped tables and nodes of a whole roster. Beyond that the oldest are forgotten (decisions/0029). */
+/** Ended lives, dropped tables and nodes of a whole roster. Beyond that the oldest are forgotten (protocol.md R12). */
 export const MAX_ENDED = 50_000;
 export const MAX_DROPPED = 50_000;
 export const MAX_NODES = 10_000;

@@ -4,7 +4,7 @@ import type { DispatcherChunk, Life, Place, Roster } from "./roster.ts";
 
 /**
  * Says that every life which the event needed from a chunk, in that version of the chunk, has reported: `17.3`. Lives
- * that the chunk got later are not spoken for (design.md, section 4).
+ * that the chunk got later are not spoken for (invariants.md S2).
  */
 export type CompleteMark = string;
 
@@ -123,7 +123,7 @@ export type Coverage =
     };
 
 /**
- * Judges a barrier in phase waiting on one roster (design.md I1; protocol.md M4, M5, R8 to R10).
+ * Judges a barrier in phase waiting on one roster (invariants.md I1; protocol.md M4, M5, R8 to R10).
  * @param marks the complete marks of phase waiting
  * @param lateTablesHold whether a listed table that the changefeed never had holds the barrier: true if an old node
  *   opened it, because its table may only be late (protocol.md R8)
@@ -155,7 +155,7 @@ export function judgeWaiting(
 /**
  * Whether a life that an event touches and that is past it proves that the event was written (protocol.md M15). A dispatcher of an
  * old node may have passed a syncpoint by what it was told of the DDL at the same commitTs. Only the table trigger writes a
- * syncpoint: its own start proves it, others' do not (decisions/0039).
+ * syncpoint: its own start proves it, others' do not (protocol.md M21).
  */
 export function provesWritten(
   roster: Roster,
@@ -191,7 +191,7 @@ function uncoveredTables(roster: Roster, event: BlockEvent, lateTablesHold: bool
 
 /**
  * The chunks that hold a barrier in phase passing: with a required life, other than the writer, and no complete mark
- * (design.md I5). Gaps between spans hold nothing here: who comes later is told Pass by the tombstone (M17a).
+ * (invariants.md I5). Gaps between spans hold nothing here: who comes later is told Pass by the tombstone (M17a).
  */
 export function judgePassing(
   roster: Roster,

@@ -150,7 +150,7 @@ export class RosterDraft {
     } else chunk.nodes[chunk.nodes.findIndex((one) => one.id === node.id)] = node;
   }
 
-  /** Forgets a node that has no lives. What it sends late is refused (decisions/0029). */
+  /** Forgets a node that has no lives. What it sends late is refused (protocol.md R12). */
   forgetNode({ id, start }: NodeEntry): void {
     const at = this.#chunksOfNodes().get(id);
     if (at === undefined) return;
@@ -216,7 +216,7 @@ export class RosterDraft {
 
   /**
    * Notes who is told to create a lost dispatcher again, and from where. The life of whoever was told before is over: one who
-   * obeys late is refused (decisions/0028).
+   * obeys late is refused (protocol.md R11).
    */
   giveLost(chunkId: number, id: DispatcherKey, given: NonNullable<LostLife["given"]>): void {
     const chunk = this.#editDispatchers(chunkId);
@@ -426,7 +426,7 @@ export class RosterDraft {
 
   /**
    * Takes out what is not needed any more and nobody touches: chunks with nothing but what is remembered no longer, and nodes
-   * that are gone (decisions/0029). Changes nothing if there is none.
+   * that are gone (protocol.md R12). Changes nothing if there is none.
    */
   tidy(): void {
     const isOver = (at: number) => this.now - at >= this.#rememberFor;
@@ -522,7 +522,7 @@ export class RosterDraft {
     );
   }
 
-  /** A tenth of the lives that are over, the oldest: what is of them is refused from here on (decisions/0029). */
+  /** A tenth of the lives that are over, the oldest: what is of them is refused from here on (protocol.md R12). */
   #forgetOldestEnded(): void {
     const all = this.#allChunks().flatMap((chunk) => (chunk.kind === "dispatchers" ? chunk.ended : []));
     const oldest = all.filter((one) => !one.lost).sort((a, b) => a.endedAt - b.endedAt);
@@ -681,7 +681,7 @@ export class RosterDraft {
     return this.#edit(room?.id ?? this.#newTables()) as Editable<TableChunk>;
   }
 
-  /** A tenth of the dropped tables, the oldest. What is told of them again is below the floor (decisions/0027, 0029). */
+  /** A tenth of the dropped tables, the oldest. What is told of them again is below the floor (protocol.md R12, M19). */
   #forgetOldestDropped(): void {
     const chunks = this.#allChunks().filter((one) => one.kind === "tables");
     const oldest = chunks.flatMap((one) => one.dropped).sort((a, b) => a.droppedAt - b.droppedAt);

@@ -1,4 +1,4 @@
-/** What a roster remembers of what it has forgotten: three numbers, below which nothing is new (decisions/0029). */
+/** What a roster remembers of what it has forgotten: three numbers, below which nothing is new (protocol.md R12). */
 
 export interface Forgotten {
   /** Who knows nothing of a dispatcher takes no life up to this one from a new node: it may be one that was over. */

@@ -11,7 +11,7 @@ import type { EndedLife, Life, NodeEntry } from "./roster.ts";
 /** Who sent a message, as its attributes and the queue say. */
 export interface Sender {
   readonly node: string;
-  /** 0 for an old node, which sends none (protocol.md section 1). */
+  /** 0 for an old node, which sends none (protocol.md 1.5). */
   readonly start: bigint;
   /** Empty where the queue names no sender. */
   readonly principal: string;
@@ -81,7 +81,7 @@ export interface Eviction {
   readonly wholeNode: boolean;
 }
 
-/** A node says that it goes for good, and its queues with it (decisions/0029). */
+/** A node says that it goes for good, and its queues with it (protocol.md R12). */
 export interface Leaving {
   readonly kind: "leaving";
   readonly sender: Sender;
@@ -134,7 +134,7 @@ export type AskedFor = (node: string, id: DispatcherKey) => RegisteredSpan | und
 /**
  * Applies one change to a draft. A change that was applied before changes nothing (protocol.md R4, R5).
  * @param highest the highest commitTs of any key that the changefeed has met; 0: none
- * @param askedFor what an old node was asked to create: it registers nothing, its first status does (decisions/0040)
+ * @param askedFor what an old node was asked to create: it registers nothing, its first status does (protocol.md R16)
  */
 export function applyMembership(
   draft: RosterDraft,
@@ -171,7 +171,7 @@ export function applyMembership(
 
 /**
  * Whether a node that is not known may be one that was forgotten: what it sent before comes late, and nobody is there that it is
- * of. A node that is there starts under a higher number (decisions/0029).
+ * of. A node that is there starts under a higher number (protocol.md R12).
  */
 function isForgotten(
   draft: RosterDraft,
@@ -306,7 +306,7 @@ function register(
 
 /**
  * Whether an old node says once more what is known: it registers all that it has whenever it is asked. What has ended in between
- * has said so; a process that starts again has another id (decisions/0040).
+ * has said so; a process that starts again has another id (protocol.md R16).
  */
 function goesOn(known: Life, span: RegisteredSpan, sender: Sender, queue: string): boolean {
   return (

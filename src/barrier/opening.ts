@@ -1,4 +1,4 @@
-/** The opening of a changefeed, which may come in parts and from several senders (protocol.md R1; decisions/0025). */
+/** The opening of a changefeed, which may come in parts and from several senders (protocol.md R1, R1a). */
 import type { RosterDraft } from "./draft.ts";
 import type { Opening, Outcome } from "./membership.ts";
 import { isOpened, type PendingOpening, type RosterMeta } from "./roster.ts";

@@ -52,7 +52,7 @@ export class Placement {
 }
 
 /**
- * The life for who is asked next: above all that the dispatcher had, above that of whoever was asked before (decisions/0028),
+ * The life for who is asked next: above all that the dispatcher had, above that of whoever was asked before (protocol.md R11),
  * and above what was forgotten. Milliseconds since 1970, as nodes number them (protocol.md R4), where that is high enough.
  */
 export function nextAssignedLife(

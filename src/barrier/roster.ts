@@ -58,7 +58,7 @@ export interface Assignment {
   readonly node: string;
   /**
    * The life that the dispatcher is registered with: below that of the next who is asked, so that of two who obey only the
-   * later one is accepted (decisions/0028). 0: a version that named none has asked.
+   * later one is accepted (protocol.md R11). 0: a version that named none has asked.
    */
   readonly life: bigint;
   /** Milliseconds since 1970, by the coordinator's clock: how long one waits before another is asked. */
@@ -117,7 +117,7 @@ export interface TableChunk {
 /** A capture node as its registrations describe it. */
 export interface NodeEntry {
   readonly id: string;
-  /** Grows with every start of the node; 0 for an old node, which sends none (protocol.md section 1). */
+  /** Grows with every start of the node; 0 for an old node, which sends none (protocol.md 1.5). */
   readonly start: bigint;
   /** Queue for `ScheduleDispatcherRequest` and for answers that no dispatcher's queue is known for; may be empty. */
   readonly nodeQueue: string;
@@ -137,7 +137,7 @@ export interface NodeChunk {
   readonly nodes: readonly NodeEntry[];
 }
 
-/** Routes that events have admitted (ticdc.md 2.13). */
+/** Routes that events have admitted (protocol.md M23). */
 export interface RouteChunk {
   readonly kind: "routes";
   readonly id: number;
@@ -173,12 +173,12 @@ export interface RosterMeta {
   readonly opening?: number;
   readonly nextChunk: number;
   /**
-   * The commitTs up to which what events have changed is in the opening already (decisions/0027). Absent: it did not say.
+   * The commitTs up to which what events have changed is in the opening already (protocol.md R1b). Absent: it did not say.
    */
   readonly openedAt?: bigint;
   /** Absent: nothing was forgotten. */
   readonly forgotten?: Forgotten;
-  /** An operator has removed the changefeed: only a higher epoch brings it back (decisions/0031). */
+  /** An operator has removed the changefeed: only a higher epoch brings it back (protocol.md R14). */
   readonly removed?: true;
 }
 
@@ -271,7 +271,7 @@ export class Roster {
     return isOpened(this.meta);
   }
 
-  /** Whether a node sends no `start`, as one that is not known: it matches actions by commitTs alone (decisions/0039). */
+  /** Whether a node sends no `start`, as one that is not known: it matches actions by commitTs alone (protocol.md M21). */
   isOld(node: string): boolean {
     return (this.nodes.get(node)?.start ?? 0n) === 0n;
   }

@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { RouteTableAdmissionAction, type State, StateSchema } from "../protocol/messages.ts";
 import { InvalidState } from "./event.ts";
 
-/** A source table whose rows go to a target table: with table routing the two have different names (ticdc.md 2.13). */
+/** A source table whose rows go to a target table: with table routing the two have different names (protocol.md M23). */
 export interface Route {
   readonly sourceSchema: string;
   readonly sourceTable: string;
@@ -31,7 +31,7 @@ export const targetName = (route: Pick<Route, "targetSchema" | "targetTable">) =
   JSON.stringify([route.targetSchema, route.targetTable]);
 
 /**
- * The route changes that a state of the table trigger brings. Redo and syncpoints have none (ticdc.md 2.13).
+ * The route changes that a state of the table trigger brings. Redo and syncpoints have none (protocol.md M23).
  * @throws InvalidState if one lacks a name or has an unknown action
  */
 export function routeChangesOf(state: State): RouteChange[] {

@@ -36,7 +36,7 @@ export interface Step {
   readonly digest: string;
   /** Whether the event changes the roster or the routes (protocol.md M10). */
   readonly changesRoster: boolean;
-  /** Whether it brings route changes; they are in the barrier's own item (ticdc.md 2.13). */
+  /** Whether it brings route changes; they are in the barrier's own item (protocol.md M23). */
   readonly routes: boolean;
   /** Why its route changes cannot be applied: it stands still until the routing is mended, and holds up nobody else. */
   readonly conflict?: string;
@@ -49,7 +49,7 @@ export interface Step {
   readonly grantedAt: number;
   readonly writtenAt: number;
   readonly phaseAt: number;
-  /** Who was granted Write, of many the latest (`MAX_GRANTS`); the last one is the writer (design.md I2). */
+  /** Who was granted Write, of many the latest (`MAX_GRANTS`); the last one is the writer (invariants.md I2). */
   readonly grants: readonly Grant[];
   /** How many grants are not among them any more. */
   readonly forgotten?: number;

@@ -23,7 +23,7 @@ import type { CanalMessage, DdlChange, LogPosition, TableDefinition } from "./ty
 
 /**
  * Follows the DDLs of a log: which tables there are, under which ids, in which version. Says of each DDL whom it touches
- * and what it adds, drops and moves, as TiDB does (ticdc.md, section 1.5).
+ * and what it adds, drops and moves, as TiDB does (ticdc.md 1.5).
  */
 export class Catalogue {
   readonly #schemas = new Schemas();
@@ -474,7 +474,7 @@ export class Catalogue {
     };
   }
 
-  /** A partition and a table change places: the ids stay with the rows (ticdc.md, section 1.5). */
+  /** A partition and a table change places: the ids stay with the rows (ticdc.md 1.5). */
   #exchange(name: TableName, before: TableState, partition: string, wanted: TableName): Effects {
     const other = this.#schemas.find(wanted);
     if (!other) throw missing(wanted);

@@ -56,7 +56,7 @@ export function notOneEvent(all: readonly Pick<Effects, "steps" | "carriesRows">
 
 /**
  * Several DDLs as one event: statements of one message, and messages of one commitTs, for an event is known by its commitTs
- * (protocol.md). Who stops at one of them stops at all; a table that comes and goes within is not heard of.
+ * (protocol.md D2). Who stops at one of them stops at all; a table that comes and goes within is not heard of.
  */
 export function mergeEffects(all: readonly Effects[]): Effects {
   const [only, another] = all;

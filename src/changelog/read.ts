@@ -57,7 +57,7 @@ export async function* readMessages(
 }
 
 /**
- * Reads a whole log: rows with the table that holds them, DDLs with what they touch (ticdc.md, section 1.5).
+ * Reads a whole log: rows with the table that holds them, DDLs with what they touch (ticdc.md 1.5).
  * @throws BadChangeLog with file, line, what is wrong and what to do
  */
 export async function readChangeLog(file: string, options: ReadOptions = {}): Promise<Change[]> {

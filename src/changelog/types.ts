@@ -51,7 +51,7 @@ export interface RowChange {
   readonly message: CanalMessage;
 }
 
-/** InfluencedTables of protocol.md, as plain data. */
+/** InfluencedTables as plain data (protocol.md 1.4). */
 export interface Influence {
   readonly type: InfluenceType;
   /** Normal only. Holds 0n when the table trigger takes part. */
@@ -84,7 +84,7 @@ export interface Column {
   readonly default?: string | null;
 }
 
-/** A DDL with what it does to tables (the table in ticdc.md, section 1.5). */
+/** A DDL with what it does to tables (the table in ticdc.md 1.5). */
 export interface DdlChange {
   readonly kind: "ddl";
   readonly at: LogPosition;

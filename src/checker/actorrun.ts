@@ -94,7 +94,7 @@ export class ActorRun {
   #done(key: EventKey, action: ActionKind): void {
     const { world } = this.#wire;
     const { id, life } = this.#actor;
-    // An old node does not say what it did (protocol.md, section 1).
+    // An old node does not say what it did (protocol.md M8).
     const told = action === "write" ? DoneAction.WRITE_DONE : DoneAction.PASS_DONE;
     const done = this.#wire.isOld(this.#actor.node) ? DoneAction.UNSPECIFIED : told;
     const message = world.report(this.#node, [{ id, life }], doneState(key, done), this.#mode);

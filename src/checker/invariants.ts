@@ -19,7 +19,7 @@ export interface Judged {
 
 /**
  * Watches the operations of invocations: each commit is judged on what is stored and on what dispatchers really did, with
- * the rules of design.md section 3 written down a second time.
+ * I1 to I10 of invariants.md written down a second time.
  */
 export class Invariants {
   readonly #parts: StoreParts;

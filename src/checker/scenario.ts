@@ -106,7 +106,7 @@ export interface Scenario {
   readonly sendsAtOnce?: number;
   /** Between reading the root and reading its chunks others may act. */
   readonly slowReads?: true;
-  /** Tables from which routes lead in the end, if that is looked at (ticdc.md 2.13). */
+  /** Tables from which routes lead in the end, if that is looked at (protocol.md M23). */
   readonly routed?: readonly string[];
   /** Why a barrier may rest until time has passed although nothing went wrong: I7 is then not looked at. */
   readonly rests?: string;

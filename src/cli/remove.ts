@@ -11,7 +11,7 @@ interface RemoveOptions extends DeploymentOptions {
   readonly yes?: true;
 }
 
-/** `weir remove`: takes a changefeed out that is gone for good (decisions/0031). */
+/** `weir remove`: takes a changefeed out that is gone for good (protocol.md R14). */
 export function registerRemove(program: Command): void {
   program
     .command("remove")

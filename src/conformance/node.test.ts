@@ -202,6 +202,7 @@ describe("answers", () => {
     expect([capture.calls, capture.answersLeft]).toEqual([["d10 flush", "d10 write"], 0]);
   });
 
+  // protocol.md D9
   it("T-A12 a rename moves its own table and no other: Pass of either schema reaches whoever belongs to it", async () => {
     await start();
     const d0 = await capture.dispatcher(1, { tableId: 0n });

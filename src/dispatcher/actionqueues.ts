@@ -10,7 +10,7 @@ export interface ActionQueuesOptions {
   readonly prefix: string;
   /** One queue for the node, or one more for each dispatcher. */
   readonly layout: "node" | "dispatcher";
-  /** Whether an answer may come for a dispatcher: its own queue is polled only then (design.md, section 5). */
+  /** Whether an answer may come for a dispatcher: its own queue is polled only then (invariants.md Q3). */
   readonly wanted: (id: DispatcherKey) => boolean;
   /** Whether a dispatcher is there: then it keeps its queue. */
   readonly isThere: (id: DispatcherKey) => boolean;

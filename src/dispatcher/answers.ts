@@ -38,7 +38,7 @@ export class Answers {
     if (epoch > this.#epochSeen) this.#epochSeen = epoch;
   }
 
-  /** Resolves when all that a message causes is durable: only then it may go (design.md I7). */
+  /** Resolves when all that a message causes is durable: only then it may go (invariants.md I7). */
   async receive(message: ReceivedMessage): Promise<void> {
     const { onRegistrationResult, onSchedule, onError, coordinators } = this.#options;
     const { type } = message.attributes;

@@ -18,7 +18,7 @@ export interface DispatcherConfig {
   readonly skipDMLAsStartTs?: boolean;
   /**
    * `life` of the `ScheduleDispatcherRequest` that asks for it: whoever is asked after this node has a higher one, and of the
-   * two only that is accepted (decisions/0028). Absent or 0: the node numbers it.
+   * two only that is accepted (protocol.md R11). Absent or 0: the node numbers it.
    */
   readonly life?: bigint;
   /** The commitTs of a row. */

@@ -60,7 +60,7 @@ export function needsReport(event: CaptureEvent): boolean {
 
 /**
  * Whether an event would block if this dispatcher carried only a part of its table. Those who did and were merged into it may
- * have opened a barrier: it says once that it wrote the event, so that this ends.
+ * have opened a barrier: it says once that it wrote the event, so that this ends (protocol.md D13).
  */
 export function isOfItsTable(event: CaptureEvent, identity: DispatcherIdentity): boolean {
   return identity.whole && !isTrigger(identity) && blocks(event, { ...identity, whole: false });

@@ -133,7 +133,7 @@ describe("D3, D10: the table trigger", () => {
     const created = adds(5n);
     expect(what(machine.arrive(created))).toEqual(["write-locally"]);
     expect(machine.checkpointCap).toBe(4n);
-    // An early ACK, before it was written here, changes nothing (ticdc.md, 46).
+    // An early ACK, before it was written here, changes nothing (docs/conformance.md, item 46).
     expect(machine.ack(ddl(5n), 0)).toEqual([]);
     expect(what(machine.wroteLocally(created, 0))).toEqual(["report none", "resume"]);
     expect(machine.arrive(event(ddl(6n)))).toEqual([]);
@@ -163,6 +163,25 @@ describe("D3, D10: the table trigger", () => {
     machine.arrive(event(ddl(6n)));
     expect(what(machine.failedLocally(created))).toEqual(["flush"]);
     expect(machine.checkpointCap).toBeUndefined();
+  });
+});
+
+describe("D13: who carries a whole table", () => {
+  const ofItsTable = event(ddl(5n), { blockTables: normal(1n) });
+
+  it("says once that it wrote a DDL of its table, and asks nobody", () => {
+    const machine = new DispatcherMachine(table, 1n);
+    expect(what(machine.arrive(ofItsTable))).toEqual(["write-locally"]);
+    expect(what(machine.wroteLocally(ofItsTable, 0))).toEqual(["report none", "resume"]);
+    expect(machine.outstanding).toBe(false);
+    expect(machine.tick(REPEAT_MS)).toEqual([]);
+  });
+
+  it("says nothing of what would block nobody", () => {
+    const machine = new DispatcherMachine(trigger, 1n);
+    const alone = event(ddl(5n), { blockTables: normal(0n) });
+    machine.arrive(alone);
+    expect(what(machine.wroteLocally(alone, 0))).toEqual(["resume"]);
   });
 });
 

@@ -50,7 +50,7 @@ export interface SavedMachine {
 }
 
 /**
- * One dispatcher between its event stream and the coordinator (protocol.md D1 to D10). It has no I/O and no clock: what
+ * One dispatcher between its event stream and the coordinator (protocol.md D1 to D10, D13; invariants.md I4). It has no I/O and no clock: what
  * it wants done comes back as commands, and `now` is milliseconds of a clock that only grows.
  */
 export class DispatcherMachine {
@@ -88,7 +88,7 @@ export class DispatcherMachine {
     };
   }
 
-  /** Whether an answer of the coordinator is awaited: only then a queue of its own is polled (design.md, section 5). */
+  /** Whether an answer of the coordinator is awaited: only then a queue of its own is polled (invariants.md Q3). */
   get outstanding(): boolean {
     return this.#pending !== undefined || this.#held !== undefined || this.#unacked.size > 0;
   }

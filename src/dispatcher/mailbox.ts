@@ -8,7 +8,7 @@ export interface MailboxOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly pollSeconds: number;
-  /** Whether an answer may come: a queue of a single dispatcher is polled only then (design.md, section 5). */
+  /** Whether an answer may come: a queue of a single dispatcher is polled only then (invariants.md Q3). */
   readonly wanted: () => boolean;
   /** Resolves when all that a message causes is durable; rejects: it must come again. */
   readonly handle: (message: ReceivedMessage) => Promise<void>;
@@ -24,7 +24,7 @@ const EXTEND_EVERY_MS = 15_000;
 const DELETE_AFTER_MS = 5;
 const DELETE_BATCH = 10;
 
-/** Receives a queue's messages and deletes each when it is done with, not before (design.md I7). */
+/** Receives a queue's messages and deletes each when it is done with, not before (invariants.md I7). */
 export class Mailbox {
   readonly #options: MailboxOptions;
   readonly #abort = new AbortController();

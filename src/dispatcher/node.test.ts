@@ -147,6 +147,7 @@ function respond(
 }
 
 describe("a capture node", () => {
+  // invariants.md Q2
   it("folds what its dispatchers report at a time into one status", async () => {
     const both = [await dispatcher(1n), await dispatcher(2n)];
     const passed = both.map((one) => one.handle(syncpoint));
@@ -216,6 +217,7 @@ describe("a capture node", () => {
     expect((await created).life).toBe(second);
   });
 
+  // protocol.md R11, D14
   it("registers who it is asked for with the life that it is asked with, and gives it up when another is asked since", async () => {
     const asked = (life: bigint) =>
       node.createDispatcher({
@@ -329,6 +331,7 @@ describe("a capture node", () => {
     );
   });
 
+  // protocol.md D14
   it("hears once that the changefeed is in a higher epoch", async () => {
     const epochs: bigint[] = [];
     await start({ onHigherEpoch: (epoch) => epochs.push(epoch) });
@@ -367,6 +370,7 @@ describe("a capture node", () => {
     expect([...queues.queues.keys()]).toEqual(["status"]);
   });
 
+  // protocol.md D14
   it("gives up a dispatcher that is refused for another reason than its life", async () => {
     const created = creating(1n);
     const registration = await until(() => registrations().at(-1));
@@ -501,6 +505,7 @@ describe("a capture node", () => {
     expect(calls).toEqual(["d1 flush"]);
   });
 
+  // invariants.md Q3
   it("polls a dispatcher's own queue only while an answer may come", async () => {
     await node.stop();
     await start({ layout: "dispatcher" });
@@ -616,7 +621,7 @@ describe("modes and epochs", () => {
   });
 });
 
-describe("coordinators (decisions/0041)", () => {
+describe("coordinators (protocol.md D12)", () => {
   it("obeys nobody else, tells who it was, and leaves nothing in the queue", async () => {
     const errors: Error[] = [];
     await node.stop();

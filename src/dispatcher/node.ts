@@ -37,8 +37,8 @@ const REMOVE_MS = 60_000;
 const GIVEN_UP_MS = 1_000;
 
 /**
- * A capture node: hosts dispatchers of one changefeed and speaks for them with the coordinator (protocol.md, as a new
- * node: with `start` and lives).
+ * A capture node: hosts dispatchers of one changefeed and speaks for them with the coordinator (docs/protocol.md, as a
+ * new node: with `start` and lives).
  *
  * Create it, `start` it, `open` the changefeed on the node of the table trigger, create dispatchers; then feed each
  * dispatcher its rows and block events in the order of its stream.
@@ -352,7 +352,7 @@ export class CaptureNode {
 
   /**
    * Stops: begins nothing new, waits for what has begun and for its reports, and then gives up the rest. What is pending rejects
-   * with `NodeStopped`; an action that is not executed, or whose DONE is not durable, stays in its queue (design.md I7).
+   * with `NodeStopped`; an action that is not executed, or whose DONE is not durable, stays in its queue (invariants.md I7).
    * Dispatchers stay registered: the next start of the node ends them (R5). Resolves soon after the limit at the latest.
    * @param deleteQueues whether the node's queues go too: it will not come back, and answers have no use any more
    * @param limitMs how long what has begun may take. Default: 10 s. A process that is to end should have more.

@@ -40,7 +40,7 @@ interface Statement {
 }
 
 /**
- * Looks at a queue that is there: somebody else may have created it, who may use the prefix too (decisions/0041).
+ * Looks at a queue that is there: somebody else may have created it, who may use the prefix too (protocol.md D12).
  * @param attributes as SQS names them
  * @returns what is weaker, or slower, than in a queue that the node creates; nothing of it lets anybody in
  * @throws UnsafeQueue if others may read it or send to it, or get what it holds

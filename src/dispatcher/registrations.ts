@@ -19,7 +19,7 @@ interface RegistrationsOptions {
   readonly onHigherEpoch: (epoch: bigint) => void;
 }
 
-/** The body of a `RegistrationResult` (protocol.md R9a). */
+/** The body of a `RegistrationResult` (protocol.md R9a, D14). */
 interface RegistrationResult {
   readonly accepted: readonly { readonly id: WireId; readonly life: string }[];
   readonly refused: readonly {
@@ -132,7 +132,7 @@ export class Registrations {
         this.#options.onSuperseded(keyOf(id), BigInt(life), BigInt(knownLife));
       if (waiting?.dispatcher.life !== BigInt(life)) continue;
       if (BigInt(knownLife) < BigInt(life) || waiting.dispatcher.isAskedFor) {
-        // Either a higher life would be refused as well, again and again; or it is another node's by now (decisions/0028).
+        // Either a higher life would be refused as well, again and again; or it is another node's by now (protocol.md R11).
         this.#waiting.delete(keyOf(id));
         waiting.accepted.reject(new RegistrationRefused(`dispatcher ${keyOf(id)} is refused: ${reason}`));
         continue;
@@ -187,7 +187,7 @@ interface Parsed extends Pick<RegistrationResult, "accepted" | "refused"> {
   readonly knownStart: bigint;
 }
 
-/** A higher one is no whole number any more that could be sent (protocol.md, section 1). */
+/** A higher one is no whole number any more that could be sent (protocol.md 1.1). */
 const MOST_START = 2n ** 53n - 2n;
 
 /** @throws MalformedMessage if it is none: then nothing of it counts */

@@ -36,7 +36,7 @@ interface Entry {
 /** Dispatchers in one status: far below the message limit in either encoding. */
 const LIVES_PER_STATUS = 2_000;
 
-/** Folds what a node's dispatchers report within some ms into few messages (design.md, section 5). */
+/** Folds what a node's dispatchers report within some ms into few messages (invariants.md Q2). */
 export class Reporter {
   readonly #options: ReporterOptions;
   #waiting: Entry[] = [];

@@ -19,6 +19,7 @@ beforeEach(() => {
 });
 const refuse = (by: number) => starts.refused(BigInt(starts.present), BigInt(starts.present + by));
 
+// protocol.md D14
 describe("the start of a process", () => {
   it("goes above a known one at once while it was never accepted", () => {
     const first = starts.present;

@@ -18,7 +18,7 @@ interface StartsOptions {
 /**
  * The number of this start of the node (protocol.md R5). The coordinator refuses one that is below another that it knows, because the
  * clock went back between the two. A process that was never accepted goes above that at once. One that was may have been replaced on
- * purpose: it waits, and goes above only if it is still there (decisions/0026).
+ * purpose: it waits, and goes above only if it is still there (protocol.md D14).
  */
 export class Starts {
   readonly #options: StartsOptions;

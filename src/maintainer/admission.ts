@@ -1,4 +1,4 @@
-/** Route admissions (ticdc.md 2.13): checked before Write, applied in commitTs order, a conflict stops its own event only. */
+/** Route admissions (protocol.md M23): checked before Write, applied in commitTs order, a conflict stops its own event only. */
 import { TRIGGER_TABLE } from "../barrier/event.ts";
 import { planRoutes } from "../barrier/routes.ts";
 import type { Step } from "../barrier/step.ts";

@@ -220,7 +220,7 @@ export function* markWritten(
   return true;
 }
 
-/** Phase passing: closes the barrier when every life that it touches is done (design.md I5). */
+/** Phase passing: closes the barrier when every life that it touches is done (invariants.md I5). */
 function* judgePassed(
   session: Session,
   key: string,

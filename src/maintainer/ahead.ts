@@ -34,7 +34,7 @@ export function* readRootBeside(session: Session, placed: readonly Placed[]): Pr
       yield* ask("expireBarriers", session.space, epoch, [...session.ahead.keys()]);
     throw error;
   }
-  // Who changed the roster meanwhile left a stamp: the reports are judged on that roster (design.md, no lost wake-up).
+  // Who changed the roster meanwhile left a stamp: the reports are judged on that roster (invariants.md S5).
   if (session.root !== undefined && stamp > session.root.rosterVersion) yield* session.refresh();
 }
 

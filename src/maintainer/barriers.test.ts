@@ -34,6 +34,7 @@ describe("barriers", () => {
     world = await openWorld();
   });
 
+  // protocol.md M4: everybody has to report.
   it("takes a syncpoint through waiting, writing, passing and closed", async () => {
     const key = syncpoint(100n);
     await world.handle(world.waiting(n1, [T, d(10), d(21)], key, { BlockTables: everybody }));
@@ -54,6 +55,7 @@ describe("barriers", () => {
     expect(world.deadLetters).toEqual([]);
   });
 
+  // protocol.md M4, M6: without table 0 the last reporter writes.
   it("covers a split table by its spans, not by counting, and lets a reporter write", async () => {
     const key = ddl(100n);
     const state = { BlockTables: normal(20n) };
@@ -67,6 +69,7 @@ describe("barriers", () => {
     expect(await world.phase(key)).toBeUndefined();
   });
 
+  // protocol.md M4, M6: with DB the table trigger writes, whoever reported last.
   it("stops a schema's tables and the table trigger for a DB event, and applies its drop after the write", async () => {
     const key = ddl(100n);
     const state = { BlockTables: schema(2n), NeedDroppedTables: schema(2n) };
@@ -91,6 +94,7 @@ describe("barriers", () => {
     expect(sent).toEqual(["HeartBeatResponse", "ScheduleDispatcherRequest"]);
   });
 
+  // protocol.md M11: a copy is acknowledged and adds nothing.
   it("adds tables once, and a later event expects them", async () => {
     const create = ddl(100n);
     const added = { NeedAddedTables: [{ TableID: 40n, SchemaID: 1n }] };

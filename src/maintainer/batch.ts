@@ -61,7 +61,7 @@ export interface BatchResult {
 
 /**
  * Handles a batch of the status queue: takes it apart, folds what belongs to one changefeed, commits, and sends what
- * follows from that. A message is done with only when all that it must cause is durable (design.md I7); what cannot be
+ * follows from that. A message is done with only when all that it must cause is durable (invariants.md I7); what cannot be
  * understood is put aside with the reason, and what goes wrong with one message goes wrong with no other (I10).
  */
 export function* handleBatch(
@@ -270,7 +270,7 @@ function* handleInputs(
 
 /**
  * Goes on with all that an earlier delivery may have committed and died before it had its effect, on whichever barrier:
- * a message is done with only when all that it must cause is durable (design.md I7).
+ * a message is done with only when all that it must cause is durable (invariants.md I7).
  */
 function* resume(session: Session): Program<void> {
   if (session.root === undefined) return;

@@ -1,4 +1,4 @@
-/** Bounds of the root and of a barrier's item, each met on purpose (docs/bounds.md, decisions/0030). */
+/** Bounds of the root and of a barrier's item, each met on purpose (docs/bounds.md; protocol.md M20). */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { grantCount, grantedStep, MAX_GRANTS, openedStep, saysWritten } from "../barrier/step.ts";
 import { keyText } from "../protocol/eventkey.ts";

@@ -1,4 +1,4 @@
-/** What an item may hold, and what happens before it is full (docs/bounds.md, decisions/0030). Shares are of `itemBytes`. */
+/** What an item may hold, and what happens before it is full (docs/bounds.md; protocol.md M20). Shares are of `itemBytes`. */
 import { grantCount, type Step } from "../barrier/step.ts";
 import type { Root } from "./port.ts";
 
@@ -27,7 +27,7 @@ const PROGRESS_BYTES = 60;
 
 /**
  * Whether there is room in the root for one more barrier. All that open ones may still come to is set aside. The lower a key
- * is among the open ones, the more of the root is there for it: whom others wait for always gets in (design.md I6).
+ * is among the open ones, the more of the root is there for it: whom others wait for always gets in (invariants.md I6).
  * @param nodeBytes the length of the longest node id, which a grant names
  */
 export function roomToOpen(

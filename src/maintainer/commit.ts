@@ -9,7 +9,7 @@ export function sameStep(key: string, step: Step): NonNullable<RootConditions["s
 }
 
 /**
- * What a closing adds to its write, so that the root tells which keys were never closed (design.md I9). Of two that close
+ * What a closing adds to its write, so that the root tells which keys were never closed (invariants.md I9). Of two that close
  * out of order on roots from memory the lower one tries again.
  */
 export function closing(root: Root, key: string): { conditions: RootConditions; changes: RootChanges } {

@@ -151,6 +151,7 @@ it.each([
   for (let at = 0; at < operations; at++) await runWith(at, when, cold);
 });
 
+// invariants.md I6, S4
 it("gets to the end in any order, with duplicates, crashes and environments side by side", async () => {
   await fc.assert(
     fc.asyncProperty(fc.infiniteStream(fc.nat({ max: 999 })), async (stream) => {
@@ -206,6 +207,7 @@ it("gets to the end in any order, with duplicates, crashes and environments side
   );
 });
 
+// invariants.md S4, Q5: the close, the tombstone, then the entry leaves the root.
 it("finishes in a sweep what a crash left between the closing and its tombstone", async () => {
   const { world } = await start();
   const key = ddl(70n);
@@ -224,6 +226,7 @@ it("finishes in a sweep what a crash left between the closing and its tombstone"
   expect([...world.store.barriers.values()].every((item) => item.tombstone !== undefined)).toBe(true);
 });
 
+// invariants.md S5
 it("looks again at a report that meets a change of the roster (no lost wake-up)", async () => {
   const { world } = await start();
   const key = ddl(70n);

@@ -33,7 +33,7 @@ export interface BarrierView {
   readonly failed?: readonly { readonly node: string; readonly reason: string }[];
   /** Waits for an earlier event that still has to change the roster. */
   readonly waitsFor: string | undefined;
-  /** Why its routes cannot be admitted (ticdc.md 2.13). */
+  /** Why its routes cannot be admitted (protocol.md M23). */
   readonly conflict: string | undefined;
   /** Since it was opened; of a closed one, how long it was open. */
   readonly ageMs: number;

@@ -35,7 +35,7 @@ export function* doneReports(
     for (const place of places) {
       const grant = grantIndex(step, place.life.id, place.life.life);
       if (grant >= 0 && saysWritten(step, grant, report.done)) writes.push(place.life);
-      // Of an old node without a grant: any other than the writer has passed (protocol.md, section 1).
+      // Of an old node without a grant: any other than the writer has passed (protocol.md M8).
       else if (report.done !== "write") passes.push(place);
       else session.observer.note({ what: "report-stale", space: session.space.text, key, count: 1 });
     }
@@ -60,7 +60,7 @@ export function* doneReports(
 /**
  * Which of the grants whose DONE is here says that the event is written; undefined: none. As long as a later one is out to a
  * life that is there, its Write may be on its way and would come when others have passed: its own DONE counts
- * (decisions/0021).
+ * (protocol.md M8).
  */
 function* answered(
   session: Session,

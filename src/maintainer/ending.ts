@@ -4,7 +4,7 @@ import { ask, type Program } from "./program.ts";
 import type { Session } from "./session.ts";
 import { passToAll } from "./tell.ts";
 
-/** Pass to all whom a barrier touches, after the commit that made it passing (design.md I3). */
+/** Pass to all whom a barrier touches, after the commit that made it passing (invariants.md I3). */
 export function* announceWritten(session: Session, key: string, step: Step): Program<void> {
   session.observer.note({
     what: "barrier-written",
@@ -15,7 +15,7 @@ export function* announceWritten(session: Session, key: string, step: Step): Pro
   yield* passToAll(session, key);
 }
 
-/** Gives a closed barrier its tombstone, then takes it out of the root (design.md, order of writes). */
+/** Gives a closed barrier its tombstone, then takes it out of the root (invariants.md S4). */
 export function* buryClosed(session: Session, key: string): Program<void> {
   const step = session.step(key);
   if (step?.phase !== "closed") return;

@@ -12,8 +12,7 @@ import { MAX_ATTEMPTS, type Session } from "./session.ts";
  * Looks at every open barrier after the roster has changed, or from scratch.
  *
  * Of a report and a roster change that meet, the later one must see the earlier: the tallies of the changed chunks and
- * the open barriers are stamped with the new version, and judged on what the stamped writes give back (design.md, "No
- * lost wake-up").
+ * the open barriers are stamped with the new version, and judged on what the stamped writes give back (invariants.md S5).
  * @param changed the chunks whose lives changed; "all": read everything and stamp nothing
  */
 export function* evaluate(session: Session, changed: readonly number[] | "all"): Program<void> {

@@ -1,4 +1,4 @@
-/** The floor: what everybody has behind them is remembered for ever, tombstones are not (decisions/0027; I9, M17a, M15). */
+/** The floor: what everybody has behind them is remembered for ever, tombstones are not (protocol.md M19, M17a, M15; invariants.md I9). */
 import { beforeEach, describe, expect, it } from "vitest";
 import { keyText } from "../protocol/eventkey.ts";
 import { ComponentState, OperatorType, type ScheduleDispatcherRequest } from "../protocol/messages.ts";
@@ -189,6 +189,7 @@ describe("an event from before the opening of the epoch", () => {
     world.queues.clear();
   });
 
+  // protocol.md R1b
   it("changes no table when somebody who starts below the opening meets it, and lets them pass", async () => {
     const rename = ddl(100n);
     const state = {
@@ -202,6 +203,7 @@ describe("an event from before the opening of the epoch", () => {
     expect(world.take(n1, "ScheduleDispatcherRequest")).toEqual([]);
   });
 
+  // protocol.md R1b
   it("takes out who carries a table that it dropped", async () => {
     const drop = ddl(200n);
     const state = { BlockTables: normal(0n, 30n), NeedDroppedTables: normal(30n) };
@@ -211,6 +213,7 @@ describe("an event from before the opening of the epoch", () => {
     expect(tablesNow()).toEqual([[10n, 3n]]);
   });
 
+  // protocol.md R1b
   it("and one behind the opening changes them", async () => {
     const rename = ddl(6_000n);
     const state = {

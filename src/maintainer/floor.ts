@@ -1,6 +1,6 @@
 /**
- * The floor (decisions/0027): up to that key every dispatcher is done with everything. It is kept in the root for ever, so
- * nothing depends on how long tombstones stay (design.md I9).
+ * The floor (protocol.md M19): up to that key every dispatcher is done with everything. It is kept in the root for ever, so
+ * nothing depends on how long tombstones stay (invariants.md I9).
  */
 
 import { eventFromBytes } from "../barrier/event.ts";

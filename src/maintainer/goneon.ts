@@ -1,7 +1,7 @@
 /**
  * Old nodes match an action by its commitTs alone (ticdc.md T-A5). At the commitTs of a DDL there may be a syncpoint, so a dispatcher
  * that is done with the DDL would take what it is told of the DDL for the syncpoint's, which it then passes before it is written.
- * Nothing is said of a DDL to who is known to be done with it (decisions/0039).
+ * Nothing is said of a DDL to who is known to be done with it (protocol.md M21).
  */
 import { completeVersions, spokenFor } from "../barrier/coverage.ts";
 import { isPast, touches } from "../barrier/event.ts";

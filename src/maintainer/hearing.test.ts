@@ -1,4 +1,4 @@
-/** Changefeeds that nobody speaks for (decisions/0042). */
+/** Changefeeds that nobody speaks for (protocol.md R15). */
 import { beforeEach, describe, expect, it } from "vitest";
 import { keyText } from "../protocol/eventkey.ts";
 import { ComponentState } from "../protocol/messages.ts";

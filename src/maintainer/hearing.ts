@@ -1,4 +1,4 @@
-/** Changefeeds that nobody speaks for retire, and come back when somebody does (decisions/0042). */
+/** Changefeeds that nobody speaks for retire, and come back when somebody does (protocol.md R15). */
 import { commit } from "./commit.ts";
 import { ask, type Program } from "./program.ts";
 import type { Session } from "./session.ts";

@@ -36,6 +36,7 @@ interface Result {
 }
 const results = (on: typeof n1) => world.take(on, "RegistrationResult") as Result[];
 
+// protocol.md R1a
 describe("an opening in parts (R1)", () => {
   const part = (from: typeof n1, which: number, of: number, ...ids: bigint[]) =>
     world.opening(from, T, tables(...ids), { part: which, parts: of });
@@ -178,6 +179,7 @@ describe("an opening that is complete and comes again (R1)", () => {
   });
 });
 
+// protocol.md R13
 describe("a number that is no commitTs (I3)", () => {
   const split = { BlockTables: normal(20n) };
   const halves = async () => {

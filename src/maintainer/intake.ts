@@ -96,10 +96,10 @@ export function principalOf(message: StatusMessage, { redrivers }: IntakeSetting
   return first && redrivers?.includes(message.principal) ? first : message.principal;
 }
 
-/** On a message that is brought back: when it was sent first, in ms since 1970 (protocol.md, section 1). */
+/** On a message that is brought back: when it was sent first, in ms since 1970 (protocol.md 1.5). */
 export const SENT_AT_ATTRIBUTE = "sentAt";
 
-/** Takes a message apart. Never throws for what the message says: that goes to `faults` (design.md I10). */
+/** Takes a message apart. Never throws for what the message says: that goes to `faults` (invariants.md I10). */
 export function takeIn(message: StatusMessage, settings: IntakeSettings): Intake {
   try {
     return takeApart(message, settings);
@@ -315,7 +315,7 @@ function reportOf(status: FoldedStatus, sender: Sender, message: StatusMessage, 
     const nothing = new Uint8Array();
     return { ...common, stage: "done", done, event: undefined, bytes: nothing, digest: "", routes: nothing };
   }
-  // NONE with IsBlocked is what WAITING was once; WRITING is never reported, only registered (ticdc.md TM9, TD69).
+  // NONE with IsBlocked is what WAITING was once; WRITING is never reported, only registered (ticdc.md TM9, TM69).
   if (state.stage !== BlockStage.NONE && state.stage !== BlockStage.WAITING)
     throw new MalformedMessage(`stage ${state.stage} cannot be reported: use NONE, WAITING or DONE`);
   if (state.stage === BlockStage.WAITING && !state.IsBlocked)

@@ -51,6 +51,7 @@ const told = (): Told[] => [...world.told(n1), ...world.told(n2)];
 const writes = () => idsOf(told(), "write", K);
 
 describe("I1: Write is granted on a roster in which everybody has reported in the current life", () => {
+  // protocol.md M5
   it("does not count what an earlier life reported", async () => {
     await world.handle(world.waiting(n1, [d(21)], K, split));
     await world.handle(world.registration(n2, [{ id: d(21), table: 20n, end: "m", life: 2n }]));
@@ -61,6 +62,7 @@ describe("I1: Write is granted on a roster in which everybody has reported in th
     expect(writes()).toEqual([d(21)]);
   });
 
+  // protocol.md M5, M6a: the roster that was judged is a condition of the grant.
   it("does not grant on a roster that changed before the commit", async () => {
     await world.handle(world.waiting(n1, [d(21)], K, split));
     const last = world.waiting(n2, [d(22)], K, split);
@@ -87,6 +89,7 @@ describe("I1: Write is granted on a roster in which everybody has reported in th
     expect(await world.phase(K)).toBe("writing");
   });
 
+  // protocol.md M6a
   it("repeats a Write only while the lives are those of its grant", async () => {
     await world.handle(world.waiting(n1, [d(21)], K, split), world.waiting(n2, [d(22)], K, split));
     const [writer] = writes();
@@ -130,7 +133,7 @@ describe("I2: one writer at a time, and an action reaches only the life it was m
     await world.handle(world.waiting(n2, [life(T, 9n)], key, all));
     const [write] = told().filter((one) => one.kind === "write");
     expect(write).toMatchObject({ ids: [T], lives: [9n] });
-    // The life that was granted first has written too; but the Write may still be on its way (decisions/0021).
+    // The life that was granted first has written too; but the Write may still be on its way (protocol.md M8).
     await world.handle(world.done(n1, [T], key, "write"));
     expect(await world.phase(key)).toBe("writing");
     await world.handle(world.done(n2, [life(T, 9n)], key, "write"));
@@ -180,6 +183,7 @@ describe("I3: nobody receives Pass before the DONE of Write", () => {
 });
 
 describe("I5: a barrier closes when everybody of the current roster is done", () => {
+  // invariants.md S2: what was complete before says nothing of a life that came after.
   it("waits for a life that came while it was passing, and not for one that left", async () => {
     const key = syncpoint(100n);
     const all = { BlockTables: everybody };
@@ -219,6 +223,7 @@ describe("I7: a message is done with only when its actions are in their queues",
 });
 
 describe("I8: a dispatcher's barriers happen in order, DDL before syncpoint", () => {
+  // protocol.md M9
   it("judges nothing while an earlier event still has to change the roster", async () => {
     const truncate = ddl(90n);
     const alter = ddl(95n);
@@ -258,6 +263,7 @@ describe("I8: a dispatcher's barriers happen in order, DDL before syncpoint", ()
     expect(await world.phase(key)).toBe("writing");
   });
 
+  // protocol.md M10, M11
   it("applies events in commitTs order, whichever was written first", async () => {
     const first = ddl(90n);
     const second = ddl(95n);

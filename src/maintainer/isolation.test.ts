@@ -1,4 +1,4 @@
-/** An error belongs to the message that causes it (design.md I10, decisions/0032). */
+/** An error belongs to the message that causes it (invariants.md I10, decisions/0032). */
 import { describe, expect, it } from "vitest";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { StrictStore } from "../fuzz/strictstore.ts";

@@ -9,7 +9,7 @@ import type { Session } from "./session.ts";
 /**
  * Goes through what was kept for lives that were not known. What is still unknown is kept again, by itself; the item it was
  * in is dropped when what follows from the rest is sent (`flush`): its message is gone, so nobody else would bring it
- * again (design.md I7).
+ * again (invariants.md I7).
  */
 export function* handleKept(session: Session): Program<void> {
   const kept = yield* readKept(session);
@@ -26,7 +26,7 @@ export function* handleKept(session: Session): Program<void> {
     ({ message }, reason) => refused.set(message, reason),
   );
   const settled = due.filter(({ id }) => !session.keptNow.has(id));
-  // What is refused is put aside before it is dropped: by now its message is gone (design.md I10).
+  // What is refused is put aside before it is dropped: by now its message is gone (invariants.md I10).
   for (const { input } of settled) {
     const reason = refused.get(input.message);
     if (reason !== undefined)

@@ -141,7 +141,7 @@ function* attemptChange(
   }
   const touched = new Set(inputs.flatMap((input) => chunksOf(draft, input)));
   if (!draft.changed) return { answered, changed: false, touched: [...touched] };
-  // Before it is committed, for a crash; and after it, for whoever removes the changefeed meanwhile (decisions/0031).
+  // Before it is committed, for a crash; and after it, for whoever removes the changefeed meanwhile (protocol.md R14).
   if (root === undefined || root.meta.removed) yield* ask("registerSpace", session.space, session.token());
   return yield* commitDraft(session, draft, answered, touched, starts ? highest : undefined, root);
 }

@@ -20,6 +20,7 @@ const added = (...tables: bigint[]) => tables.map((TableID) => ({ TableID, Schem
 const passes = (count: number) => ["write", ...Array<string>(count).fill("pass")].join(" ");
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
 
+// protocol.md R16
 describe("dispatchers that Weir asks old nodes for", () => {
   it.each(SEEDS)("CREATE: the status Working registers it, in whatever order (seed %i)", async (seed) => {
     const at = world();

@@ -31,6 +31,7 @@ const DDLS = [
 const ALTER = { BlockTs: T, BlockTables: normal(11n, 14n) };
 const passes = (count: number) => ["write", ...Array<string>(count).fill("pass")].join(" ");
 
+// protocol.md M21
 describe.each(DDLS)("old nodes, %s and a syncpoint at one commitTs", (_, state, tables) => {
   const touched = tables?.length ?? 5;
 

@@ -39,7 +39,7 @@ export interface Opened {
 
 /**
  * Opens a barrier, or finds it open: the barrier item first, then the root, on conditions that show that it was not closed
- * meanwhile (design.md, order of writes; I9; decisions/0024). If it is covered already, Write is granted by the same write.
+ * meanwhile (invariants.md S4, I9; decisions/0024). If it is covered already, Write is granted by the same write.
  * @returns the step; or that it is closed: its tombstone stands in its place, or it is not above the floor; or that the root has no room for it now: then nothing is
  *   said to who reported, and it reports again (docs/bounds.md)
  */
@@ -53,7 +53,7 @@ export function* openBarrier(
     const open = session.step(key);
     if (open !== undefined) return { step: open, grantsBefore: grantCount(open) };
     const root = session.root!;
-    // Everybody has it behind them: its tombstone may be gone (design.md I9).
+    // Everybody has it behind them: its tombstone may be gone (invariants.md I9).
     if (key <= root.floor) {
       yield* forgetAhead(session, key);
       return { closed: true };
@@ -75,7 +75,7 @@ export function* openBarrier(
         changesRoster: changes,
         routes,
         // The table trigger's report comes behind the ACKs of what it created (D3), and says that a table which is unknown
-        // then was filtered. Without it the table may only be late (decisions/0017).
+        // then was filtered. Without it the table may only be late (protocol.md R8).
         lateTablesHold: opener.lateTablesHold || !involvesTrigger(event.influence),
         openedOn: roster.version,
       },

@@ -97,6 +97,7 @@ describe("a barrier that two open and grant at a time", () => {
 });
 
 describe("a barrier that was closed", () => {
+  // invariants.md S4, I9
   it("is not opened by who wrote its item before and reads the root after", async () => {
     const world = await split();
     const key = ddl(100n);
@@ -188,6 +189,7 @@ describe("marks", () => {
     expect(await world.phase(key)).toBe("waiting");
   });
 
+  // invariants.md S5
   it("are not lost when the roster changes between the root and the barrier", async () => {
     const world = await split();
     const key = ddl(100n);

@@ -38,7 +38,7 @@ const RESULTS_PER_MESSAGE = 1_000;
 /** A dispatcher to create, with the id that it is given. */
 export interface ToCreate {
   readonly id: DispatcherKey;
-  /** The life that it is to be registered with (decisions/0028); 0: whoever creates it numbers it (protocol.md R4). */
+  /** The life that it is to be registered with (protocol.md R11); 0: whoever creates it numbers it (protocol.md R4). */
   readonly life: bigint;
   readonly tableId: bigint;
   readonly schemaId: bigint;
@@ -228,7 +228,7 @@ export class Outbox {
 
   /**
    * Takes out what other invocations can tell as well, if there is more than this one should: ACKs and Passes to queues of
-   * single dispatchers of the present roster (decisions/0015).
+   * single dispatchers of the present roster (protocol.md M22).
    * @param most messages that are left to this invocation whatever they are
    */
   handOver(most: number): Slice[] {
@@ -385,7 +385,7 @@ function headOf(kind: Kind, key: string, wide: Influence | undefined): Dispatche
       ? {
           InfluenceType: wide.type === "DB" ? InfluenceType.DB : InfluenceType.All,
           ...(wide.type === "DB" && { SchemaID: wide.schemaId }),
-          // Present and empty: old nodes read it (protocol.md section 1).
+          // Present and empty: old nodes read it (protocol.md 1.3).
           excludeDispatcherId: create(DispatcherIDSchema),
         }
       : { InfluenceType: InfluenceType.Normal },

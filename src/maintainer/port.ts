@@ -11,7 +11,7 @@ import type { Encoding } from "../protocol/codec.ts";
 import type { Slice } from "./slice.ts";
 import type { Space } from "./space.ts";
 
-/** The one item through which everything exclusive of a space goes (design.md, section 4). */
+/** The one item through which everything exclusive of a space goes (invariants.md S1). */
 export interface Root {
   readonly epoch: bigint;
   readonly rosterVersion: number;
@@ -26,14 +26,14 @@ export interface Root {
   readonly closedUpTo: string | undefined;
   /**
    * Every dispatcher is done with everything up to this key (`keyText`): who waits there passes, and nothing there changes the
-   * roster (decisions/0027). It only grows within an epoch. `NOTHING_CLOSED`: not known of any key.
+   * roster (protocol.md M19). It only grows within an epoch. `NOTHING_CLOSED`: not known of any key.
    */
   readonly floor: string;
   /** Items of barriers up to this key have a time to live; it is never above the floor. */
   readonly expiredUpTo: string;
   /** Earlier epochs whose items of barriers are still to be let expire (decisions/0042). */
   readonly former: readonly FormerEpoch[];
-  /** When somebody last spoke for the changefeed, in ms since 1970 and to the day (decisions/0042); 0: not known. */
+  /** When somebody last spoke for the changefeed, in ms since 1970 and to the day (protocol.md R15); 0: not known. */
   readonly heard: number;
   /** Nobody spoke for it for so long that it is not swept. Whoever speaks for it ends that. */
   readonly retired: boolean;
@@ -63,23 +63,23 @@ export interface RootConditions {
   readonly sameEpoch?: bigint;
   /** There is no root yet, or one of a lower epoch: the first of an epoch wins. */
   readonly epochIsNew?: bigint;
-  /** The roster that was judged is still the roster: nobody wins on a stale one (design.md I1). */
+  /** The roster that was judged is still the roster: nobody wins on a stale one (invariants.md I1). */
   readonly sameRoster?: number;
-  /** The barrier has not moved: a step has one winner (design.md I2). */
+  /** The barrier has not moved: a step has one winner (invariants.md I2). */
   readonly sameStep?: { readonly key: string; readonly phase: Phase; readonly grants: number };
   /** The barrier is not open: an event that changes the roster is put in line once. */
   readonly notOpenYet?: string;
-  /** Nothing was closed since the root was read: what is closed is not opened again (design.md I9). */
+  /** Nothing was closed since the root was read: what is closed is not opened again (invariants.md I9). */
   readonly nothingClosedSince?: number;
-  /** The key is above every one that was closed, so it was not closed itself (design.md I9). */
+  /** The key is above every one that was closed, so it was not closed itself (invariants.md I9). */
   readonly aboveClosed?: string;
-  /** The key is above the floor: what everybody has behind it is not opened again (design.md I9). */
+  /** The key is above the floor: what everybody has behind it is not opened again (invariants.md I9). */
   readonly aboveFloor?: string;
-  /** These barriers are open and no others: the floor does not rise over one that is opened meanwhile (design.md I9). */
+  /** These barriers are open and no others: the floor does not rise over one that is opened meanwhile (invariants.md I9). */
   readonly sameOpen?: readonly string[];
-  /** The barrier is not open, or is and waits without a grant: Write is granted once (design.md I2). */
+  /** The barrier is not open, or is and waits without a grant: Write is granted once (invariants.md I2). */
   readonly notGrantedYet?: string;
-  /** Nobody spoke for the changefeed since this: it is not retired beside who does (decisions/0042). */
+  /** Nobody spoke for the changefeed since this: it is not retired beside who does (protocol.md R15). */
   readonly sameHeard?: number;
   /** No event came or went that still must change the roster (protocol.md M9, M10). */
   readonly samePending?: readonly string[];
@@ -122,7 +122,7 @@ export interface BarrierItem {
   /** `routeBytes` of the table trigger's report; empty: none. */
   readonly routes: Uint8Array;
   readonly openedAt: number;
-  /** Roster versions that it was stamped with (design.md, "No lost wake-up"). */
+  /** Roster versions that it was stamped with (invariants.md S5). */
   readonly stamp: number;
   readonly waiting: ReadonlySet<CompleteMark>;
   readonly passed: ReadonlySet<CompleteMark>;
@@ -147,11 +147,11 @@ export interface Tombstone {
 }
 
 export interface BarrierConditions {
-  /** The barrier is not closed: no write brings a closed one back (design.md I9). */
+  /** The barrier is not closed: no write brings a closed one back (invariants.md I9). */
   readonly notClosed?: true;
   /** The barrier is about this event (`eventBytes`), or is not there yet: marks are made for one event (protocol.md M3). */
   readonly sameEvent?: Uint8Array;
-  /** Nobody repeated the outstanding action since: a repeat has one winner (design.md, section 6). */
+  /** Nobody repeated the outstanding action since: a repeat has one winner (invariants.md Q4). */
   readonly notSentSince?: number;
   /** It names fewer queues that are gone than this (docs/bounds.md). */
   readonly fewerUnreachable?: number;
@@ -275,7 +275,7 @@ export interface Port {
   notePositions(space: Space, epoch: bigint, positions: readonly ChunkPosition[]): Promise<void>;
   /** What is noted of an epoch. It may be gone any time: then less is known. */
   readPositions(space: Space, epoch: bigint): Promise<ChunkPosition[]>;
-  /** Adds to the set of lives that reported, and gives the whole set (design.md: sets are commutative). */
+  /** Adds to the set of lives that reported, and gives the whole set (invariants.md S3). */
   touchTally(
     name: BarrierName,
     count: Count,

@@ -7,7 +7,7 @@ import { currentStatuses } from "./progress.ts";
 import type { Session } from "./session.ts";
 
 /**
- * Notes for each chunk of which every life is named how far the last of them is, at most once in `positionsEvery` (decisions/0027).
+ * Notes for each chunk of which every life is named how far the last of them is, at most once in `positionsEvery` (protocol.md M19).
  * It is a lower bound of the lives that stood in the chunk in the roster version that is known here, and stays one.
  */
 export function* notePositions(session: Session, inputs: readonly SpaceInput[]): Program<void> {

@@ -136,7 +136,7 @@ export function* provenPast(session: Session, key: string, places: readonly Plac
 
 /**
  * Lives of old nodes that are past a syncpoint which nobody is known to have written: it is not waited for them, but for who
- * writes it (decisions/0039).
+ * writes it (protocol.md M21).
  */
 function* reached(session: Session, key: string, past: readonly Place[]): Program<void> {
   const others = past.filter(({ life }) => life.tableId !== TRIGGER_TABLE);

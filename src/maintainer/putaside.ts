@@ -1,4 +1,4 @@
-/** What becomes of a message, or a part of one, that cannot count: kept as a dead letter, with the reason (design.md I10). */
+/** What becomes of a message, or a part of one, that cannot count: kept as a dead letter, with the reason (invariants.md I10). */
 import { mayReplay, principalOf, SENDER_ATTRIBUTE, SENT_AT_ATTRIBUTE, type StatusMessage } from "./intake.ts";
 import type { Observation, Observer } from "./observe.ts";
 import type { DeadLetter } from "./port.ts";
@@ -22,8 +22,8 @@ function rejection(space: string, message: StatusMessage, detail: string): Obser
 }
 
 /**
- * When a message was sent, and by whom, is part of what it says and would be lost with a redrive (protocol.md, attribute
- * sentAt; decisions/0016).
+ * When a message was sent, and by whom, is part of what it says and would be lost with a redrive (protocol.md 1.5,
+ * R7).
  */
 function deadLetter(message: StatusMessage, reason: string, settings: Settings): DeadLetter {
   const { body } = message;

@@ -1,4 +1,4 @@
-/** Dispatchers that a node is asked for and does not create go to another (protocol.md M10, R9b; decisions/0028). */
+/** Dispatchers that a node is asked for and does not create go to another (protocol.md R11, M10, R9b). */
 import { beforeEach, describe, expect, it } from "vitest";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { ComponentState, type ScheduleDispatcherRequest } from "../protocol/messages.ts";

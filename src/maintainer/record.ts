@@ -83,7 +83,7 @@ export function completedBy(
 /**
  * Records that lives reported: into the tallies of their chunks, and the chunks that became complete into the barrier.
  * Only sets are added to, so no two invocations fail on each other, and recording twice changes nothing.
- * @returns whether the barrier is open; false: its tombstone stands there (design.md I9)
+ * @returns whether the barrier is open; false: its tombstone stands there (invariants.md I9)
  */
 export function* record(
   session: Session,

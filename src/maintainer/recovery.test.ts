@@ -306,7 +306,7 @@ describe("M16: a writer that left before its DONE", () => {
   it("is replaced by another reporter when it left for good, whose Write is awaited though the first one's DONE comes", async () => {
     const { writer, from, second, on } = await replaced();
     await world.handle(world.done(from, [writer], K, "write"));
-    expect(await world.phase(K), "the second Write may be on its way (decisions/0021)").toBe("writing");
+    expect(await world.phase(K), "the second Write may be on its way (protocol.md M8)").toBe("writing");
     expect(idsOf(told(), "pass", K)).toEqual([]);
     await world.handle(world.done(on, [second], K, "write"));
     expect(await world.phase(K)).toBe("passing");

@@ -1,4 +1,4 @@
-/** Dispatchers that are lost with their node, by messages in and messages out (protocol.md R5, R9b; ticdc.md TM59, TM60). */
+/** Dispatchers that are lost with their node, by messages in and messages out (protocol.md R5, R9b, R11; ticdc.md TM59, TM60). */
 import { beforeEach, describe, expect, it } from "vitest";
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { mergedStart, restartAt } from "../barrier/restart.ts";

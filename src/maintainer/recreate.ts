@@ -1,4 +1,4 @@
-/** Dispatchers that were lost with their node are created again elsewhere (protocol.md R9b; ticdc.md TM59, TM65). */
+/** Dispatchers that were lost with their node are created again elsewhere (protocol.md R11; ticdc.md TM59, TM65). */
 import { completeVersions, spokenFor } from "../barrier/coverage.ts";
 import { RosterDraft } from "../barrier/draft.ts";
 import { eventFromBytes, isPast, TRIGGER_TABLE, touches } from "../barrier/event.ts";
@@ -99,7 +99,7 @@ class Evidence {
   /**
    * Where a lost dispatcher stood: its checkpoint, how far its chunk was, the newest barrier that it had passed, and the one at
    * which it waited. Only what is recorded of that very life counts: a start that is too late would lose rows. What everybody had behind
-   * them, it had (decisions/0027).
+   * them, it had (protocol.md M19).
    */
   *startOf({ ended, chunk, lost: { was, endedOn } }: Candidate): Program<Restart> {
     const session = this.#session;

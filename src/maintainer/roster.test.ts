@@ -88,6 +88,7 @@ describe("R1: the opening", () => {
     expect(await world.phase(K)).toBeUndefined();
   });
 
+  // protocol.md R1b
   it("acknowledges a CREATE that its table trigger has registered behind it in a higher epoch", async () => {
     const add = { NeedAddedTables: [{ TableID: 40n, SchemaID: 1n }] };
     const create = () => world.none(n1, { id: T, life: 5n }, K, add);
@@ -105,6 +106,7 @@ describe("R1: the opening", () => {
     expect(world.store.barriers).toEqual(before.barriers);
   });
 
+  // protocol.md R1b
   it("has who registered before the opening in the schema that the opening names", async () => {
     const drop = { BlockTables: schema(2n), NeedDroppedTables: schema(2n) };
     const later = ddl(300n);

@@ -1,4 +1,4 @@
-/** Route admissions (ticdc.md 2.13, T7), by messages in and messages out. */
+/** Route admissions (protocol.md M23; ticdc.md T7), by messages in and messages out. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { planRoutes, type RouteChange, sourceName, targetName } from "../barrier/routes.ts";
 import { RouteTableAdmissionAction } from "../protocol/messages.ts";

@@ -70,7 +70,7 @@ function unhosted(roster: Roster): TableEntry[] {
 /**
  * Gives tables that nobody has registered to another node: the one that was asked cannot be told, or has not obeyed for long.
  * Whom it asks, and with which life, is committed before it is told. The life of whoever was asked before is over from then
- * on, so that one who obeys late is refused (decisions/0028).
+ * on, so that one who obeys late is refused (protocol.md R11).
  */
 export function* reassignTables(session: Session): Program<void> {
   if (session.settings.schedulerQueue) return;
@@ -193,7 +193,7 @@ const NO_KEYS: KeyRange = { start: new Uint8Array(), end: new Uint8Array() };
 
 /**
  * The keys that a dispatcher of a whole table is created with. An old node takes one without for a part of a table, and reads all
- * keys that there are (decisions/0040).
+ * keys that there are (protocol.md R16).
  */
 export function wholeTable({ keyspace }: SchedulerQueue, tableId: bigint): KeyRange & { keyspace?: number } {
   return keyspace === undefined ? NO_KEYS : { ...tableRange(tableId, keyspace), keyspace };

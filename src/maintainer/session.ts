@@ -26,9 +26,9 @@ export interface Settings {
   readonly actionQueuePrefix: string;
   /** How long a root that was read stands for the present one, in ms; writes are conditional in any case. */
   readonly rootMaxAge: number;
-  /** Messages that one invocation sends; of more it hands over what others can send as well (decisions/0015). */
+  /** Messages that one invocation sends; of more it hands over what others can send as well (protocol.md M22). */
   readonly sendsAtOnce: number;
-  /** After this many ms without an answer an action is due to be sent again (design.md, section 6). */
+  /** After this many ms without an answer an action is due to be sent again (invariants.md Q4). */
   readonly repeatAfter: number;
   /** Name of the one queue that gets all `ScheduleDispatcherRequest`; absent: each node's own (protocol.md M10). */
   readonly schedulerQueue?: string;
@@ -36,13 +36,13 @@ export interface Settings {
   readonly redrivers?: readonly string[];
   /** How long a node that started again has to bring back its dispatchers before others are asked to, in ms. */
   readonly recreateAfter: number;
-  /** How often it is noted how far the dispatchers of a chunk are, in ms (decisions/0027). */
+  /** How often it is noted how far the dispatchers of a chunk are, in ms (protocol.md M19). */
   readonly positionsEvery: number;
   /** How long a node that is asked for a dispatcher has to register it before another is asked, in ms. */
   readonly reassignAfter: number;
   /** How long ended lives and dropped tables are remembered, in ms: longer than a queue keeps a message. */
   readonly rememberFor: number;
-  /** After this many ms in which nobody spoke for a changefeed it is not swept any more; 0: it always is (decisions/0042). */
+  /** After this many ms in which nobody spoke for a changefeed it is not swept any more; 0: it always is (protocol.md R15). */
   readonly retireAfter: number;
   /**
    * Minutes from one collection of chunk versions that nobody points to, of a changefeed, to the next (decisions/0044). A prime, so that

@@ -9,7 +9,7 @@ export const SLICE_TYPE = "Slice";
 
 /**
  * Some lives of one roster chunk who are to be told where they stand at a barrier. It says whom to look at and not what to
- * tell: that follows from the state, so whoever sends one brings about nothing that is not due (decisions/0015).
+ * tell: that follows from the state, so whoever sends one brings about nothing that is not due (protocol.md M22).
  */
 export interface Slice {
   readonly space: Space;

@@ -16,7 +16,7 @@ export interface HandedOver {
 }
 
 /**
- * Goes on with a wave that another invocation handed over (decisions/0015): tells the lives of each slice what the state
+ * Goes on with a wave that another invocation handed over (protocol.md M22): tells the lives of each slice what the state
  * says that they are owed. What is not due any more, or was never, has no effect.
  */
 export function* tellSlices(session: Session, handedOver: readonly HandedOver[]): Program<void> {

@@ -56,6 +56,7 @@ describe("a dispatcher whose life was ended by one that came late (R4)", () => {
   });
 });
 
+// protocol.md D13
 describe("a dispatcher that carries its table alone and wrote the event by itself (D1)", () => {
   it("ends the barrier that those opened who were merged into it", async () => {
     await world.handle(world.waiting(n1, [d(21)], K, split));

@@ -27,7 +27,7 @@ export interface SweepResult {
 }
 
 /**
- * The backstop (design.md, section 6): looks at every open barrier from scratch, goes on with what an invocation left
+ * The backstop (invariants.md Q5): looks at every open barrier from scratch, goes on with what an invocation left
  * half done, repeats what is outstanding to those who are missing, and says how old the oldest barrier is. When it has to
  * stop it says where the next one begins, so that each changefeed has its turn however many there are.
  */

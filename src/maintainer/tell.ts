@@ -24,7 +24,7 @@ export function* passToAll(session: Session, key: string): Program<void> {
 
 /**
  * Whom of a chunk the first wave of Pass goes to. An old node's writer is not told: it is done with its DONE of Write, and might
- * take the Pass for the syncpoint's of the same commitTs (decisions/0039). If its DONE is still under way it is told
+ * take the Pass for the syncpoint's of the same commitTs (protocol.md M21). If its DONE is still under way it is told
  * with the repeats, should the DONE not come. Nothing comes behind a syncpoint at its commitTs.
  */
 export function passTargets(
@@ -44,7 +44,7 @@ export function passTargets(
 
 /**
  * Repeats the outstanding action of a barrier if it was sent long enough ago, to those who are missing (protocol.md
- * M18; design.md, section 6). One invocation of many wins the repeat.
+ * M18; invariants.md Q4). One invocation of many wins the repeat.
  * @param force repeat whatever the time: the invocation that should have sent it may have died
  * @param asOf the latest time of which it is known that the answer was not there, in ms since 1970: a report that has
  *   waited in the queue says nothing about answers that wait behind it

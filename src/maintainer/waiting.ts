@@ -165,7 +165,7 @@ function* releaseOrphans(session: Session, key: string, orphans: readonly Orphan
 
 /**
  * Who carries the one table of an open barrier alone, and says that it wrote the event by itself: its predecessors shared the
- * table, waited, and were merged into it (protocol.md D1). Nobody else would ever say that it is written.
+ * table, waited, and were merged into it (protocol.md D1, D13). Nobody else would ever say that it is written.
  */
 function* wroteAlone(session: Session, key: string, places: readonly Place[]): Program<readonly Place[]> {
   // It is said once: a root from memory may not know the barrier yet.

@@ -1,4 +1,4 @@
-/** Waves to more queues than one invocation sends to (decisions/0015). */
+/** Waves to more queues than one invocation sends to (protocol.md M22). */
 import { describe, expect, it } from "vitest";
 import type { StatusMessage } from "./intake.ts";
 import { SLICE_LIVES, sliceText } from "./slice.ts";
@@ -144,6 +144,7 @@ describe("a wave to many queues", () => {
     expect(told(world, "pass")).toEqual(all.filter((id) => !answered.has(id)));
   });
 
+  // protocol.md M18; invariants.md Q4
   it("is repeated by whoever reports, if nothing of it was sent for some seconds, to those who are missing", async () => {
     const world = await granted();
     await world.handle(writeDone(world));
@@ -158,6 +159,7 @@ describe("a wave to many queues", () => {
     expect(told(world, "pass")).toEqual(others.filter((id) => !mine.includes(id)));
   });
 
+  // protocol.md M18: when it was sent counts, not when it is handled.
   it("is not repeated for a report that was sent before it could be answered, however late that is handled", async () => {
     const world = await granted();
     await world.handle(writeDone(world));
@@ -233,7 +235,7 @@ describe("a slice", () => {
       slice("pass", { space: "a/b/00000000000000000000000000000000/0" }),
     );
     await world.handle(one);
-    // Waiting: nobody may pass (design.md I3).
+    // Waiting: nobody may pass (invariants.md I3).
     await nobody(...chunks.map((chunk) => slice("pass", { chunk })));
     await nobody(...chunks.map((chunk) => slice("ack", { chunk, epoch: "2" })));
     // ACKs go to those whose WAITING is recorded, and to no other (protocol.md M7).

@@ -85,7 +85,7 @@ export class Sender {
   }
 
   /**
-   * Keeps a message that is not understood, with the reason as an attribute (design.md I10).
+   * Keeps a message that is not understood, with the reason as an attribute (invariants.md I10).
    * @throws if it could not be kept
    */
   deadLetter(letter: DeadLetter): Promise<void> {
@@ -112,7 +112,7 @@ export class Sender {
     return all;
   }
 
-  /** What goes wrong with one queue is the result of its messages: nobody else waits for it (design.md I10). */
+  /** What goes wrong with one queue is the result of its messages: nobody else waits for it (invariants.md I10). */
   async #sendBatch(queue: string, messages: readonly ActionMessage[]): Promise<SendResult[]> {
     const results = messages.map((): SendResult => "failed");
     try {
@@ -167,7 +167,7 @@ export class Sender {
     return failures;
   }
 
-  /** The queue's URL by its name: a URL that a message names is never used (design.md, section 5). */
+  /** The queue's URL by its name: a URL that a message names is never used (protocol.md R17; invariants.md Q1). */
   #url(queue: string): Promise<string> {
     const { actionQueuePrefix, deadLetterQueueUrl } = this.#options;
     if (!queue.startsWith(actionQueuePrefix))

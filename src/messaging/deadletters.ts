@@ -11,7 +11,7 @@ import {
 
 /** Of a long reason, the beginning says what is wrong; the rest would take the place of the body. */
 const MAX_REASON_BYTES = 2000;
-/** The attributes of protocol.md, section 1: what a replay needs is kept before anything else. */
+/** The attributes (protocol.md 1.5): what a replay needs is kept before anything else. */
 const FIRST = [
   "type",
   "from",
@@ -26,7 +26,7 @@ const FIRST = [
 ];
 
 /**
- * Keeps a message that is not understood, with the reason as an attribute (design.md I10). It is kept whole, so that it
+ * Keeps a message that is not understood, with the reason as an attribute (invariants.md I10). It is kept whole, so that it
  * can be replayed; only what the queue cannot hold is cut, and then the reason says so.
  * @param send sends a message to the dead-letter queue
  * @throws if it could not be kept

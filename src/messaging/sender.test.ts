@@ -152,6 +152,7 @@ describe("send", () => {
     expect(await sender.send([message(name)])).toEqual(["sent"]);
   });
 
+  // protocol.md R2, R17; invariants.md Q1
   it("sends nothing to a queue outside of the prefix, and the rest all the same", async () => {
     const { name, url } = await newQueue();
     const outside = `other-${number++}`;

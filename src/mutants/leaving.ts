@@ -1,10 +1,10 @@
 import type { Mutant } from "./mutant.ts";
 
-/** Faults in what becomes of those who leave for good (decisions/0028, 0029). */
+/** Faults in what becomes of those who leave for good (protocol.md R11, R12). */
 export const LEAVING: readonly Mutant[] = [
   {
     id: "gone-node-keeps-its-tables",
-    rule: "a table goes to another node when the one that was asked cannot be told, or does not obey (decision 0028; design.md I6)",
+    rule: "a table goes to another node when the one that was asked cannot be told, or does not obey (protocol.md R11; invariants.md I6)",
     file: "src/maintainer/schedule.ts",
     from: "const due = unhosted(roster).filter((table) => isDue(session, roster, table));",
     to: "const due = unhosted(roster).filter((table) => table.scheduled === undefined);",
@@ -19,7 +19,7 @@ export const LEAVING: readonly Mutant[] = [
   },
   {
     id: "collected-under-way",
-    rule: "what an attempt wrote that may still commit stays (decision 0044; design.md I1)",
+    rule: "what an attempt wrote that may still commit stays (decision 0044; invariants.md I1)",
     file: "src/barrier/chunkname.ts",
     from: "version <= root.rosterVersion",
     to: "version <= root.rosterVersion + 1",
@@ -35,7 +35,7 @@ export const LEAVING: readonly Mutant[] = [
   },
   {
     id: "forgotten-start-comes-back",
-    rule: "a node that was forgotten is not taken under its old start (decision 0029)",
+    rule: "a node that was forgotten is not taken under its old start (protocol.md R12)",
     file: "src/barrier/forgotten.ts",
     from: "return { ...before, starts: one.start };",
     to: "return known;",
@@ -43,7 +43,7 @@ export const LEAVING: readonly Mutant[] = [
   },
   {
     id: "forgotten-time-comes-back",
-    rule: "a life of an old node that was sent before one was forgotten revives nobody (decision 0029; protocol.md R6)",
+    rule: "a life of an old node that was sent before one was forgotten revives nobody (protocol.md R12, R6)",
     file: "src/barrier/forgotten.ts",
     from: "const sentAt = Math.max(before.sentAt, one.endedAt);",
     to: "const sentAt = before.sentAt;",
@@ -51,7 +51,7 @@ export const LEAVING: readonly Mutant[] = [
   },
   {
     id: "absurd-number-is-kept",
-    rule: "a number that is no time keeps nobody out (decision 0029)",
+    rule: "a number that is no time keeps nobody out (protocol.md R12)",
     file: "src/barrier/forgotten.ts",
     from: "return number <= BigInt(now + AHEAD);",
     to: "return number >= 0n;",
@@ -59,7 +59,7 @@ export const LEAVING: readonly Mutant[] = [
   },
   {
     id: "two-obey-for-a-table",
-    rule: "the life of whoever was asked before for a table is over (decision 0028; protocol.md M10)",
+    rule: "the life of whoever was asked before for a table is over (protocol.md R11, M10)",
     file: "src/maintainer/schedule.ts",
     from: "if (scheduled && scheduled.life > (ended?.life ?? 0n))",
     to: "if (scheduled && scheduled.life < 0n)",
@@ -67,7 +67,7 @@ export const LEAVING: readonly Mutant[] = [
   },
   {
     id: "two-obey-for-a-lost-one",
-    rule: "the life of whoever was asked before for a lost dispatcher is over (decision 0028; protocol.md R9b)",
+    rule: "the life of whoever was asked before for a lost dispatcher is over (protocol.md R11, R9b)",
     file: "src/barrier/draft.ts",
     from: "life: before > one.life ? before : one.life, lost:",
     to: "life: one.life, lost:",

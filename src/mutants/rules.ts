@@ -6,11 +6,11 @@ const DISPATCHER = [
   ...["dispatcher", "node", "holes"].map((name) => `src/conformance/${name}.test.ts`),
 ];
 
-/** One for each rule of protocol.md that the other tables leave out, and those that nothing had noticed before. */
+/** One for each rule of docs/protocol.md that the other tables leave out, and those that nothing had noticed before. */
 export const RULES: readonly Mutant[] = [
   {
     id: "closed-up-to-sinks",
-    rule: "the highest key that was closed only grows (design.md I9)",
+    rule: "the highest key that was closed only grows (invariants.md I9)",
     file: "src/maintainer/commit.ts",
     from: "conditions: isHighest ? { aboveClosed: key } : {},",
     to: "conditions: {},",
@@ -18,7 +18,7 @@ export const RULES: readonly Mutant[] = [
   },
   {
     id: "kept-dropped-untold",
-    rule: "what was kept goes when what follows from it is in its queue (design.md I7)",
+    rule: "what was kept goes when what follows from it is in its queue (invariants.md I7)",
     file: "src/maintainer/flush.ts",
     from: "if (unsent.length === 0 && session.settledKept.size > 0) {",
     to: "if (session.settledKept.size > 0) {",

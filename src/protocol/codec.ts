@@ -32,7 +32,7 @@ export class MalformedMessage extends Error {
 }
 
 /**
- * Reads the attribute `encoding`; absent means JSON (protocol.md, section 1).
+ * Reads the attribute `encoding`; absent means JSON (protocol.md 1.1).
  * @throws MalformedMessage if it names another encoding
  */
 export function parseEncoding(value: string | undefined): Encoding {
@@ -42,7 +42,7 @@ export function parseEncoding(value: string | undefined): Encoding {
 }
 
 /**
- * Decodes a body. Unknown fields are ignored, zero values may be absent (protocol.md, section 1).
+ * Decodes a body. Unknown fields are ignored, zero values may be absent (protocol.md 1.1).
  * @throws MalformedMessage if the body is not a message of this type in this encoding
  */
 export function decode<T extends MessageType>(type: T, encoding: Encoding, body: string): MessageOf<T> {

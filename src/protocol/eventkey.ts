@@ -1,6 +1,6 @@
 /**
  * What names a block event within a changefeed, mode and epoch. A DDL and a syncpoint may share a commitTs, so
- * every comparison uses both parts; the DDL comes first (design.md I8).
+ * every comparison uses both parts; the DDL comes first (invariants.md I8).
  */
 export interface EventKey {
   /** TSO timestamp, above 2^53: never a JavaScript number. */

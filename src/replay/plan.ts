@@ -99,7 +99,7 @@ function touchesNothing({ blockTables, own, definitions }: DdlChange): boolean {
 }
 
 /**
- * The DDLs of one commitTs as one, for an event is known by its commitTs (protocol.md): a second one would be taken for a repeat
+ * The DDLs of one commitTs as one, for an event is known by its commitTs (protocol.md D2): a second one would be taken for a repeat
  * of the first. Rows of that commitTs that stand between them go before it or behind it, as their table's version says.
  * @throws BadChangeLog if a row stands between two DDLs of its table
  */

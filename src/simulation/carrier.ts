@@ -26,7 +26,7 @@ export interface Carrier {
   past: bigint[];
   /** Rows of the commitTs behind `reported` are durable too, if it starts from there (ticdc.md TM59). */
   skipsNext: boolean;
-  /** The life that the coordinator asked for it with, until it is accepted (decisions/0028). */
+  /** The life that the coordinator asked for it with, until it is accepted (protocol.md R11). */
   asked: bigint | undefined;
   /** Its node has forgotten it: the coordinator must ask for it again (protocol.md R9b). */
   lost: boolean;
@@ -84,7 +84,7 @@ export interface SinkWorld {
   readonly downstream: Downstream;
   eventOf(key: EventKey): LogEvent;
   note(who: string, what: string): void;
-  /** A dispatcher is about to do what it was told, or not (design.md I1 to I3). */
+  /** A dispatcher is about to do what it was told, or not (invariants.md I1 to I3). */
   executes(incarnation: Incarnation, event: LogEvent, action: "write" | "pass"): void;
   /** A dispatcher was closed in good order (protocol.md D10a). */
   closed(incarnation: Incarnation): void;
@@ -92,7 +92,7 @@ export interface SinkWorld {
 
 /**
  * The storage sink that ships, watched: one flush for an event and before it waits, one write or pass, in the order of keys
- * (design.md I4, I8).
+ * (invariants.md I4, I8).
  */
 export class WatchedSink extends StorageSink {
   readonly #incarnation: Incarnation;

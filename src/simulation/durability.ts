@@ -47,7 +47,7 @@ export class Durability {
 
   /**
    * All messages that somebody received are dealt with: nothing is left to do of what they said. A sweep on a copy of the
-   * store must find nothing to go on with (design.md, no lost wake-up).
+   * store must find nothing to go on with (invariants.md S5).
    * @param now milliseconds since 1970
    */
   async quiet(settings: Settings, now: number): Promise<void> {
@@ -164,7 +164,7 @@ export class Durability {
       return recorded ? undefined : `the DONE of Pass ${about} is nowhere`;
     }
     if (phase === undefined && key <= root.floor) {
-      // Nothing is opened there, so nothing tells it again once it is acknowledged (decisions/0027).
+      // Nothing is opened there, so nothing tells it again once it is acknowledged (protocol.md M19).
       if (this.#isKept(id)) return undefined;
       const unanswered = (["ack", "pass"] as const).filter(
         (what) => (what === "ack" || state.IsBlocked) && !this.#monitors.wasTold(what, key, place),

@@ -21,7 +21,7 @@ interface Standing {
 }
 
 /**
- * Holds every change of the root and every message against what nodes have really said and done (design.md I1 to I9). It
+ * Holds every change of the root and every message against what nodes have really said and done (invariants.md I1 to I9). It
  * knows the log, and nothing of how the maintainer came to what it did: no code of the coordinator runs here.
  */
 export class Monitors {

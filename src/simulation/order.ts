@@ -1,4 +1,4 @@
-/** The order of events, said once more: what watches must not share a fault with what it watches (design.md I8). */
+/** The order of events, said once more: what watches must not share a fault with what it watches (invariants.md I8). */
 import type { EventKey } from "../protocol/eventkey.ts";
 
 /** Whether `a` comes before `b`. */

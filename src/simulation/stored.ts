@@ -104,7 +104,7 @@ export function covered(spans: Iterable<{ readonly from: number; readonly to: nu
 
 /**
  * Versions of a chunk of which a barrier's item says that all of it has reported: `17.3` for version 3 of chunk 17 (docs,
- * design.md section 4). Later ones say nothing of an earlier one.
+ * invariants.md S2). Later ones say nothing of an earlier one.
  */
 export function markedVersions(marks: Iterable<string>, chunk: { id: number; version: number }): number[] {
   const versions: number[] = [];

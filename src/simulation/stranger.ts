@@ -20,7 +20,7 @@ const PRINCIPAL = "stranger";
 
 /**
  * Says in a node's name that its dispatchers are gone: nobody may be taken out by that (protocol.md R7). Tells dispatchers in the
- * coordinator's name to go on: none may (decisions/0041), or the monitors see who executes what was not granted.
+ * coordinator's name to go on: none may (protocol.md D12), or the monitors see who executes what was not granted.
  */
 export class Stranger {
   readonly #ground: Ground;

@@ -1,7 +1,7 @@
 import type { Scenario } from "../scenario.ts";
 import { COLD, SYNC100, SYNC110, some, T, T10, W } from "./cast.ts";
 
-/** The floor rises while barriers are open, opened and met again (decisions/0027). Tombstones below the former one are gone at once. */
+/** The floor rises while barriers are open, opened and met again (protocol.md M19). Tombstones below the former one are gone at once. */
 export const FLOOR: readonly Scenario[] = [
   {
     name: "floor-restart",

@@ -111,7 +111,7 @@ function parse(text: string): { key: EventKey } {
   return { key: { commitTs: BigInt(text.slice(0, 20)), isSyncPoint: text.endsWith("-1") } };
 }
 
-/** What must hold of all deeds: each event written once, before anybody passes it (design.md I2, I3, I4). */
+/** What must hold of all deeds: each event written once, before anybody passes it (invariants.md I2, I3, I4). */
 export function faultsOf(deeds: readonly Deed[]): string[] {
   const faults: string[] = [];
   const written = new Set<string>();

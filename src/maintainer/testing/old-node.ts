@@ -1,5 +1,5 @@
 /**
- * A capture node that behaves as TiCDC's dispatcher manager does, its faults too (ticdc.md section 3): a machine without clock
+ * A capture node that behaves as TiCDC's dispatcher manager does, its faults too (ticdc.md 3): a machine without clock
  * or queue, inputs in and messages out. It shares no code with the coordinator but the message types.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";

@@ -75,10 +75,10 @@ function tombstoneFrom(item: Item): Tombstone {
   };
 }
 
-/** A barrier's item gets its time to live when the floor has passed it, not before (decisions/0027). */
+/** A barrier's item gets its time to live when the floor has passed it, not before (protocol.md M19). */
 export function barrierUpdate(conditions: BarrierConditions, changes: BarrierChanges): Update {
   const update = new Update();
-  // A tombstone is final (design.md I9).
+  // A tombstone is final (invariants.md I9).
   if (conditions.notClosed) update.condition(`attribute_not_exists(${update.name("closedAt")})`);
   if (conditions.sameEvent !== undefined) {
     const name = update.name("event");

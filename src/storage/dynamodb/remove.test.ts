@@ -1,4 +1,4 @@
-/** A changefeed that is removed, and what comes late of it (decisions/0031). */
+/** A changefeed that is removed, and what comes late of it (protocol.md R14). */
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { A, ALTER, B, n1, n2, T } from "../../maintainer/testing/split.ts";
 import { d, ddl, World } from "../../maintainer/testing/world.ts";

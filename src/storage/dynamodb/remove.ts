@@ -28,7 +28,7 @@ export interface Removal {
 }
 
 /**
- * Removes a changefeed for good (decisions/0031). First the root goes to a higher epoch, empty and marked as removed: that
+ * Removes a changefeed for good (protocol.md R14). First the root goes to a higher epoch, empty and marked as removed: that
  * fences invocations at work, and whatever comes late is refused. Then its items are deleted in steps, the entry that the
  * sweep goes by last. Who is stopped on the way calls this again.
  * @returns how many items were deleted

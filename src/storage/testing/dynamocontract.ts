@@ -165,7 +165,7 @@ export function dynamoContract(get: () => DynamoEngine, saysWhatIsThere: boolean
       expect(await ttl(`${space.text}#1`, `B#${K1}`)).toBeUndefined();
       const tombstone = { closedAt: 5, closedOn: 6, grantedAt: 3, writtenAt: 4, writer: "w", lives: 2 };
       await store.touchBarrier(name(K1), {}, { tombstone });
-      // A tombstone stays until the floor has passed it (decisions/0027).
+      // A tombstone stays until the floor has passed it (protocol.md M19).
       expect(await ttl(`${space.text}#1`, `B#${K1}`)).toBeUndefined();
       await store.expireBarriers(space, 1n, [K1, K2]);
       expect(await ttl(`${space.text}#1`, `B#${K1}`)).toBe(until);

@@ -15,6 +15,7 @@ export function itemContract(make: () => Promise<Store>): void {
     store = await make();
   });
 
+  // invariants.md S3, I9
   it("adds up marks, stamps and tallies whatever their order, and a tombstone is final", async () => {
     const create = { event: new Uint8Array([7]), openedAt: 11 };
     await store.touchBarrier(name(K1), { notClosed: true }, { create, addWaiting: ["1.1"], stamp: 9 });
@@ -104,6 +105,7 @@ export function itemContract(make: () => Promise<Store>): void {
     expect(await between(K1, K1)).toEqual([]);
   });
 
+  // invariants.md Q4
   it("lets one of many repeat an action", async () => {
     await store.touchBarrier(name(K1), {}, { create: { event: new Uint8Array([7]), openedAt: 11 } });
     const results = await Promise.all(
@@ -241,6 +243,7 @@ export function itemContract(make: () => Promise<Store>): void {
     expect(tally.reported).toEqual(new Set([1]));
   });
 
+  // invariants.md S3
   it("takes the same member twice, in one write and in two", async () => {
     const twice = { addWaiting: ["1.1", "1.1"], addPassed: ["1.1", "1.1"], addUnreachable: ["q", "q"] };
     await store.touchBarrier(name(K1), {}, twice);

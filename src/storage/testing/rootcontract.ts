@@ -69,6 +69,7 @@ export function rootContract(make: () => Promise<Store>): void {
     expect(opened.size).toBe(1);
   });
 
+  // invariants.md S1, I2
   it("gives a step to one winner", async () => {
     await start();
     await store.commitRoot(space, {}, { open: { key: K1, step: step() } });
