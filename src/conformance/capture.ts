@@ -25,7 +25,7 @@ const changefeedId = create(ChangefeedIDSchema, CHANGEFEED);
 /** Stands still until it is told to go on. */
 export class ManualClock implements Clock {
   #now = 1_700_000_000_000;
-  #timers: { readonly at: number; readonly work: () => void }[] = [];
+  #timers: { at: number; readonly work: () => void }[] = [];
 
   now(): number {
     return this.#now;
@@ -44,6 +44,12 @@ export class ManualClock implements Clock {
     const due = this.#timers.filter((one) => one.at <= this.#now);
     this.#timers = this.#timers.filter((one) => one.at > this.#now);
     for (const one of due.sort((a, b) => a.at - b.at)) one.work();
+  }
+
+  /** The time of day is set; timers run as they did. */
+  set(by: number): void {
+    this.#now += by;
+    for (const one of this.#timers) one.at += by;
   }
 }
 

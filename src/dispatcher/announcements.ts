@@ -76,6 +76,7 @@ export function registrationOf(
   return create(MaintainerBootstrapResponseSchema, {
     changefeedID: changefeed,
     maintainerEpoch: epoch,
+    mode,
     spans: dispatchers.map(({ config, life, schemaId, registeredTs, blockState }) => ({
       ID: dispatcherId(config.id),
       SchemaID: schemaId,

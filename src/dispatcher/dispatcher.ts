@@ -4,7 +4,7 @@ import type { DispatcherConfig } from "./config.ts";
 import { DispatcherClosed, isOver } from "./errors.ts";
 import { type CaptureEvent, doneState, reportState } from "./event.ts";
 import type { EventPool } from "./eventpool.ts";
-import { type ActionKind, type Command, DispatcherMachine, REPEAT_MS } from "./machine.ts";
+import { type ActionKind, type Command, DispatcherMachine, REPEAT_MS, SLOW_REPEAT_MS } from "./machine.ts";
 import type { Clock } from "./ports.ts";
 import type { Reporter } from "./reporter.ts";
 import { SinkWork } from "./sinkwork.ts";
@@ -414,10 +414,11 @@ export class Dispatcher {
     const { clock, onOutstanding } = this.#surroundings;
     this.#cancelTick?.();
     const next = this.#machine.nextTick;
-    if (next !== undefined)
-      this.#cancelTick = clock.after(Math.max(0, next - clock.now()), () => {
-        this.#run(this.#machine.tick(clock.now()));
-      });
+    if (next !== undefined) {
+      // A clock that was set back makes nobody wait longer than the longest repeat.
+      const ms = Math.min(Math.max(0, next - clock.now()), SLOW_REPEAT_MS);
+      this.#cancelTick = clock.after(ms, () => this.#run(this.#machine.tick(clock.now())));
+    }
     if (this.#machine.outstanding) onOutstanding();
   }
 }

@@ -77,6 +77,14 @@ describe("D2, D4, D5: a blocking event", () => {
     expect(machine.outstanding).toBe(false);
   });
 
+  it("is repeated when the clock was set back since, and not an hour later (D4)", () => {
+    const machine = waitingAt(ddl(5n));
+    expect(what(machine.tick(-3_600_000))).toEqual(["report waiting"]);
+    machine.ack(ddl(5n), 0);
+    expect(machine.tick(0)).toEqual([]);
+    expect(what(machine.tick(-3_600_000))).toEqual(["report waiting"]);
+  });
+
   it("takes no action of the DDL for the syncpoint of the same commitTs, nor the other way round", () => {
     const machine = waitingAt(syncpoint(5n));
     expect(what(machine.act("write", ddl(5n)))).toEqual([]);

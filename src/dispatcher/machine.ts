@@ -232,7 +232,7 @@ export class DispatcherMachine {
     return [];
   }
 
-  /** When `tick` has something to do next; undefined: not before something else happens. */
+  /** When `tick` has something to do next; undefined: not before something else happens. After a clock was set back it may say too late. */
   get nextTick(): number | undefined {
     const times = [...this.#unacked.values()].map((one) => one.repeatAt);
     if (this.#pending?.stage === "waiting") times.push(this.#pending.repeatAt);
@@ -244,12 +244,12 @@ export class DispatcherMachine {
   tick(now: number): Command[] {
     const commands: Command[] = [];
     for (const unacked of this.#unacked.values())
-      if (unacked.repeatAt <= now) {
+      if (isDue(unacked.repeatAt, now)) {
         unacked.repeatAt = now + REPEAT_MS;
         commands.push({ do: "report", stage: "none", event: unacked.event });
       }
     const pending = this.#pending;
-    if (pending?.stage === "waiting" && pending.repeatAt <= now) {
+    if (pending?.stage === "waiting" && isDue(pending.repeatAt, now)) {
       pending.repeatAt = now + (pending.acked ? SLOW_REPEAT_MS : REPEAT_MS);
       commands.push({ do: "report", stage: "waiting", event: pending.event });
     }
@@ -285,4 +285,9 @@ export class DispatcherMachine {
   #finish(key: EventKey): void {
     if (compareKeys(key, this.#finished) > 0) this.#finished = key;
   }
+}
+
+/** Its time has come, or it is farther away than any repeat: the clock was set back since (protocol.md D4). */
+function isDue(repeatAt: number, now: number): boolean {
+  return repeatAt <= now || (repeatAt > now + SLOW_REPEAT_MS && repeatAt !== Number.POSITIVE_INFINITY);
 }

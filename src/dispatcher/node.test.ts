@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { dispatcherId, dispatcherKey } from "../barrier/dispatcherid.ts";
+import { ManualClock } from "../conformance/capture.ts";
 import { decode, encode } from "../protocol/codec.ts";
 import {
   Action,
@@ -329,6 +330,45 @@ describe("a capture node", () => {
     await expect(node.open(id(1n), [{ schemaId: 1n, name: "s", tables: tables.slice(1) }])).rejects.toThrow(
       /opened by this process with other tables/,
     );
+  });
+
+  it("takes no answer to another start of it for its own, though both name the life that was asked for (R5)", async () => {
+    const life = 7n;
+    const about = { id: id(1n), tableId: 1n, schemaId: 1n, checkpointTs: 1n, life, sink: sink("d1") };
+    let accepted = false;
+    void node.createDispatcher(about).then(() => {
+      accepted = true;
+    });
+    const { attributes } = await until(() => registrations().at(-1));
+    const start = BigInt(attributes["start"]!);
+    const result = { accepted: [{ id: wire(1n), life: "7" }], refused: [], maintainerEpoch: "1" };
+    await answer("RegistrationResult", JSON.stringify({ ...result, start: `${start - 1n}` }));
+    await until(() => queues.waiting("p-n1").length === 0);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(accepted).toBe(false);
+    await answer("RegistrationResult", JSON.stringify({ ...result, start: `${start}` }));
+    await until(() => accepted);
+  });
+
+  it("repeats what waits, though its clock was set back by an hour since (D4)", async () => {
+    const clock = new ManualClock();
+    const beats = setInterval(() => clock.advance(1), 1);
+    try {
+      await start({ clock });
+      const one = await dispatcher(10n);
+      void one.handle(syncpoint);
+      await until(() => statuses().length > 0);
+      clock.set(-3_600_000);
+      await respond({ ack: true, to: [one] });
+      await until(() => queues.waiting("p-n1").length === 0);
+      queues.take("status");
+      // The ACK has come before the clock was set, or behind that: in both cases it is said again in the usual time.
+      clock.set(-3_600_000);
+      for (let turn = 0; turn < 3; turn++) clock.advance(15_000);
+      await until(() => statuses().length > 0);
+    } finally {
+      clearInterval(beats);
+    }
   });
 
   // protocol.md D14

@@ -112,6 +112,7 @@ export class CaptureNode {
       send: (queue, dispatchers) => this.#register(queue, dispatchers),
       nextLife: (above) => this.#nextLife(above),
       onSuperseded: (id, life, knownLife) => this.#superseded(id, life, knownLife),
+      start: () => this.#starts.present,
       onAccepted: () => this.#starts.accepted(),
       onStartRefused: (start, known) => this.#starts.refused(start, known),
       onHigherEpoch: (epoch) => this.#hearsOf(epoch),
@@ -158,8 +159,7 @@ export class CaptureNode {
     // A node of each mode may have the same id: their messages are no business of each other's (protocol.md M17).
     const redo = this.#speaker.mode === 1n;
     await this.#queues.open(redo ? `${this.id}-redo` : this.id);
-    // A registration without spans names no mode, and counts for the default one.
-    if (!redo) await this.#register(this.#queues.node.name, []);
+    await this.#register(this.#queues.node.name, []);
     this.#positions.start();
   }
 
@@ -403,8 +403,7 @@ export class CaptureNode {
   /** A queue that answers for dispatchers was gone, with all that was in it: they are registered as they stand. */
   #recreated(own: DispatcherKey | undefined): void {
     const { layout = "node" } = this.options;
-    if (own === undefined && this.#speaker.mode === 0n)
-      this.#register(this.#queues.node.name, []).catch((error) => this.#tells(error));
+    if (own === undefined) this.#register(this.#queues.node.name, []).catch((error) => this.#tells(error));
     for (const dispatcher of this.#dispatchers.values()) {
       const answered = layout === "node" ? own === undefined : own === dispatcher.config.id;
       if (!answered || (this.#removed.has(dispatcher) && !dispatcher.unacknowledged)) continue;
@@ -465,7 +464,7 @@ export class CaptureNode {
   #startAgain(): void {
     if (this.#stopped) return;
     const failed = (error: unknown) => this.#tells(error);
-    if (this.#speaker.mode === 0n) this.#register(this.#queues.node.name, []).catch(failed);
+    this.#register(this.#queues.node.name, []).catch(failed);
     if (this.#opening?.epoch === this.#epoch) this.#sendOpening(this.#opening.parts).catch(failed);
     this.#registrations.again();
     for (const dispatcher of this.#dispatchers.values())

@@ -7,6 +7,8 @@ interface RegistrationsOptions {
   readonly clock: Clock;
   /** Sends a registration of dispatchers that are answered through one queue. Resolves when it is durable. */
   readonly send: (queue: string, dispatchers: readonly Dispatcher[]) => Promise<void>;
+  /** The present start of the node. */
+  readonly start: () => number;
   /** A life higher than a known one. */
   readonly nextLife: (above: bigint) => bigint;
   /** A life that was accepted before does not stand any more: a higher one has ended it. */
@@ -30,8 +32,9 @@ interface RegistrationResult {
   }[];
   /** The epoch that answers; 0 counts as 1 (protocol.md R1, R9a). */
   readonly maintainerEpoch?: string;
-  /** The `start` of the message, if it was refused because this higher one is known of its node. */
+  /** The `start` of the message that it answers. */
   readonly start?: string;
+  /** The message was refused because this higher one is known of its node. */
   readonly knownStart?: string;
 }
 type WireId = { readonly high: string; readonly low: string };
@@ -117,7 +120,11 @@ export class Registrations {
     const result = parse(body);
     if (result.epoch < epoch) return;
     if (result.epoch > epoch) this.#options.onHigherEpoch(result.epoch);
-    if (result.start !== undefined) this.#options.onStartRefused(result.start, result.knownStart);
+    if (result.start !== undefined) {
+      this.#options.onStartRefused(result.start, result.knownStart);
+      // What an earlier start had accepted is over (R5), also where both name the life that the coordinator asked for.
+      if (result.start !== BigInt(this.#options.start())) return;
+    }
     for (const { id, life } of result.accepted) {
       const waiting = this.#waiting.get(keyOf(id));
       if (waiting?.dispatcher.life !== BigInt(life)) continue;

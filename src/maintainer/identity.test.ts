@@ -162,7 +162,7 @@ describe("an opening that is complete and comes again (R1)", () => {
   it("of another node changes nothing, and that one hears of it if it means another table trigger", async () => {
     await world.handle(world.opening(n1, T, tables(10n)));
     await world.handle(world.opening(started(n2, 9), T, tables(20n)));
-    expect(results(n2)).toEqual([{ accepted: [], refused: [], maintainerEpoch: "1" }]);
+    expect(results(n2)).toEqual([{ accepted: [], refused: [], maintainerEpoch: "1", start: "9" }]);
     await world.handle(world.opening(started(n2, 9), d(2), tables(20n)));
     expect(results(n2)[0]!.reason).toMatch(/node "n1" has opened the changefeed with another table trigger/);
     expect([roster().meta.trigger, tableIds()]).toEqual([T, [10]]);

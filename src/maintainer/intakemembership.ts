@@ -96,6 +96,7 @@ export function registrationChanges(
   const failure = failureOf(response);
   const faults: string[] = [];
   const inputs: SpaceInput[] = [];
+  if (!isMode(response.mode)) faults.push(modeFault(response.mode));
   for (const [index, { mode }] of response.spans.entries())
     if (!isMode(mode)) faults.push(`spans[${index}]: ${modeFault(mode)}`);
   for (const mode of MODES) {
@@ -122,7 +123,7 @@ export function registrationChanges(
         faults.push(`spans[${index}].block_state: ${error.message}`);
       }
     }
-    if (spans.length > 0 || unfit.length > 0 || (mode === 0n && response.spans.length === 0))
+    if (spans.length > 0 || unfit.length > 0 || (mode === response.mode && response.spans.length === 0))
       inputs.push({
         space,
         message,

@@ -53,10 +53,11 @@ export interface ToCreate {
   readonly move: boolean;
 }
 
-/** What a `RegistrationResult` says of a message that is refused as a whole (protocol.md R9a). */
-export interface WholeRefusal {
-  /** The `start` that it named, and the higher one that is known of its node. */
+/** What a `RegistrationResult` says of the whole message that it answers (protocol.md R9a). */
+export interface WholeAnswer {
+  /** The `start` that it named: another process of the node has no answer by this (decisions/0045). */
   readonly start?: bigint;
+  /** A higher one is known of its node: all of it is refused. */
   readonly knownStart?: bigint | undefined;
   readonly reason?: string | undefined;
 }
@@ -190,7 +191,7 @@ export class Outbox {
   registrationResult(
     queue: string,
     outcome: Pick<Outcome, "accepted" | "refused">,
-    whole: WholeRefusal = {},
+    whole: WholeAnswer = {},
   ): void {
     const id = (key: DispatcherKey) => {
       const { high, low } = dispatcherId(key);
@@ -206,7 +207,8 @@ export class Outbox {
     const maintainerEpoch = this.#epoch.toString();
     const { start, knownStart, reason } = whole;
     const more = {
-      ...(knownStart !== undefined && { start: `${start}`, knownStart: `${knownStart}` }),
+      ...(start !== undefined && { start: `${start}` }),
+      ...(knownStart !== undefined && { knownStart: `${knownStart}` }),
       ...(reason !== undefined && { reason }),
     };
     const most = Math.max(1, accepted.length, refused.length);

@@ -61,3 +61,15 @@ it("has no syncpoints: one is kept with the reason, and the rest of its message 
   expect(world.deadLetters[0]!.reason).toMatch(/redo has no syncpoints/);
   expect(await world.phase(K, 1)).toBe("writing");
 });
+
+it("ends what lived there when its node has started again, though it brings nobody back and says so (R5)", async () => {
+  const world = await both();
+  const lives = async (mode: number) => {
+    const space = (await world.store.listSpaces()).find(({ text }) => text.endsWith(`/${mode}`))!;
+    const { pointers } = world.store.roots.get(space.text)!;
+    const chunks = await world.store.readChunks(space, pointers);
+    return chunks.flatMap((chunk) => (chunk?.kind === "dispatchers" ? chunk.lives : [])).length;
+  };
+  await world.handle(world.registration({ ...r1, start: 2 }, [], { mode: 1n }));
+  expect([await lives(0), await lives(1)]).toEqual([2, 0]);
+});

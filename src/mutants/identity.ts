@@ -86,4 +86,28 @@ export const IDENTITY: readonly Mutant[] = [
     from: 'if (coordinators !== undefined && !coordinators.includes(message.sender ?? "")) {',
     to: "if (coordinators === null) {",
   },
+  {
+    id: "any-start-s-answer",
+    rule: "an answer to another start of the node is not this one's (protocol.md R5; decision 0045)",
+    file: "src/dispatcher/registrations.ts",
+    from: "      if (result.start !== BigInt(this.#options.start())) return;\n",
+    to: "",
+    tests: ["src/dispatcher/node.test.ts"],
+  },
+  {
+    id: "started-in-any-mode",
+    rule: "a registration of nobody says which mode has started (protocol.md R5, M17; decision 0045)",
+    file: "src/maintainer/intakemembership.ts",
+    from: "(mode === response.mode && response.spans.length === 0)",
+    to: "(mode === 0n && response.spans.length === 0)",
+    tests: ["src/maintainer/redo.test.ts"],
+  },
+  {
+    id: "mute-when-set-back",
+    rule: "a clock that is set back mutes nobody (protocol.md D4; decision 0045)",
+    file: "src/dispatcher/machine.ts",
+    from: "(repeatAt > now + SLOW_REPEAT_MS && repeatAt !== Number.POSITIVE_INFINITY)",
+    to: "false",
+    tests: ["src/dispatcher/machine.test.ts"],
+  },
 ];

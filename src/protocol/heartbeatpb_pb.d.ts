@@ -749,6 +749,13 @@ export declare type MaintainerBootstrapResponse = Message<"heartbeatpb.Maintaine
    * @generated from field: uint64 maintainer_epoch = 7;
    */
   maintainerEpoch: bigint;
+
+  /**
+   * addition: without spans, which mode of the node has started
+   *
+   * @generated from field: int64 mode = 100;
+   */
+  mode: bigint;
 };
 
 /**

@@ -81,7 +81,7 @@ export class Chaos {
     if (dice.chance(0.3))
       for (const carrier of its)
         if (!carrier.lost && dice.chance(0.5)) {
-          carrier.node = dice.pick([...this.#nodes.machines.keys()]);
+          this.#nodes.give(carrier, dice.pick([...this.#nodes.machines.keys()]));
           this.#nodes.launch(carrier);
         }
     await this.#nodes.start(machine);
@@ -113,7 +113,7 @@ export class Chaos {
     await this.#with([carrier], async () => {
       await this.#stop(carrier);
       await timeline.sleep(dice.between(1, 2_000));
-      carrier.node = to;
+      this.#nodes.give(carrier, to);
     });
     this.#nodes.launch(carrier);
   }

@@ -420,15 +420,16 @@ export class Monitors {
 
   /** protocol.md R9a. */
   #accepts({ queue, body }: ActionMessage): void {
-    const { accepted, maintainerEpoch } = JSON.parse(body) as {
+    const { accepted, maintainerEpoch, start } = JSON.parse(body) as {
       accepted: { id: { high: string; low: string }; life: string }[];
       maintainerEpoch: string;
+      start: string;
     };
     const epoch = BigInt(maintainerEpoch);
     for (const { id, life } of accepted)
       for (const node of this.#nodesOf.get(queue) ?? []) {
         const name = idOf({ high: BigInt(id.high), low: BigInt(id.low) });
-        this.#rosters.accepted(epoch, node, name, BigInt(life));
+        this.#rosters.accepted(epoch, node, name, BigInt(life), BigInt(start));
       }
     if (epoch === this.#root?.epoch) this.#rosters.check(this.rosterOf(this.#root), isOpen(this.#root));
   }

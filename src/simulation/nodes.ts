@@ -179,6 +179,12 @@ export class Nodes {
     return carrier;
   }
 
+  /** The scheduler gives a carrier to another node, which nobody has asked for it: in a life of its own. */
+  give(carrier: Carrier, node: string): void {
+    if (carrier.node !== node) carrier.asked = undefined;
+    carrier.node = node;
+  }
+
   get up(): Machine[] {
     return [...this.machines.values()].filter((machine) => machine.process?.alive);
   }
@@ -273,8 +279,7 @@ export class Nodes {
   /** A machine that has ended forgets some of those that it ran, for the coordinator to see to (protocol.md R9b). */
   lose(machine: Machine, ran: readonly Carrier[]): void {
     const { faults, dice } = this.#ground;
-    // A redo node that comes back with nobody does not say that it has started: nothing says which mode it is of.
-    const known = machine.settled === this.epoch && this.mode === 0n;
+    const known = machine.settled === this.epoch;
     if (!faults.happens("lose", 0.3) || !known) return;
     for (const carrier of ran)
       if (
@@ -297,7 +302,8 @@ export class Nodes {
   /** Runs a carrier's dispatcher on its node, if that is up; otherwise the node's start will do it. */
   launch(carrier: Carrier): void {
     // It was to go to a node that has left meanwhile.
-    if (!this.machines.has(carrier.node)) carrier.node = this.#ground.dice.pick([...this.machines.keys()]);
+    if (!this.machines.has(carrier.node))
+      this.give(carrier, this.#ground.dice.pick([...this.machines.keys()]));
     const machine = this.machines.get(carrier.node)!;
     const { process, capture } = machine;
     if (!process?.alive || capture === undefined || carrier.lost || carrier.over || carrier.running?.lives)

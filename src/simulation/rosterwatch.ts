@@ -75,12 +75,13 @@ export class RosterWatch {
   }
 
   /** A node is told that a life is accepted: then it stands, until something ends it. */
-  accepted(epoch: bigint, node: string, id: string, life: bigint): void {
+  accepted(epoch: bigint, node: string, id: string, life: bigint, start: bigint): void {
     const taken = of(this.#taken, epoch);
     if (life <= (taken.get(id)?.said.life ?? -1n)) return;
     for (const said of this.#sayings.on(node, id, life)) {
       const { tableId } = said.registered.get(epoch) ?? {};
-      if (tableId !== undefined) taken.set(id, { said, tableId, start: said.start });
+      // Another process may have registered the life that it was asked for as well: the answer is not its.
+      if (tableId !== undefined && said.starts.has(start)) taken.set(id, { said, tableId, start });
     }
   }
 

@@ -24,8 +24,10 @@ export interface Said {
   readonly life: bigint;
   readonly process: Process;
   readonly node: string;
-  /** The `start` under which it spoke last. */
+  /** The highest `start` under which it spoke. */
   start: bigint;
+  /** All starts under which it registered. */
+  readonly starts: Set<bigint>;
   readonly registered: Map<bigint, Registered>;
   /** Events that it named: what is before one of them is behind it. */
   readonly keys: Set<string>;
@@ -69,7 +71,7 @@ export class Sayings {
     let said = lives.get(`${id}@${life}`);
     if (said === undefined) {
       const nothing = { keys: new Set<string>(), waiting: new Set<string>(), done: new Set<string>() };
-      said = { id, life, process, node, start: 0n, registered: new Map(), ...nothing };
+      said = { id, life, process, node, start: 0n, starts: new Set(), registered: new Map(), ...nothing };
       lives.set(`${id}@${life}`, said);
       const all = this.#on.get(`${node} ${id}@${life}`);
       if (all) all.push(said);
@@ -123,7 +125,9 @@ export class Sayings {
     for (const span of message.spans) {
       const id = idOf(span.ID!);
       const said = this.by(process, node, id, span.life);
-      said.start = start;
+      // A message of its former start may come into the queue behind those of its present one.
+      if (start > said.start) said.start = start;
+      said.starts.add(start);
       raise(this.#highest, `${epoch} ${id}`, span.life);
       const known = said.registered.get(epoch);
       const [from, to] = keysOf(span.span!.StartKey, span.span!.EndKey);

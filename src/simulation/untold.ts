@@ -78,8 +78,10 @@ export class Untold {
     const registeredAgain = new Set(again.flatMap(spansOf));
     const isAnswer = ({ queue, registered }: Piece) => {
       if (registered === undefined || queue !== attributes["replyQueue"]) return false;
+      // An answer that names nobody may be to each of those that would be answered there: an opening, or who has started.
+      if (registered.length === 0) return !again.some((one) => one.attributes["replyQueue"] === queue);
       const own = registered.filter((one) => spans.includes(one));
-      return registered.length === 0 || own.some((one) => !registeredAgain.has(one));
+      return own.some((one) => !registeredAgain.has(one));
     };
     if (pieces.some(isAnswer)) return true;
     const asked = asksOf(message).filter((one) =>

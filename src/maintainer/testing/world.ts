@@ -268,7 +268,7 @@ export class World {
   registration(
     from: TestNode,
     spans: readonly TestSpan[],
-    { epoch = 0n, queue = from.queue }: { epoch?: bigint; queue?: string } = {},
+    { epoch = 0n, queue = from.queue, mode = 0n }: { epoch?: bigint; queue?: string; mode?: bigint } = {},
   ): StatusMessage {
     const text = new TextEncoder();
     return this.message(
@@ -277,6 +277,7 @@ export class World {
       create(schemas.MaintainerBootstrapResponse, {
         changefeedID: CHANGEFEED,
         maintainerEpoch: epoch,
+        mode,
         spans: spans.map(
           (span): MessageInitShape<typeof BootstrapTableSpanSchema> => ({
             ID: dispatcherId(span.id),
