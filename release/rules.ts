@@ -81,7 +81,7 @@ export function rulesPage(kept: readonly Kept[]): string {
     "- **code**: the files that cite the rule, because they keep it;",
     "- **tests**: the tests that cite it, because they show it;",
     "- **watchers**: checker, simulation, fuzzer and what tests share ([proof.md](proof.md));",
-    "- **mutants**: deliberate faults that take the rule out (`npm run mutants -- ID`), each of which something notices.",
+    "- **mutants**: deliberate faults that take the rule out (`npm run mutants -- --only ID`), each of which something notices.",
     "",
   ];
   const body = kept.flatMap(({ rule, code, tests, watchers, mutants }) => [

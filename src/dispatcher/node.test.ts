@@ -564,6 +564,7 @@ describe("a capture node", () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     const idle = queues.receives.get(queue);
     await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(queues.polls.get(queue)).toBe(0);
     expect(queues.receives.get(queue)).toBe(idle);
     const passed = one.handle(syncpoint);
     await until(() => statuses().length > 0);

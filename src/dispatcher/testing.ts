@@ -11,6 +11,8 @@ interface Stored {
 export class MemoryQueues implements QueueClient {
   readonly queues = new Map<string, Stored[]>();
   readonly receives = new Map<string, number>();
+  /** Receives that are under way. */
+  readonly polls = new Map<string, number>();
   /** Sends to it fail while this is set. */
   broken: string | undefined;
   /** Who sends, from here on. */
@@ -46,6 +48,15 @@ export class MemoryQueues implements QueueClient {
 
   async receive(url: string, _waitSeconds: number, signal: AbortSignal): Promise<ReceivedMessage[]> {
     this.receives.set(url, (this.receives.get(url) ?? 0) + 1);
+    this.polls.set(url, (this.polls.get(url) ?? 0) + 1);
+    try {
+      return await this.#receive(url, signal);
+    } finally {
+      this.polls.set(url, this.polls.get(url)! - 1);
+    }
+  }
+
+  async #receive(url: string, signal: AbortSignal): Promise<ReceivedMessage[]> {
     for (;;) {
       if (!this.queues.has(url)) throw new QueueGone(`there is no queue ${url}`);
       const found = (this.queues.get(url) ?? []).filter((one) => one.invisibleUntil < Date.now());

@@ -4,14 +4,14 @@ import type { Mutant } from "./mutant.ts";
 export const IDENTITY: readonly Mutant[] = [
   {
     id: "parts-of-any-start",
-    rule: "a part belongs to one sending: another start of the node begins anew (protocol.md R1)",
+    rule: "a part belongs to one sending: another start of the node begins anew (protocol.md R1, R1a)",
     file: "src/barrier/opening.ts",
     from: "const same = known?.start === sender.start ? known : undefined;",
     to: "const same = known;",
   },
   {
     id: "parts-of-any-node",
-    rule: "parts of two nodes never complete each other (protocol.md R1)",
+    rule: "parts of two nodes never complete each other (protocol.md R1, R1a)",
     file: "src/barrier/opening.ts",
     from: "find((one) => one.node === sender.node);",
     to: "find(() => true);",
@@ -25,7 +25,7 @@ export const IDENTITY: readonly Mutant[] = [
   },
   {
     id: "any-number-is-a-checkpoint",
-    rule: "what says that nothing is known is no checkpoint (invariants.md I3; ticdc.md T11)",
+    rule: "what says that nothing is known is no checkpoint (protocol.md R13; invariants.md I3; ticdc.md T11)",
     file: "src/barrier/plausible.ts",
     from: "  if (commitTs === 0n) return",
     to: "  if (commitTs > 0n) return undefined;\n  if (commitTs === 0n) return",

@@ -1,4 +1,5 @@
 import { BOUNDS } from "./bounds.ts";
+import { DECIDED } from "./decided.ts";
 import { FLOOR } from "./floor.ts";
 import { IDENTITY } from "./identity.ts";
 import { LEAVING } from "./leaving.ts";
@@ -515,4 +516,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...RECOVERY,
   ...DISPATCHER,
   ...RULES,
+  ...DECIDED,
 ];
