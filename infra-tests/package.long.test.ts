@@ -41,7 +41,7 @@ function start(project: Project, args: readonly string[], env: Record<string, st
 }
 
 const run = (...what: Parameters<typeof start>) => outputOf(start(...what)).ended;
-const WEIR = join("node_modules", "weir", "bin", "weir.mjs");
+const WEIR = join("node_modules", "@weir-cdc", "weir", "bin", "weir.mjs");
 
 it("holds what runs and what is read, and nothing of how it is tested", () => {
   const { files } = alone;
@@ -104,7 +104,7 @@ it("has types for the programs of the documentation, and refuses what is wrong",
   whole.write("node.ts", programIn("capture-nodes.md"));
   whole.write(
     "wrong.ts",
-    'import { CaptureNode } from "weir";\nimport type { WeirProps } from "weir/cdk";\n' +
+    'import { CaptureNode } from "@weir-cdc/weir";\nimport type { WeirProps } from "@weir-cdc/weir/cdk";\n' +
       'new CaptureNode({ id: "n1" });\nexport const props: WeirProps = { prefix: 5 };\n',
   );
   const found = whole.typeCheck("app.ts", "node.ts", "wrong.ts");
@@ -151,7 +151,10 @@ it("loads all of a replay", async () => {
 });
 
 it("can be required by an app in CommonJS", async () => {
-  whole.write("old.cjs", 'console.log(typeof require("weir/cdk").Weir, typeof require("weir").CaptureNode);');
+  whole.write(
+    "old.cjs",
+    'console.log(typeof require("@weir-cdc/weir/cdk").Weir, typeof require("@weir-cdc/weir").CaptureNode);',
+  );
   expect(await run(whole, ["old.cjs"])).toEqual({ code: 0, out: "function function\n", err: "" });
 });
 

@@ -49,7 +49,7 @@ export class Project {
   /** @param more what the project itself depends on */
   constructor(folder: string, tarball: string, more: (manifest: Manifest) => readonly string[] = () => []) {
     this.folder = folder;
-    this.package = join(folder, "node_modules", "weir");
+    this.package = join(folder, "node_modules", "@weir-cdc", "weir");
     mkdirSync(this.package, { recursive: true });
     run("tar", ["-xzf", tarball, "-C", this.package, "--strip-components=1"], folder);
     this.manifest = JSON.parse(readFileSync(join(this.package, "package.json"), "utf8")) as Manifest;
@@ -92,7 +92,7 @@ export class Project {
 export function programIn(page: string): string {
   const text = readFileSync(join(ROOT, "docs", page), "utf8");
   const programs = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, program]) => program!);
-  const [program, ...others] = programs.filter((one) => /from "weir(\/cdk)?"/.test(one));
+  const [program, ...others] = programs.filter((one) => /from "@weir-cdc\/weir(\/cdk)?"/.test(one));
   if (program === undefined || others.length > 0) throw new Error(`${page}: ${1 + others.length} programs`);
   return program;
 }
