@@ -101,7 +101,7 @@ it.each([
 
 it("has types for the programs of the documentation, and refuses what is wrong", () => {
   whole.write("app.ts", programIn("deploy.md"));
-  whole.write("node.ts", programIn("capture-nodes.md"));
+  whole.write("node.ts", programIn("capture-node-typescript.md"));
   whole.write(
     "wrong.ts",
     'import { CaptureNode } from "@weir-cdc/weir";\nimport type { WeirProps } from "@weir-cdc/weir/cdk";\n' +
@@ -159,7 +159,7 @@ it("can be required by an app in CommonJS", async () => {
 });
 
 it("runs a coordinator, and the capture node of the documentation against it", async () => {
-  whole.write("node.ts", programIn("capture-nodes.md"));
+  whole.write("node.ts", programIn("capture-node-typescript.md"));
   const local = start(whole, [WEIR, "local", "--json"]);
   const ended = new Promise((resolve) => local.on("exit", resolve));
   try {

@@ -19,9 +19,8 @@ export function asMarkdown({ title, head, rows, note }: ResultTable): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const numeric = (column: number) => rows.every((row) => /^[-<≤\d]/.test(row[column] ?? ""));
   const rule = head.map((_, column) => (numeric(column) ? "---:" : "---"));
-  return [`**${title}**`, "", line(head), line(rule), ...rows.map(line), ...(note ? ["", note] : [])].join(
-    "\n",
-  );
+  const below = note ? ["", note.replaceAll(/(.{1,118})(?: |$)/g, "$1\n").trimEnd()] : [];
+  return [`**${title}**`, "", line(head), line(rule), ...rows.map(line), ...below].join("\n");
 }
 
 export const whole = (value: number): string => Math.round(value).toLocaleString("en-US");
