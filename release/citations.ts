@@ -15,6 +15,9 @@ const PLACES = [
   "examples",
   "docs",
   "README.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "CHANGELOG.md",
 ];
 /** What is generated; and the test of this, which cites what does not exist. */
 const PASSED_OVER =
