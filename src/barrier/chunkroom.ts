@@ -43,8 +43,8 @@ export function tableBytes(table: TableEntry): number {
 
 export const DROPPED_BYTES = 36;
 
-/** What a node says went wrong, and its keyspace. */
-const FAILURE_BYTES = 212;
+/** What a node says went wrong and when, its keyspace, and since when it is away. */
+const FAILURE_BYTES = 232;
 
 export function nodeBytes(node: NodeEntry): number {
   // The queue, the principal, and what went wrong may be told later.

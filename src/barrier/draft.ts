@@ -20,7 +20,7 @@ import {
   tableBytes,
 } from "./chunkroom.ts";
 import type { DispatcherKey } from "./dispatcherid.ts";
-import { forgetting, mayBeForgotten } from "./forgotten.ts";
+import { forgetting, isUnseenFor, mayBeForgotten } from "./forgotten.ts";
 import {
   type Chunk,
   countsIn,
@@ -161,14 +161,21 @@ export class RosterDraft {
     this.forget({ start });
   }
 
+  /** Takes over all that the roster before has, unchanged: no root points to its chunks yet (decisions/0046). */
+  takeOver(): void {
+    for (const id of this.base.chunks.keys()) this.#edit(id);
+  }
+
   /** Room for one more node, if need be by forgetting some without dispatchers. @returns whether there is any */
   makeRoomForNode(): boolean {
     if (this.nodeCount < MAX_NODES) return true;
     const hosts = new Set<string>();
     for (const life of this.lives()) hosts.add(life.node);
     const idle = this.nodes().filter(
-      ({ id, start }) => start > 0n && !hosts.has(id) && mayBeForgotten(start, this.now),
+      ({ id, start, unseenSince }) =>
+        unseenSince !== undefined || (start > 0n && !hosts.has(id) && mayBeForgotten(start, this.now)),
     );
+    // Who has not come in this epoch has no start, and goes first.
     for (const node of idle.sort((a, b) => (a.start < b.start ? -1 : 1)).slice(0, MAX_NODES / 10))
       this.forgetNode(node);
     return this.nodeCount < MAX_NODES;
@@ -446,14 +453,14 @@ export class RosterDraft {
       } else if (chunk.kind === "tables" && chunk.tables.length === 0)
         if (chunk.dropped.every((one) => isOver(one.droppedAt))) this.#edit(chunk.id);
     }
-    for (const node of this.nodes())
-      if (
-        node.nodeQueue === "" &&
-        node.start > 0n &&
-        !hosts.has(node.id) &&
-        mayBeForgotten(node.start, this.now)
-      )
-        this.forgetNode(node);
+    for (const node of this.nodes()) {
+      const { id, start, nodeQueue, unseenSince } = node;
+      const isGone =
+        unseenSince === undefined
+          ? nodeQueue === "" && start > 0n && !hosts.has(id) && mayBeForgotten(start, this.now)
+          : isUnseenFor(unseenSince, this.now, this.#rememberFor);
+      if (isGone) this.forgetNode(node);
+    }
   }
 
   #replaceLife(id: DispatcherKey, change: (life: Life) => Life): void {

@@ -36,3 +36,8 @@ export function forgetting(
   const sentAt = Math.max(before.sentAt, one.endedAt);
   return lives === before.lives && sentAt === before.sentAt ? known : { ...before, lives, sentAt };
 }
+
+/** Whether a node has been away for so long that its id is anybody's again. A clock that was far ahead is not waited for. */
+export function isUnseenFor(since: number, now: number, rememberFor: number): boolean {
+  return Math.abs(now - since) >= rememberFor;
+}

@@ -55,6 +55,8 @@ export interface Registration {
   readonly keyspace?: number;
   /** What went wrong at the node; absent: nothing. */
   readonly failure?: string;
+  /** Whose it is is not known: it binds the node to no principal (decisions/0046). */
+  readonly unbound?: true;
   /** Dispatchers that the message names and that cannot be registered, with what is wrong. */
   readonly unfit?: readonly { readonly id: DispatcherKey; readonly life: bigint; readonly reason: string }[];
 }
@@ -220,7 +222,9 @@ function applyRegistration(
   outcome: Outcome,
 ): void {
   const { sender } = change;
-  const restarted = node !== undefined && sender.start > node.start;
+  // In this epoch it is new.
+  const isNew = node === undefined || node.unseenSince !== undefined;
+  const restarted = !isNew && sender.start > node.start;
   if (restarted)
     for (const life of [...draft.lives()].filter((one) => one.node === sender.node))
       draft.endLife(life.id, life.life, true);
@@ -229,14 +233,15 @@ function applyRegistration(
     return;
   }
   const { keyspace = 0, failure = "" } = change;
+  const principal = node?.principal || (change.unbound ? "" : sender.principal);
   const nodeQueue = change.nodeQueue || (change.spans.length === 1 ? "" : change.replyQueue);
-  if (node === undefined || restarted)
+  if (isNew || restarted)
     draft.putNode({
       id: sender.node,
       start: sender.start,
       nodeQueue,
       encoding: change.encoding,
-      principal: node?.principal || sender.principal,
+      principal,
       ...(keyspace > 0 && { keyspace }),
       ...(failure !== "" && { failure }),
     });
@@ -245,7 +250,7 @@ function applyRegistration(
     // Evicted it has no queue, unbound no principal: its next registration says both.
     const next: NodeEntry = {
       ...others,
-      principal: node.principal || sender.principal,
+      principal,
       nodeQueue: node.nodeQueue || nodeQueue,
       ...((keyspace || node.keyspace) && { keyspace: keyspace || node.keyspace! }),
       ...(failure !== "" && { failure }),

@@ -128,6 +128,11 @@ export interface NodeEntry {
   readonly keyspace?: number;
   /** Why it could not start what it was asked to, as its last registration said (`MaintainerBootstrapResponse.err`). */
   readonly failure?: string;
+  /**
+   * It has not registered in this epoch: only its principal is known, from one before, and since when in ms since 1970
+   * (decisions/0046). Absent: it has.
+   */
+  readonly unseenSince?: number;
 }
 
 export interface NodeChunk {

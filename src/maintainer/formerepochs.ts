@@ -11,10 +11,15 @@ export const COLLECTED_AT_ONCE = 500;
 /** An epoch is left alone for so long, in ms: an invocation that began in it may still write an item. */
 export const LEFT_ALONE = 10 * 60_000;
 
-/** An epoch begins after the one that was read, or as the first: none is passed over, so that all are collected. */
+/**
+ * An epoch begins after the one that was read, or as the first: none is passed over, so that all are collected. And after the
+ * roster that was read, so that whoever was bound in it is bound (decisions/0046).
+ */
 export function nextAfter(root: Root | undefined, epoch: bigint): RootConditions {
   // Below 1 there is none.
-  return root === undefined ? { epochIsNew: 1n } : { epochIsNew: epoch, sameEpoch: root.epoch };
+  return root === undefined
+    ? { epochIsNew: 1n }
+    : { epochIsNew: epoch, sameEpoch: root.epoch, sameRoster: root.rosterVersion };
 }
 
 /**

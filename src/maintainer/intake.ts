@@ -96,6 +96,14 @@ export function principalOf(message: StatusMessage, { redrivers }: IntakeSetting
   return first && redrivers?.includes(message.principal) ? first : message.principal;
 }
 
+/**
+ * Whether a node's id is bound to the principal of its registration. A redriver that names no first sender brings back
+ * what SQS itself took for dead: whose that is nobody knows, and the redriver's it is not (decisions/0046).
+ */
+export function binds(message: StatusMessage, { redrivers }: IntakeSettings): boolean {
+  return !redrivers?.includes(message.principal) || !!message.attributes[SENDER_ATTRIBUTE];
+}
+
 /** On a message that is brought back: when it was sent first, in ms since 1970 (protocol.md 1.5). */
 export const SENT_AT_ATTRIBUTE = "sentAt";
 
@@ -183,6 +191,11 @@ function senderOf(message: StatusMessage, settings: IntakeSettings): Sender {
   if (message.attributes[SENT_AT_ATTRIBUTE] !== undefined && !mayReplay(message, settings))
     throw new MalformedMessage(
       `attribute ${SENT_AT_ATTRIBUTE} is there: only who brings messages back may say when they were sent, leave it out or name principal ${message.principal} among the deployment's redrivers`,
+    );
+  // Its time would count as one of the redriver's own nodes, which has no such time (decisions/0046).
+  if (message.attributes[SENT_AT_ATTRIBUTE] !== undefined && message.principal !== "" && !first)
+    throw new MalformedMessage(
+      `attribute ${SENT_AT_ATTRIBUTE} is there and ${SENDER_ATTRIBUTE} is not: name there the principal that sent the message at that time, ${message.principal} if you did`,
     );
   const sentAt = numberAttribute(message, SENT_AT_ATTRIBUTE, message.sentAt);
   const start = numberAttribute(message, "start", 0);

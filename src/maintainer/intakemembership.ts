@@ -15,6 +15,7 @@ import {
 } from "../protocol/messages.ts";
 import { MAX_KEYSPACE } from "../protocol/span.ts";
 import {
+  binds,
   type Intake,
   type IntakeSettings,
   lifeFault,
@@ -86,8 +87,9 @@ export function registrationChanges(
   sender: Sender,
   encoding: Encoding,
   response: MaintainerBootstrapResponse,
-  { actionQueuePrefix: prefix, itemBytes }: IntakeSettings,
+  settings: IntakeSettings,
 ): Intake {
+  const { actionQueuePrefix: prefix, itemBytes } = settings;
   const replyQueue = queueAttribute(message, "replyQueue", prefix);
   if (replyQueue === "")
     throw new MalformedMessage("attribute replyQueue is absent: name the queue that gets the answers");
@@ -138,6 +140,7 @@ export function registrationChanges(
           unfit,
           keyspace,
           failure,
+          ...(!binds(message, settings) && { unbound: true as const }),
         },
         reports,
         replyQueue,

@@ -1,6 +1,7 @@
+import { carriedOver } from "../barrier/carried.ts";
 import { RosterDraft } from "../barrier/draft.ts";
 import { applyMembership, newOutcome, type Outcome } from "../barrier/membership.ts";
-import { EMPTY_META, isOpened, Roster } from "../barrier/roster.ts";
+import { isOpened, type Roster } from "../barrier/roster.ts";
 import { putDraft } from "./applying.ts";
 import { evaluate } from "./evaluate.ts";
 import { formerEpochs, nextAfter } from "./formerepochs.ts";
@@ -99,7 +100,12 @@ function* attemptChange(
   const starts = highest > present;
   if (highest === 0n) return { answered: withoutRoot(inputs), changed: false, touched: [] };
 
-  const base = starts ? new Roster(0, EMPTY_META, []) : yield* session.roster();
+  const base = starts ? yield* beginning(session, root) : yield* session.roster();
+  // The roster before is gone: another epoch has begun.
+  if (base === undefined) {
+    yield* session.refresh();
+    return "again";
+  }
   const draft = new RosterDraft(base, session.now, session.settings.rememberFor);
   const answered: Answered[] = [];
   const asked = new AskedOf(session, base);
@@ -141,9 +147,22 @@ function* attemptChange(
   }
   const touched = new Set(inputs.flatMap((input) => chunksOf(draft, input)));
   if (!draft.changed) return { answered, changed: false, touched: [...touched] };
+  if (starts) draft.takeOver();
   // Before it is committed, for a crash; and after it, for whoever removes the changefeed meanwhile (protocol.md R14).
   if (root === undefined || root.meta.removed) yield* ask("registerSpace", session.space, session.token());
   return yield* commitDraft(session, draft, answered, touched, starts ? highest : undefined, root);
+}
+
+/** The roster that the next epoch begins with: whose nodes are is known from the one before (protocol.md R7). */
+function* beginning(session: Session, root: Root | undefined): Program<Roster | undefined> {
+  const { chunks } = session.memory;
+  const pointers = (root?.pointers ?? []).filter(({ kind }) => kind === "nodes");
+  const missing = pointers.filter(({ name }) => !chunks.has(name));
+  const read = missing.length > 0 ? yield* ask("readChunks", session.space, missing) : [];
+  const former = [...pointers.flatMap(({ name }) => chunks.get(name) ?? []), ...read];
+  if (former.includes(undefined)) return undefined;
+  const nodes = former.flatMap((chunk) => (chunk?.kind === "nodes" ? chunk.nodes : []));
+  return carriedOver(nodes, session.now, session.settings.rememberFor);
 }
 
 function isDoubtful({ outcome }: Answered): boolean {

@@ -28,12 +28,11 @@ function rejection(space: string, message: StatusMessage, detail: string): Obser
 function deadLetter(message: StatusMessage, reason: string, settings: Settings): DeadLetter {
   const { body } = message;
   // What anybody but a redriver says of either would count when a redriver brings it back.
-  const { [SENDER_ATTRIBUTE]: _, ...attributes } = message.attributes;
-  const sender = principalOf(message, settings);
-  const stated = message.attributes[SENT_AT_ATTRIBUTE];
-  const sentAt = {
-    [SENT_AT_ATTRIBUTE]: (mayReplay(message, settings) ? stated : undefined) ?? String(message.sentAt),
-  };
+  const { [SENDER_ATTRIBUTE]: first, ...attributes } = message.attributes;
+  const stated = mayReplay(message, settings) ? message.attributes[SENT_AT_ATTRIBUTE] : undefined;
+  // Whose a time is that a redriver states alone is not known (decisions/0046): the letter says so too.
+  const sender = stated === undefined || first ? principalOf(message, settings) : "";
+  const sentAt = { [SENT_AT_ATTRIBUTE]: stated ?? String(message.sentAt) };
   return {
     body,
     attributes: { ...attributes, ...sentAt, ...(sender && { [SENDER_ATTRIBUTE]: sender }) },

@@ -4,7 +4,7 @@ import { ComponentState } from "../protocol/messages.ts";
 import { statusMessage } from "./lambda.ts";
 import { measure } from "./metrics.ts";
 import { run } from "./program.ts";
-import { d, ddl, node, normal, type TestNode, World } from "./testing/world.ts";
+import { d, ddl, node, normal, oldNode, type TestNode, World } from "./testing/world.ts";
 import { unbind } from "./unbind.ts";
 
 const n1 = node("n1");
@@ -177,6 +177,37 @@ describe("a dead letter that is brought back (decisions/0016)", () => {
     await world.handle(brought(redriver, message.body));
     expect(world.deadLetters).toEqual([]);
     expect(await world.phase(K)).toBe("writing");
+  });
+
+  it("says when it was sent first only with whose it is: a time without a sender is refused", async () => {
+    const old = oldNode("o1");
+    const message = world.registration(old, [{ id: d(50), table: 10n }]);
+    const at = String(world.now - 5);
+    const timed = (attributes: Record<string, string>) =>
+      as(redriver, { ...message, attributes: { ...message.attributes, sentAt: at, ...attributes } });
+    await world.handle(timed({}));
+    const [letter] = world.deadLetters.splice(0);
+    expect(letter!.reason).toBe(
+      `attribute sentAt is there and sender is not: name there the principal that sent the message at that time, ${redriver} if you did`,
+    );
+    expect([...world.memory.spaces.values()][0]!.roster!.nodes.has("o1")).toBe(false);
+    expect(letter!.attributes).toMatchObject({ sentAt: at });
+    // Brought back as it lies there it is refused as before.
+    await world.handle(as(redriver, { ...message, attributes: { ...letter!.attributes } }));
+    expect(world.deadLetters.splice(0)[0]!.reason).toBe(letter!.reason);
+    await world.handle(timed({ sender: "AROA5" }));
+    expect(world.deadLetters).toEqual([]);
+    const life = [...world.memory.spaces.values()][0]!.roster!.find(d(50))?.life;
+    expect(life?.life).toBe(BigInt(at));
+  });
+
+  it("that the queue itself took for dead binds its node to nobody: the redriver is not who sent it", async () => {
+    const n5 = node("n5");
+    const message = world.registration(n5, [{ id: d(50), table: 50n }]);
+    await world.handle(as(redriver, message));
+    await world.handle(as("AROA5", world.registration(n5, [{ id: d(51), table: 51n }])));
+    expect(world.deadLetters).toEqual([]);
+    await refused(as("AROA3", world.registration(n5, [{ id: d(52), table: 52n }])));
   });
 
   it("says when it was sent first where queues name no sender, so that nobody can be told apart", async () => {

@@ -110,4 +110,19 @@ export const IDENTITY: readonly Mutant[] = [
     to: "false",
     tests: ["src/dispatcher/machine.test.ts"],
   },
+  {
+    id: "bindings-end-with-their-epoch",
+    rule: "a node's id stays its principal's when another epoch begins (protocol.md R7; decision 0046)",
+    file: "src/maintainer/membershipturn.ts",
+    from: "return carriedOver(nodes, session.now, session.settings.rememberFor);",
+    to: "return carriedOver(nodes.slice(nodes.length), session.now, session.settings.rememberFor);",
+  },
+  {
+    id: "redriver-binds",
+    rule: "what a redriver brings back without its first sender binds no node (decision 0046)",
+    file: "src/barrier/membership.ts",
+    from: 'const principal = node?.principal || (change.unbound ? "" : sender.principal);',
+    to: "const principal = node?.principal || sender.principal;",
+    tests: ["src/maintainer/senders.test.ts"],
+  },
 ];

@@ -15,6 +15,9 @@ import type { Ground } from "./process.ts";
 import type { Queues, Stored } from "./queues.ts";
 import type { Judge } from "./violation.ts";
 
+/** A node that is away for so long, in ms, may be forgotten, and whose it was. */
+const FORGOTTEN_AFTER = 14 * 24 * 3600 * 1000;
+
 /** Somebody with a principal of its own, which no node has. */
 const PRINCIPAL = "stranger";
 
@@ -29,6 +32,8 @@ export class Stranger {
   readonly #monitors: Monitors;
   readonly #judge: Judge;
   readonly #aside = new Set<string>();
+  /** A life of each node that was ever seen to stand, and when: the node is bound from then on, over epochs (decisions/0046). */
+  readonly #seen = new Map<string, { readonly id: string; readonly life: bigint; readonly at: number }>();
   #said = 0;
 
   constructor(ground: Ground, parts: { nodes: Nodes; queues: Queues; monitors: Monitors; judge: Judge }) {
@@ -39,17 +44,21 @@ export class Stranger {
     this.#judge = parts.judge;
   }
 
-  /** Only a node that has registered in an epoch is bound in it: it begins when no other epoch will. */
+  /** Only a node that has registered is bound. */
   async run(): Promise<void> {
     const { timeline, dice, faults } = this.#ground;
     while (faults.possible("stranger")) {
       await timeline.sleep(dice.between(1_000, 30_000));
       if (dice.chance(0.5)) this.#forge();
       const { root } = this.#monitors;
-      if (root === undefined || root.epoch !== this.#nodes.epoch) continue;
-      const lives = [...this.#monitors.rosterOf(root).lives.values()];
-      if (lives.length === 0 || !faults.happens("stranger", 0.5)) continue;
-      const { id, life, node } = dice.pick(lives);
+      if (root === undefined) continue;
+      for (const { id, life, node } of this.#monitors.rosterOf(root).lives.values())
+        this.#seen.set(node, { id, life, at: timeline.wall });
+      const bound = [...this.#seen].filter(
+        ([node, { at }]) => this.#nodes.machines.has(node) && timeline.wall - at < FORGOTTEN_AFTER,
+      );
+      if (bound.length === 0 || !faults.happens("stranger", 0.5)) continue;
+      const [node, { id, life }] = dice.pick(bound);
       const [high, low] = [BigInt(`0x${id.slice(0, 16)}`), BigInt(`0x${id.slice(16)}`)];
       const body = encode(
         "HeartBeatRequest",

@@ -458,6 +458,13 @@ export declare type StoredNode = Message<"weir.storage.StoredNode"> & {
    * @generated from field: string failure = 7;
    */
   failure: string;
+
+  /**
+   * absent: it has registered in this epoch
+   *
+   * @generated from field: optional uint64 unseen_since = 8;
+   */
+  unseenSince?: bigint | undefined;
 };
 
 /**

@@ -99,13 +99,19 @@ const chunk: fc.Arbitrary<Chunk> = fc.oneof(
     id: uint32,
     version: uint32,
     nodes: fc.array(
-      fc.record({
-        id: name,
-        start: uint64,
-        nodeQueue: name,
-        encoding: fc.constantFrom("json" as const, "protobuf" as const),
-        principal: name,
-      }),
+      fc.record(
+        {
+          id: name,
+          start: uint64,
+          nodeQueue: name,
+          encoding: fc.constantFrom("json" as const, "protobuf" as const),
+          principal: name,
+          keyspace: fc.integer({ min: 1, max: 100 }),
+          failure: fc.string({ minLength: 1 }),
+          unseenSince: fc.nat(),
+        },
+        { requiredKeys: ["id", "start", "nodeQueue", "encoding", "principal"] },
+      ),
       { maxLength: 3 },
     ),
   }),

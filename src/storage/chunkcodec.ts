@@ -6,6 +6,7 @@ import type {
   EndedLife,
   Life,
   LostLife,
+  NodeEntry,
   TableChunk,
   TableEntry,
 } from "../barrier/roster.ts";
@@ -50,7 +51,7 @@ function content(chunk: Chunk) {
         value: create(StoredTablesSchema, storedTables(chunk)),
       };
     case "nodes":
-      return { case: "nodes" as const, value: { nodes: [...chunk.nodes] } };
+      return { case: "nodes" as const, value: { nodes: chunk.nodes.map(storedNode) } };
     case "routes":
       return {
         case: "routes" as const,
@@ -58,6 +59,11 @@ function content(chunk: Chunk) {
       };
   }
 }
+
+const storedNode = ({ unseenSince, ...node }: NodeEntry) => ({
+  ...node,
+  ...(unseenSince !== undefined && { unseenSince: BigInt(unseenSince) }),
+});
 
 /** Names that many entries share, each stored once. */
 class Dictionary {
@@ -274,7 +280,7 @@ export function decodeWhole(bytes: Uint8Array): Chunk {
         id,
         version,
         nodes: content.value.nodes.map(
-          ({ id, start, nodeQueue, encoding, principal, keyspace, failure }) => ({
+          ({ id, start, nodeQueue, encoding, principal, keyspace, failure, unseenSince }) => ({
             id,
             start,
             nodeQueue,
@@ -282,6 +288,7 @@ export function decodeWhole(bytes: Uint8Array): Chunk {
             principal,
             ...(keyspace > 0 && { keyspace }),
             ...(failure !== "" && { failure }),
+            ...(unseenSince !== undefined && { unseenSince: Number(unseenSince) }),
           }),
         ),
       };
