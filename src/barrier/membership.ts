@@ -72,6 +72,8 @@ export interface StatusChange {
     /** 0 if it says nothing. */
     readonly checkpointTs: bigint;
   }[];
+  /** What is wrong at the node; empty: nothing. Absent: it does not say. */
+  readonly failure?: string;
 }
 
 /** Dispatchers that an operator takes out because they are lost for good (protocol.md R9b). */
@@ -115,6 +117,8 @@ export interface Outcome {
   knownStart: bigint | undefined;
   /** Why a message that is good changes nothing, if its sender must know. */
   reason: string | undefined;
+  /** What is wrong at the node, if that is to be noted. */
+  failure: string | undefined;
 }
 
 export function newOutcome(): Outcome {
@@ -127,6 +131,7 @@ export function newOutcome(): Outcome {
     mismatched: false,
     knownStart: undefined,
     reason: undefined,
+    failure: undefined,
   };
 }
 
@@ -233,6 +238,8 @@ function applyRegistration(
     return;
   }
   const { keyspace = 0, failure = "" } = change;
+  if (failure !== "") outcome.failure = failure;
+  const failed = failure !== "" && { failure, failureAt: toldAt(draft, sender) };
   const principal = node?.principal || (change.unbound ? "" : sender.principal);
   const nodeQueue = change.nodeQueue || (change.spans.length === 1 ? "" : change.replyQueue);
   if (isNew || restarted)
@@ -243,7 +250,7 @@ function applyRegistration(
       encoding: change.encoding,
       principal,
       ...(keyspace > 0 && { keyspace }),
-      ...(failure !== "" && { failure }),
+      ...failed,
     });
   else {
     const { keyspace: _, failure: __, ...others } = node;
@@ -253,7 +260,7 @@ function applyRegistration(
       principal,
       nodeQueue: node.nodeQueue || nodeQueue,
       ...((keyspace || node.keyspace) && { keyspace: keyspace || node.keyspace! }),
-      ...(failure !== "" && { failure }),
+      ...failed,
     };
     const same = (["principal", "nodeQueue", "keyspace", "failure"] as const).every(
       (one) => next[one] === node[one],
@@ -389,6 +396,7 @@ function applyStatus(
     return;
   }
   const unregistered = sender.start > 0n && (node === undefined || sender.start > node.start);
+  if (node && node.unseenSince === undefined && !unregistered) noteFailure(draft, node, change, outcome);
   for (const status of change.statuses) {
     const life = sender.start > 0n ? status.life : BigInt(sender.sentAt);
     const ends = status.state === ComponentState.Stopped || status.state === ComponentState.Removed;
@@ -423,6 +431,27 @@ function applyStatus(
     }
   }
 }
+
+/** What is wrong at a node is noted at most so often, in ms: a change of the roster each time (decisions/0046). */
+export const FAILURE_EVERY = 60_000;
+
+/** Notes what a heartbeat says is wrong at its node, or that nothing is, by the time at which it was sent. */
+function noteFailure(
+  draft: RosterDraft,
+  node: NodeEntry,
+  { failure, sender }: StatusChange,
+  outcome: Outcome,
+): void {
+  if (failure === undefined || failure === (node.failure ?? "")) return;
+  const at = toldAt(draft, sender);
+  // Of a heartbeat that comes late the time is too low as well.
+  if (node.failureAt !== undefined && at - node.failureAt < FAILURE_EVERY) return;
+  const { failure: _, ...others } = node;
+  draft.putNode({ ...others, failureAt: at, ...(failure !== "" && { failure }) });
+  if (failure !== "") outcome.failure = failure;
+}
+
+const toldAt = ({ now }: RosterDraft, { sentAt }: Sender) => Math.min(sentAt, now);
 
 /** An old node's dispatcher ended, and another of its id and span has been registered since: that one is a new life. */
 function replacedSince(draft: RosterDraft, { slot: _, addedAt: __, schemaAt: ___, ...known }: Life): void {

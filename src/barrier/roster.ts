@@ -126,8 +126,10 @@ export interface NodeEntry {
   readonly principal: string;
   /** The keyspace of the spans that it registers (`TableSpan.KeyspaceID`); absent: none. */
   readonly keyspace?: number;
-  /** Why it could not start what it was asked to, as its last registration said (`MaintainerBootstrapResponse.err`). */
+  /** What is wrong at it, as it said (`MaintainerBootstrapResponse.err`, `HeartBeatRequest.err`). Absent: nothing. */
   readonly failure?: string;
+  /** When it last said so, or otherwise, in ms since 1970. Absent: it never did. */
+  readonly failureAt?: number;
   /**
    * It has not registered in this epoch: only its principal is known, from one before, and since when in ms since 1970
    * (decisions/0046). Absent: it has.

@@ -5,7 +5,7 @@ import { newMemory } from "../maintainer/batch.ts";
 import { countBarrier, MIXED, ONE_BY_ONE, roundTrips, SPREAD, shape, sourceFor, TENS } from "./counts.ts";
 import { Fleet } from "./fleet.ts";
 import { countGroups } from "./grouping.ts";
-import { countMove, countStart } from "./registration.ts";
+import { countErrors, countMove, countStart } from "./registration.ts";
 import { simpleBarrier } from "./simple.ts";
 import { Simulation } from "./simulation.ts";
 import { total } from "./standin/meter.ts";
@@ -134,6 +134,13 @@ describe("the start of a changefeed", () => {
   it("and a move of one dispatcher takes seven", async () => {
     for (const dispatchers of [100, 1_000, 10_000])
       expect((await countMove(shape(dispatchers))).requests).toBe(7);
+  });
+
+  it("and what a node says is wrong takes six, and none within a minute after", async () => {
+    for (const dispatchers of [100, 10_000]) {
+      const usages = await countErrors(shape(dispatchers));
+      expect(usages.map(({ dynamodb }) => total(dynamodb))).toEqual([6, 0]);
+    }
   });
 
   it("leaves the roster that the counts of barriers begin with", async () => {

@@ -82,6 +82,24 @@ export async function countMove(of: Shape): Promise<MoveRow> {
   return { dispatchers: of.dispatchers, requests: total(usage.dynamodb), usage };
 }
 
+/** A node says in two heartbeats at a time that something is wrong, in an environment that knows the roster. */
+export async function countErrors(of: Shape): Promise<readonly Usage[]> {
+  const simulation = await Simulation.running(of, ONE_BY_ONE);
+  const [fleet] = simulation.fleets as [Fleet];
+  const [node] = fleet.nodes as [FleetNode];
+  const usages: Usage[] = [];
+  for (const message of ["no route to the sink", "still none"]) {
+    const before = copy(simulation.usage);
+    const request = create(schemas.HeartBeatRequest, { changefeedID: fleet.changefeed, err: { message } });
+    simulation.deliver(
+      simulation.message(node, "HeartBeatRequest", encode("HeartBeatRequest", "json", request), {}),
+    );
+    await simulation.clock.idle();
+    usages.push(since(before, simulation.usage));
+  }
+  return usages;
+}
+
 interface Outgoing {
   readonly node: FleetNode;
   readonly type: string;

@@ -10,6 +10,7 @@ import {
   ROUTES_PER_CHUNK,
   TABLES_PER_CHUNK,
 } from "../barrier/chunkroom.ts";
+import { FAILURE_EVERY } from "../barrier/membership.ts";
 import { MAX_GRANTS } from "../barrier/step.ts";
 import { MAX_STAMPS } from "../storage/dynamodb/barrieritem.ts";
 import {
@@ -25,7 +26,7 @@ import {
 } from "./bounds.ts";
 import { COLLECTED_AT_ONCE, MAX_FORMER } from "./formerepochs.ts";
 import { MAX_NODE_ID } from "./intake.ts";
-import { MAX_KEY } from "./intakemembership.ts";
+import { MAX_FAILURE, MAX_KEY } from "./intakemembership.ts";
 import { KEPT_BYTES, KEPT_ITEM_BYTES } from "./keptlimits.ts";
 import { INLINE_EVENT } from "./open.ts";
 import { DEFAULT_SETTINGS } from "./session.ts";
@@ -56,6 +57,7 @@ it("the table of bounds says what the code has", () => {
     "roster: dropped tables": MAX_DROPPED.toLocaleString("en"),
     "roster: nodes": MAX_NODES.toLocaleString("en"),
     "chunk versions that no root points to": `${COLLECT_EVERY.toLocaleString("en")} minutes`,
+    "node: what it says is wrong": `${MAX_FAILURE} bytes, and one write for a node in ${FAILURE_EVERY / 1000} s`,
     "key of a span": `${MAX_KEY.toLocaleString("en")} bytes`,
     "kept reports": `${KEPT_ITEM_BYTES / 1024} KB`,
     "kept reports, all": `${KEPT_BYTES / 1024 ** 2} MB`,

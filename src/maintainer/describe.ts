@@ -29,7 +29,7 @@ export interface BarrierView {
   readonly missingCount: number;
   /** Tables that no dispatcher covers. */
   readonly uncoveredTables: readonly string[];
-  /** Nodes that said that they could not start, and why (`MaintainerBootstrapResponse.err`); absent: none. */
+  /** Nodes that said that something is wrong, and what (`err` of registrations and heartbeats); absent: none. */
   readonly failed?: readonly { readonly node: string; readonly reason: string }[];
   /** Waits for an earlier event that still has to change the roster. */
   readonly waitsFor: string | undefined;
@@ -152,9 +152,7 @@ export function holdUp(barrier: BarrierView): string {
       ? `; no dispatcher for table ${barrier.uncoveredTables.join(", ")}`
       : "";
   if (names.length === 0 && tables === "") return `${what}: nobody is missing, it is about to go on`;
-  const failed = (barrier.failed ?? []).map(
-    ({ node, reason }) => `; node ${node} could not start: ${reason}`,
-  );
+  const failed = (barrier.failed ?? []).map(({ node, reason }) => `; node ${node} says: ${reason}`);
   return `${what}: ${names.length > 0 ? `held up by ${names.join(", ")}${more}` : "held up"}${tables}${failed.join("")}`;
 }
 

@@ -36,6 +36,7 @@ const MODES = [0n, 1n] as const;
 export function statusChanges(message: StatusMessage, sender: Sender, request: HeartBeatRequest): Intake {
   const faults: string[] = [];
   const inputs: SpaceInput[] = [];
+  const failure = failureOf(request);
   for (const [index, { mode }] of request.statuses.entries())
     if (!isMode(mode)) faults.push(`statuses[${index}]: ${modeFault(mode)}`);
   for (const mode of MODES) {
@@ -55,12 +56,13 @@ export function statusChanges(message: StatusMessage, sender: Sender, request: H
           checkpointTs: status.checkpointTs,
         });
     }
-    if (statuses.length > 0)
+    const saysFailure = failure !== "" && mode === request.mode && request.statuses.length === 0;
+    if (statuses.length > 0 || saysFailure)
       inputs.push({
         space,
         message,
         epoch: undefined,
-        membership: { kind: "status", sender, statuses },
+        membership: { kind: "status", sender, statuses, failure },
         reports: [],
         replyQueue: "",
       });
@@ -270,14 +272,14 @@ function keyFault({ span }: BootstrapTableSpan): string | undefined {
 }
 
 /** Bytes of what a node says went wrong: it stands in the roster, where it has this room (`nodeBytes`). */
-const MAX_FAILURE = 200;
+export const MAX_FAILURE = 200;
 
-/** What went wrong at a node, in one line; empty: nothing (`MaintainerBootstrapResponse.err`). */
-function failureOf({ err }: MaintainerBootstrapResponse): string {
+/** What went wrong at a node, in one line; empty: nothing. */
+function failureOf({ err }: Pick<MaintainerBootstrapResponse | HeartBeatRequest, "err">): string {
   if (err === undefined) return "";
   const text = [err.code, err.message].filter((one) => one !== "").join(": ") || "an error without words";
-  // It is shown to people: no control characters, whoever wrote it.
-  let told = text.slice(0, MAX_FAILURE).replaceAll(/\p{C}+/gu, " ");
+  // It is shown to people: no control characters and no ends of lines, whoever wrote it.
+  let told = text.slice(0, MAX_FAILURE).replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ");
   while (Buffer.byteLength(told) > MAX_FAILURE) told = told.slice(0, -1);
   return told;
 }

@@ -235,12 +235,12 @@ function* answer(session: Session, input: SpaceInput, outcome: Outcome): Program
   const { membership } = input;
   if (membership === undefined) return;
   const { sender } = membership;
-  if (membership.kind === "registration" && membership.failure)
+  if (outcome.failure !== undefined)
     session.observer.note({
       what: "node-failed",
       space: session.space.text,
       node: sender.node,
-      detail: membership.failure,
+      detail: outcome.failure,
     });
   if (outcome.stale > 0)
     session.observer.note({

@@ -266,9 +266,7 @@ describe("a node that could not start", () => {
       w.waiting(other, [TRIGGER], ddl(100n), { BlockTables: everybody }),
     );
     const swept = (await w.sweep()).observer.seen.find((one) => one.what === "barrier-open");
-    expect(swept?.detail).toContain(
-      "no dispatcher for table 10; node o1 could not start: CDC:ErrSink: no route",
-    );
+    expect(swept?.detail).toContain("no dispatcher for table 10; node o1 says: CDC:ErrSink: no route");
     w.now += 10;
     await w.handle(w.registration(old, [{ id: d(10), table: 10n }]));
     expect(node()?.failure).toBeUndefined();

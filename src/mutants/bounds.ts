@@ -9,4 +9,12 @@ export const BOUNDS: readonly Mutant[] = [
     from: "if (other > key) above++;",
     to: "if (other < key) above++;",
   },
+  {
+    id: "each-error-is-a-change",
+    rule: "what a node says is wrong changes the roster once a minute at most (decision 0046)",
+    file: "src/barrier/membership.ts",
+    from: "at - node.failureAt < FAILURE_EVERY",
+    to: "at < node.failureAt",
+    tests: ["src/maintainer/failure.test.ts"],
+  },
 ];

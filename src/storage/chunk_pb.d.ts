@@ -465,6 +465,13 @@ export declare type StoredNode = Message<"weir.storage.StoredNode"> & {
    * @generated from field: optional uint64 unseen_since = 8;
    */
   unseenSince?: bigint | undefined;
+
+  /**
+   * absent: it never said what is wrong
+   *
+   * @generated from field: optional uint64 failure_at = 9;
+   */
+  failureAt?: bigint | undefined;
 };
 
 /**

@@ -108,6 +108,7 @@ const chunk: fc.Arbitrary<Chunk> = fc.oneof(
           principal: name,
           keyspace: fc.integer({ min: 1, max: 100 }),
           failure: fc.string({ minLength: 1 }),
+          failureAt: fc.nat(),
           unseenSince: fc.nat(),
         },
         { requiredKeys: ["id", "start", "nodeQueue", "encoding", "principal"] },

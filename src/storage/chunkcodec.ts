@@ -60,8 +60,9 @@ function content(chunk: Chunk) {
   }
 }
 
-const storedNode = ({ unseenSince, ...node }: NodeEntry) => ({
+const storedNode = ({ unseenSince, failureAt, ...node }: NodeEntry) => ({
   ...node,
+  ...(failureAt !== undefined && { failureAt: BigInt(failureAt) }),
   ...(unseenSince !== undefined && { unseenSince: BigInt(unseenSince) }),
 });
 
@@ -280,7 +281,7 @@ export function decodeWhole(bytes: Uint8Array): Chunk {
         id,
         version,
         nodes: content.value.nodes.map(
-          ({ id, start, nodeQueue, encoding, principal, keyspace, failure, unseenSince }) => ({
+          ({ id, start, nodeQueue, encoding, principal, keyspace, failure, failureAt, unseenSince }) => ({
             id,
             start,
             nodeQueue,
@@ -288,6 +289,7 @@ export function decodeWhole(bytes: Uint8Array): Chunk {
             principal,
             ...(keyspace > 0 && { keyspace }),
             ...(failure !== "" && { failure }),
+            ...(failureAt !== undefined && { failureAt: Number(failureAt) }),
             ...(unseenSince !== undefined && { unseenSince: Number(unseenSince) }),
           }),
         ),
