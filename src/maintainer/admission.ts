@@ -2,9 +2,9 @@
 import { TRIGGER_TABLE } from "../barrier/event.ts";
 import { planRoutes } from "../barrier/routes.ts";
 import type { Step } from "../barrier/step.ts";
+import { rejudgeAll } from "./agenda.ts";
 import { shortReason } from "./bounds.ts";
 import { commit, sameStep } from "./commit.ts";
-import { evaluate } from "./evaluate.ts";
 import type { Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
@@ -86,7 +86,7 @@ export function* holdForConflict(
   );
   if (!held) return false;
   session.observer.note({ what: "route-conflict", space: session.space.text, key, detail: conflict });
-  yield* evaluate(session, "all");
+  rejudgeAll(session, "all");
   return true;
 }
 

@@ -3,13 +3,13 @@ import { type BlockEvent, involvesTrigger } from "../barrier/event.ts";
 import type { Place, Roster } from "../barrier/roster.ts";
 import { closedStep, grantedStep, MAX_GRANTS, type Step, writerOf, writtenStep } from "../barrier/step.ts";
 import { adoptKnownRoutes, holdForConflict, routeConflict, withoutConflict } from "./admission.ts";
+import { passedBefore } from "./agenda.ts";
 import { applyInTurn } from "./applying.ts";
 import { GRANT_SHARE } from "./bounds.ts";
 import { closing, commit, sameStep } from "./commit.ts";
 import { announceWritten, buryClosed } from "./ending.ts";
 import type { RootConditions } from "./port.ts";
 import { ask, type Program } from "./program.ts";
-import { passedBefore } from "./progress.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 
 /**
@@ -111,7 +111,7 @@ function* grant(
     { step: { key, step: given.next } },
   );
   if (!granted) return false;
-  yield* afterGrant(session, key, given, event, roster);
+  afterGrant(session, key, given, event, roster);
   return true;
 }
 
@@ -162,13 +162,13 @@ export function grantOnOpening(
 }
 
 /** What follows from a grant that is committed: Write is sent to the writer. */
-export function* afterGrant(
+export function afterGrant(
   session: Session,
   key: string,
   { next, writer }: Given,
   event: BlockEvent,
   roster: Roster,
-): Program<void> {
+): void {
   session.outbox.write(key, writer.life);
   session.observer.note({
     what: "write-granted",
@@ -181,7 +181,7 @@ export function* afterGrant(
   // Who waits here is past every earlier event. Its report may have been recorded on a root that did not know that one yet,
   // and what is granted here may take it out of the roster (protocol.md M2, M15).
   if ([...(session.root?.steps.keys() ?? [])].some((other) => other < key))
-    yield* passedBefore(session, key, requiredPlaces(roster, event));
+    passedBefore(session, key, requiredPlaces(roster, event));
 }
 
 function requiredPlaces(roster: Roster, event: BlockEvent): Place[] {
@@ -216,7 +216,7 @@ export function* markWritten(
   };
   if (!(yield* commit(session, conditions, { step: { key, step: next } }))) return false;
   yield* announceWritten(session, key, next);
-  yield* judge(session, key);
+  session.agenda.add({ what: "judge", key });
   return true;
 }
 

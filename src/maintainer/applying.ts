@@ -4,9 +4,9 @@ import type { ChunkPointer, Roster } from "../barrier/roster.ts";
 import { planRoutes } from "../barrier/routes.ts";
 import { closedStep, grantCount, passingStep, type Step } from "../barrier/step.ts";
 import { holdForConflict, withoutConflict } from "./admission.ts";
+import { rejudgeAll } from "./agenda.ts";
 import { closing, commit, sameStep } from "./commit.ts";
 import { announceWritten, buryClosed } from "./ending.ts";
-import { evaluate } from "./evaluate.ts";
 import type { RootChanges } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import { tellScheduler } from "./schedule.ts";
@@ -99,7 +99,7 @@ function* applyFirst(
   yield* tellScheduler(session, key, applied);
   if (!event.blocking) yield* buryClosed(session, key);
   // The roster changed: barriers that waited for that, this one too, are judged on the new one (M9, M10).
-  yield* evaluate(session, [...touched]);
+  rejudgeAll(session, [...touched]);
   return true;
 }
 

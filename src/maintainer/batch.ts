@@ -1,4 +1,5 @@
-import { evaluate } from "./evaluate.ts";
+import { rejudgeAll } from "./agenda.ts";
+import { noteProgress } from "./checkpoints.ts";
 import { causesOf, flush } from "./flush.ts";
 import { hear } from "./hearing.ts";
 import type { SpaceInput, StatusMessage } from "./intake.ts";
@@ -9,7 +10,6 @@ import { Observer } from "./observe.ts";
 import { Outbox } from "./outbox.ts";
 import { notePositions } from "./positions.ts";
 import { type Program, together } from "./program.ts";
-import { noteProgress } from "./progress.ts";
 import { putAside } from "./putaside.ts";
 import { handleReports } from "./reports.ts";
 import { missingTables } from "./schedule.ts";
@@ -21,6 +21,7 @@ import {
   type Settings,
   type SpaceMemory,
 } from "./session.ts";
+import { settle } from "./settle.ts";
 import { tellSlices } from "./slices.ts";
 import type { Space } from "./space.ts";
 import { repeatOutstanding } from "./tell.ts";
@@ -283,7 +284,8 @@ function* resume(session: Session): Program<void> {
  * @param force tell it whatever the time: the invocation that should have may have died
  */
 export function* goOn(session: Session, force: boolean): Program<void> {
-  yield* evaluate(session, "all");
+  rejudgeAll(session, "all");
+  yield* settle(session);
   yield* handleKept(session);
   for (const key of [...(session.root?.steps.keys() ?? [])].sort()) {
     if (session.stopped) return;

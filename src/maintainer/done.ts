@@ -1,6 +1,6 @@
 import type { Place } from "../barrier/roster.ts";
 import { grantIndex, type Step, saysWritten } from "../barrier/step.ts";
-import { judge, markWritten } from "./advance.ts";
+import { markWritten } from "./advance.ts";
 import { noteDuplicates } from "./duplicates.ts";
 import { buryClosed } from "./ending.ts";
 import type { Report, ReportedLife } from "./intake.ts";
@@ -8,6 +8,7 @@ import type { Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
 import { record } from "./record.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import { judgeNow, settle } from "./settle.ts";
 import { repeatOutstanding } from "./tell.ts";
 
 /**
@@ -48,7 +49,8 @@ export function* doneReports(
     written = yield* answered(session, key, writes);
   }
   if (written !== undefined) {
-    if (session.step(key)?.phase === "written") yield* judge(session, key);
+    yield* settle(session);
+    if (session.step(key)?.phase === "written") yield* judgeNow(session, key);
     if (already) yield* repeatOutstanding(session, key, redelivered, sentAt);
   } else if (writes.length > 0)
     session.observer.note({ what: "report-stale", space: session.space.text, key, count: writes.length });
@@ -102,7 +104,7 @@ function* passDone(session: Session, key: string, places: readonly Place[], sent
   }
   noteDuplicates(session, key, "passed", places);
   if (!(yield* record(session, key, "passed", places))) return;
-  yield* judge(session, key);
+  yield* judgeNow(session, key);
   yield* repeatOutstanding(session, key, false, sentAt);
 }
 

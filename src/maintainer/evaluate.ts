@@ -1,33 +1,24 @@
 import { completeMark, completeVersions, missingLives, supersededMarks } from "../barrier/coverage.ts";
 import type { DispatcherChunk, Roster } from "../barrier/roster.ts";
-import { judge } from "./advance.ts";
 import { MAX_SUPERSEDED_MARKS } from "./bounds.ts";
 import type { BarrierItem, Count } from "./port.ts";
 import { ask, type Program, together } from "./program.ts";
-import { allPassedByLater } from "./progress.ts";
 import { requiredFor, writerFor } from "./record.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 
 /**
- * Looks at every open barrier after the roster has changed, or from scratch.
+ * Looks at an open barrier after the roster has changed, or from scratch.
  *
  * Of a report and a roster change that meet, the later one must see the earlier: the tallies of the changed chunks and
  * the open barriers are stamped with the new version, and judged on what the stamped writes give back (invariants.md S5).
  * @param changed the chunks whose lives changed; "all": read everything and stamp nothing
  */
-export function* evaluate(session: Session, changed: readonly number[] | "all"): Program<void> {
-  const keys = [...(session.root?.steps.keys() ?? [])].sort();
-  for (const key of keys) yield* evaluateOne(session, key, changed);
-  // All of them are known now.
-  if (changed === "all") yield* allPassedByLater(session, false);
-}
-
-function* evaluateOne(session: Session, key: string, changed: readonly number[] | "all"): Program<void> {
+export function* rejudge(session: Session, key: string, changed: readonly number[] | "all"): Program<void> {
   for (let attempt = 1; ; attempt++) {
     const stamp = yield* lookAt(session, key, changed);
     const root = session.root;
     if (stamp === undefined || root === undefined || session.step(key) === undefined) return;
-    if (stamp <= root.rosterVersion) return yield* judge(session, key);
+    if (stamp <= root.rosterVersion) return session.agenda.add({ what: "judge", key });
     // Somebody changed the roster again meanwhile, and what is written here may be what he had missed.
     if (attempt >= MAX_ATTEMPTS) throw new Error(`barrier ${key}: the roster changes too fast to judge it`);
     yield* session.refresh();

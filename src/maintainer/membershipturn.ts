@@ -2,16 +2,16 @@ import { carriedOver } from "../barrier/carried.ts";
 import { RosterDraft } from "../barrier/draft.ts";
 import { applyMembership, newOutcome, type Outcome } from "../barrier/membership.ts";
 import { isOpened, type Roster } from "../barrier/roster.ts";
+import { rejudgeAll } from "./agenda.ts";
 import { putDraft } from "./applying.ts";
-import { evaluate } from "./evaluate.ts";
 import { formerEpochs, nextAfter } from "./formerepochs.ts";
 import type { SpaceInput } from "./intake.ts";
 import { isKept, keepEarlyStatuses } from "./kept.ts";
 import type { Root } from "./port.ts";
 import { ask, type Program } from "./program.ts";
-import { allPassedByLater } from "./progress.ts";
 import { AskedOf } from "./schedule.ts";
 import { highestMet, MAX_ATTEMPTS, type Session } from "./session.ts";
+import { settle } from "./settle.ts";
 
 interface Answered {
   readonly input: SpaceInput;
@@ -64,9 +64,12 @@ export function* handleMembership(
     }
     const behind = yield* registeredMeanwhile(session, answered);
     if (session.root === undefined) return { changed: false, accepted };
-    if (changed || redelivered) yield* evaluate(session, touched);
+    if (changed || redelivered) rejudgeAll(session, touched);
+    yield* settle(session);
     // Nothing that was reported before the opening was complete proved anything (protocol.md R1).
-    if (!wasOpened && isOpened(session.root.meta)) yield* allPassedByLater(session, true);
+    if (!wasOpened && isOpened(session.root.meta))
+      session.agenda.add({ what: "all-past-by-later", read: true });
+    yield* settle(session);
     return { changed: changed || redelivered || behind, accepted };
   }
   throw new Error(`${session.space.text}: lost ${MAX_ATTEMPTS} races to change the roster`);

@@ -110,7 +110,7 @@ export function* openBarrier(
       // Of those who open it at a time, the one that wrote its item says so.
       if (item.openedAt === session.now)
         session.observer.note({ what: "barrier-opened", space: session.space.text, key });
-      if (given) yield* afterGrant(session, key, given, event, roster);
+      if (given) afterGrant(session, key, given, event, roster);
       return { step: now!, grantsBefore: given ? 0 : grantCount(now!), isNew: true };
     }
     if (now !== undefined) return { step: now, grantsBefore: grantCount(now) };

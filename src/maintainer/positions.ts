@@ -1,9 +1,9 @@
 /** How far dispatchers are, from their heartbeats: kept coarsely, so that one that is created again starts from there. */
 import type { ChunkPosition } from "../barrier/floor.ts";
 import type { DispatcherChunk, Life } from "../barrier/roster.ts";
+import { currentStatuses } from "./checkpoints.ts";
 import type { SpaceInput } from "./intake.ts";
 import { ask, type Program } from "./program.ts";
-import { currentStatuses } from "./progress.ts";
 import type { Session } from "./session.ts";
 
 /**

@@ -10,8 +10,9 @@ import { covers } from "../barrier/tiling.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
 import { type BarrierItem, type Count, NOTHING_CLOSED, type Tally } from "./port.ts";
 import { ask, type Program } from "./program.ts";
+import { isOverdue, nextAsked } from "./reassign.ts";
 import { commitRoster } from "./rosterchange.ts";
-import { isOverdue, nextAsked, schedulerQueue, wholeTable } from "./schedule.ts";
+import { schedulerQueue, wholeTable } from "./schedule.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
 
 /** Closed barriers that are looked through for how far a lost dispatcher had come. */

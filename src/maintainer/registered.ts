@@ -2,14 +2,15 @@ import { requiredLives } from "../barrier/coverage.ts";
 import type { Place } from "../barrier/roster.ts";
 import { grantedStep } from "../barrier/step.ts";
 import { adoptRoutes, routesOf } from "./admission.ts";
-import { judge, markWritten } from "./advance.ts";
+import { markWritten } from "./advance.ts";
+import { passedBefore } from "./agenda.ts";
 import { commit, sameStep } from "./commit.ts";
 import type { Report } from "./intake.ts";
 import type { Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
-import { passedBefore, passedByLater } from "./progress.ts";
 import { record } from "./record.ts";
 import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import { judgeNow, settle } from "./settle.ts";
 import { findOrOpen, rejectConflicting } from "./waiting.ts";
 
 /**
@@ -50,9 +51,9 @@ export function* registeredReports(
   const phase = session.step(key)?.phase;
   if (phase === "waiting" || phase === "writing" || phase === "written")
     if (!(yield* record(session, key, "waiting", places))) return;
-  yield* passedBefore(session, key, places);
-  if ("isNew" in found) yield* passedByLater(session, key, true);
-  yield* judge(session, key);
+  passedBefore(session, key, places);
+  if ("isNew" in found) session.agenda.add({ what: "past-by-later", key, read: true });
+  yield* judgeNow(session, key);
 }
 
 function* markDone(session: Session, key: string, places: readonly Place[]): Program<void> {
@@ -60,6 +61,7 @@ function* markDone(session: Session, key: string, places: readonly Place[]): Pro
     if (attempt >= MAX_ATTEMPTS) throw new Error(`barrier ${key}: lost ${attempt} races to mark it written`);
     yield* ask("pause", attempt);
   }
+  yield* settle(session);
   if (session.step(key)?.phase === "passing") yield* record(session, key, "passed", places);
 }
 

@@ -1,9 +1,10 @@
 import { RosterDraft } from "../barrier/draft.ts";
+import { rejudgeAll } from "./agenda.ts";
 import { putDraft } from "./applying.ts";
 import { commit } from "./commit.ts";
-import { evaluate } from "./evaluate.ts";
 import { ask, type Program } from "./program.ts";
 import type { Session } from "./session.ts";
+import { settle } from "./settle.ts";
 
 /**
  * Makes a draft the roster, on the one that it was made of, and judges what that changes.
@@ -18,7 +19,10 @@ export function* commitRoster(session: Session, draft: RosterDraft): Program<boo
     session.space,
     done ? replaced : changes.pointers.filter((pointer) => touched.has(pointer.id)),
   );
-  if (done) yield* evaluate(session, [...touched]);
+  if (done) {
+    rejudgeAll(session, [...touched]);
+    yield* settle(session);
+  }
   return done;
 }
 

@@ -7,6 +7,7 @@ import { Roster } from "../barrier/roster.ts";
 import { type RouteChange, routesFromBytes } from "../barrier/routes.ts";
 import type { Step } from "../barrier/step.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
+import { Agenda } from "./agenda.ts";
 import { COLLECT_EVERY, ITEM_BYTES } from "./bounds.ts";
 import type { Observer } from "./observe.ts";
 import type { Outbox } from "./outbox.ts";
@@ -147,6 +148,8 @@ export class Session {
   readonly outbox: Outbox;
   readonly settings: Settings;
   readonly observer: Observer;
+  /** What is to be looked at next. */
+  readonly agenda = new Agenda();
   /** Ids of what was kept and is dealt with, but for what it has to tell. */
   readonly settledKept = new Set<string>();
   /** Queues of nodes that do not exist any more, met while dispatchers were asked for. */

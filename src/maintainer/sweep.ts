@@ -7,9 +7,10 @@ import { collectFormer } from "./formerepochs.ts";
 import { retire } from "./hearing.ts";
 import { Observer } from "./observe.ts";
 import { ask, type Program, together } from "./program.ts";
+import { reassignTables, retireNodes } from "./reassign.ts";
 import { recreateLost } from "./recreate.ts";
 import { tidyRoster } from "./rosterchange.ts";
-import { missingTables, reassignTables, retireNodes } from "./schedule.ts";
+import { missingTables } from "./schedule.ts";
 import { EpochChanged, pendingChanges, type Session } from "./session.ts";
 import type { Space } from "./space.ts";
 

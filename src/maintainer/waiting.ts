@@ -3,7 +3,7 @@ import type { Place } from "../barrier/roster.ts";
 import { grantCount, type Step, writerOf } from "../barrier/step.ts";
 import { tiles } from "../barrier/tiling.ts";
 import { adoptRoutes, routesOf } from "./admission.ts";
-import { judge } from "./advance.ts";
+import { passedBefore } from "./agenda.ts";
 import { applyInTurn } from "./applying.ts";
 import { latest } from "./done.ts";
 import { noteDuplicates } from "./duplicates.ts";
@@ -12,9 +12,9 @@ import type { Report } from "./intake.ts";
 import { openBarrier } from "./open.ts";
 import type { Orphan, Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
-import { passedBefore, passedByLater, provenPast } from "./progress.ts";
 import { record } from "./record.ts";
 import type { Session } from "./session.ts";
+import { judgeNow, settle } from "./settle.ts";
 import { repeatOutstanding } from "./tell.ts";
 
 /** WAITING reports of one key (protocol.md M2 to M7, M17a). */
@@ -41,12 +41,13 @@ export function* waitingReports(
 
   if (step.phase === "waiting" || step.phase === "writing" || step.phase === "written")
     if (!(yield* record(session, key, "waiting", places))) return yield* late(session, key, placed);
-  yield* passedBefore(session, key, places);
-  if ("isNew" in found) yield* passedByLater(session, key, true);
+  passedBefore(session, key, places);
+  if ("isNew" in found) session.agenda.add({ what: "past-by-later", key, read: true });
+  yield* settle(session);
   session.outbox.ack(key, lives);
 
   const redelivered = placed.some((one) => one.report.redelivered);
-  yield* judge(session, key, places.at(-1));
+  yield* judgeNow(session, key, places.at(-1));
   const after = session.step(key);
   if (after === undefined || after.phase === "closed") {
     session.outbox.passNow(key, yield* notDone(session, key, places));
@@ -125,7 +126,7 @@ export function* findOrOpen(
   const step = session.step(key);
   if (step?.phase === "closed") return { closed: true as const };
   if (step !== undefined) return { step, grantsBefore: grantCount(step) };
-  return yield* openBarrier(session, key, {
+  const opened = yield* openBarrier(session, key, {
     event: report.event!,
     bytes: report.bytes,
     routes: routesOf(placed),
@@ -133,6 +134,9 @@ export function* findOrOpen(
     places,
     ...(grants && { grants }),
   });
+  // It may have been granted with that.
+  yield* settle(session);
+  return opened;
 }
 
 /** The barrier is closed: its event was written, so who still waits passes (protocol.md M17a). */
@@ -188,9 +192,12 @@ export function* noneReports(session: Session, key: string, placed: readonly Pla
   if (first === undefined) return;
   const places = placed.flatMap((one) => one.places);
   const lives = places.map((place) => place.life);
-  yield* passedBefore(session, key, places);
-  if (!changesRoster(first.report.event!))
-    yield* provenPast(session, key, yield* wroteAlone(session, key, places));
+  passedBefore(session, key, places);
+  yield* settle(session);
+  if (!changesRoster(first.report.event!)) {
+    session.agenda.add({ what: "past", key, places: yield* wroteAlone(session, key, places) });
+    yield* settle(session);
+  }
   if (!changesRoster(first.report.event!) && routesOf(placed).length === 0) {
     session.outbox.ackNow(key, lives);
     return;
@@ -208,8 +215,9 @@ export function* noneReports(session: Session, key: string, placed: readonly Pla
     return;
   }
   yield* applyInTurn(session, key);
+  yield* settle(session);
   const step = session.step(key);
-  if (step?.phase === "closed") yield* judge(session, key);
+  if (step?.phase === "closed") yield* judgeNow(session, key);
   // Not in its turn yet: kept, and acknowledged when it is applied or asked for again after that.
   if (step === undefined || step.phase === "closed") session.outbox.ackNow(key, lives);
 }

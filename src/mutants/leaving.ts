@@ -5,7 +5,7 @@ export const LEAVING: readonly Mutant[] = [
   {
     id: "gone-node-keeps-its-tables",
     rule: "a table goes to another node when the one that was asked cannot be told, or does not obey (protocol.md R11; invariants.md I6)",
-    file: "src/maintainer/schedule.ts",
+    file: "src/maintainer/reassign.ts",
     from: "const due = unhosted(roster).filter((table) => isDue(session, roster, table));",
     to: "const due = unhosted(roster).filter((table) => table.scheduled === undefined);",
   },
@@ -60,7 +60,7 @@ export const LEAVING: readonly Mutant[] = [
   {
     id: "two-obey-for-a-table",
     rule: "the life of whoever was asked before for a table is over (protocol.md R11, M10)",
-    file: "src/maintainer/schedule.ts",
+    file: "src/maintainer/reassign.ts",
     from: "if (scheduled && scheduled.life > (ended?.life ?? 0n))",
     to: "if (scheduled && scheduled.life < 0n)",
     tests: ["src/maintainer/reassign.test.ts"],

@@ -56,7 +56,7 @@ export const OPENING: readonly Mutant[] = [
     rule: "Write is granted when everybody waits, with the opening too (invariants.md I1)",
     file: "src/maintainer/advance.ts",
     from: 'if (coverage.verdict !== "covered") return undefined;',
-    to: 'if (coverage.verdict === "past") return undefined;',
+    to: 'if (coverage.verdict === "past") return undefined;\n  if (coverage.verdict === "missing") Object.assign(coverage, { lives: 0 });',
   },
   {
     id: "opening-grants-before-earlier-change",

@@ -139,7 +139,7 @@ export const RULES: readonly Mutant[] = [
   {
     id: "later-report-proves-nothing",
     rule: "who reports a key is past every earlier one (protocol.md M2)",
-    file: "src/maintainer/progress.ts",
+    file: "src/maintainer/agenda.ts",
     from: "filter((other) => other < key);",
     to: "filter((other) => other > key);",
     tests: MAINTAINER,
@@ -187,7 +187,7 @@ export const RULES: readonly Mutant[] = [
   {
     id: "equal-is-past",
     rule: "a checkpoint that equals a barrier's commitTs is not past it (protocol.md M15)",
-    file: "src/maintainer/progress.ts",
+    file: "src/maintainer/checkpoints.ts",
     from: "reached.filter((one) => one.checkpointTs > commitTs)",
     to: "reached.filter((one) => one.checkpointTs >= commitTs)",
     tests: ["src/maintainer/recovery.test.ts"],
@@ -212,7 +212,7 @@ export const RULES: readonly Mutant[] = [
     id: "later-unseen-on-opening",
     rule: "who waits at a later barrier is past one that is opened below it (protocol.md M2, M15)",
     file: "src/maintainer/waiting.ts",
-    from: '  if ("isNew" in found) yield* passedByLater(session, key, true);\n',
+    from: '  if ("isNew" in found) session.agenda.add({ what: "past-by-later", key, read: true });\n  yield* settle(session);\n',
     to: "",
     tests: ["src/maintainer/provenpast.test.ts"],
   },
@@ -220,8 +220,8 @@ export const RULES: readonly Mutant[] = [
     id: "later-unseen-when-opened",
     rule: "what was reported before the opening was complete proves something behind it (protocol.md R1, M15)",
     file: "src/maintainer/membershipturn.ts",
-    from: "    if (!wasOpened && isOpened(session.root.meta)) yield* allPassedByLater(session, true);\n",
-    to: "",
+    from: "if (!wasOpened && isOpened(session.root.meta))\n",
+    to: "if (!wasOpened && session.root.epoch === 0n)\n",
     tests: ["src/maintainer/provenpast.test.ts"],
   },
 ];

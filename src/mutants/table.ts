@@ -156,8 +156,8 @@ const MAINTAINER: readonly Mutant[] = [
     id: "pass-with-the-grant",
     rule: "nobody receives Pass before the DONE of Write (invariants.md I3)",
     file: "src/maintainer/advance.ts",
-    from: "): Program<void> {\n  session.outbox.write(key, writer.life);",
-    to: "): Program<void> {\n  session.outbox.write(key, writer.life);\n  yield* passToAll(session, key);",
+    from: "  afterGrant(session, key, given, event, roster);\n",
+    to: "  afterGrant(session, key, given, event, roster);\n  yield* announceWritten(session, key, given.next);\n",
   },
   {
     id: "close-without-passes",
@@ -212,8 +212,8 @@ const MAINTAINER: readonly Mutant[] = [
     id: "apply-at-selection",
     rule: "the roster changes after the DONE of Write, never when the writer was chosen (protocol.md M10)",
     file: "src/maintainer/advance.ts",
-    from: "): Program<void> {\n  session.outbox.write(key, writer.life);",
-    to: '): Program<void> {\n  session.outbox.write(key, writer.life);\n  if (next.changesRoster) yield* applyInTurn(session, key, writtenStep(next, "written", 0, session.now));',
+    from: "  if (!granted) return false;\n",
+    to: '  if (!granted) return false;\n  if (given.next.changesRoster) yield* applyInTurn(session, key, writtenStep(given.next, "written", 0, session.now));\n',
   },
   {
     id: "apply-out-of-order",
