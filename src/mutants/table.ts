@@ -118,7 +118,7 @@ const BARRIER: readonly Mutant[] = [
     id: "restart-ends-nothing",
     rule: "what lived under an earlier start of a node is over (protocol.md R5)",
     file: "src/barrier/membership.ts",
-    from: "const restarted = node !== undefined && sender.start > node.start;",
+    from: "const restarted = !isNew && sender.start > node.start;",
     to: "const restarted = false;",
   },
 ];
