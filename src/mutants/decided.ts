@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 
-/** Faults in rules that decisions have brought, and that no other table breaks. */
+/** Faults in rules that no other table breaks: those that decisions have brought, and what the store's writes keep. */
 export const DECIDED: readonly Mutant[] = [
   {
     id: "wrote-alone-unsaid",
@@ -81,5 +81,29 @@ export const DECIDED: readonly Mutant[] = [
     from: "    goOnUnforced,\n",
     to: "",
     tests: ["src/maintainer/crash.test.ts"],
+  },
+  {
+    id: "repeated-by-many",
+    rule: "a repeat has one winner (invariants.md Q4; protocol.md M18)",
+    file: "src/storage/dynamodb/barrieritem.ts",
+    from: "if (conditions.notSentSince !== undefined) {",
+    to: "if (conditions.notSentSince === -1) {",
+    tests: ["src/storage/contract.test.ts"],
+  },
+  {
+    id: "any-phase-will-do",
+    rule: "everything exclusive is a condition of one write of the root (invariants.md S1, I2)",
+    file: "src/storage/dynamodb/rootitem.ts",
+    from: "update.condition(expression(update, wanted));",
+    to: 'if (clause !== "sameStep") update.condition(expression(update, wanted));',
+    tests: ["src/storage/contract.test.ts"],
+  },
+  {
+    id: "last-report-stands",
+    rule: "who has reported is a set that is added to (invariants.md S3)",
+    file: "src/storage/dynamodb/barrieritem.ts",
+    from: 'update.add("reported", NS(changes.add));',
+    to: 'update.set(update.name("reported"), update.value(NS(changes.add)));',
+    tests: ["src/storage/contract.test.ts"],
   },
 ];
