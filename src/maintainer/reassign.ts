@@ -1,4 +1,4 @@
-/** Tables and lost dispatchers that a node was asked for in vain go to another one (decisions/0028). */
+/** Tables and lost dispatchers that a node was asked for in vain go to another one (protocol.md R11). */
 import { RosterDraft } from "../barrier/draft.ts";
 import { isOver, nextAssignedLife, Placement } from "../barrier/placement.ts";
 import type { Assignment, NodeEntry, Roster, TableEntry } from "../barrier/roster.ts";
