@@ -72,13 +72,13 @@ export const acknowledged = (actionQueues: string, alarms: readonly string[]): r
     mendedBy: "reservedConcurrency",
     reason:
       "maximumConcurrency bounds the maintainer at its queue, and there is one sweep a minute. reservedConcurrency takes from the " +
-      "account's other functions, so it is the account's owner who decides.",
+      "account's other functions, so its owner decides.",
   },
   {
     ids: of("CloudWatchAlarmAction", HIPAA, NIST),
     where: alarms,
     mendedBy: "alarmTopic",
-    reason: "Who is to be told is not known before alarmTopic names it. The dashboard shows all alarms.",
+    reason: "It is not known whom to tell before alarmTopic names it. The dashboard shows all alarms.",
   },
   {
     ids: of("LambdaDLQ", HIPAA, NIST, SERVERLESS),

@@ -24,7 +24,7 @@ export interface Page {
   /** From the root of the repository. */
   readonly path: string;
   readonly lines: readonly string[];
-  /** Anchors as GitHub makes them of headings. */
+  /** Anchors: as GitHub makes them of headings, and those that the page sets itself. */
   readonly anchors: ReadonlySet<string>;
   readonly links: readonly At<string>[];
   readonly blocks: readonly At<CodeBlock>[];
@@ -61,6 +61,7 @@ export function parsePage(path: string, text: string): Page {
     }
     if (token.type === "code_block")
       blocks.push({ line, value: { language: "sh", info: "", text: token.content } });
+    for (const [, id] of html(token).matchAll(/<a (?:id|name)="([^"]+)"/g)) anchors.add(id!);
     if (token.type !== "inline") return;
     const before = tokens[index - 1]!.type;
     if (before === "heading_open") anchors.add(slugger.slug(textOf(token, (one) => one.content)));
@@ -74,6 +75,15 @@ export function parsePage(path: string, text: string): Page {
   });
   return { path, lines: text.split("\n"), anchors, links, blocks, texts, cells, code };
 }
+
+/** What stands in a token as HTML. */
+const html = ({ type, content, children }: Token): string =>
+  type === "html_block"
+    ? content
+    : (children ?? [])
+        .filter((one) => one.type === "html_inline")
+        .map((one) => one.content)
+        .join("");
 
 function textOf({ children }: Token, ofCode: (child: Token) => string): string {
   return children!

@@ -1,0 +1,150 @@
+/** Code in the documentation is what it says: programs compile, JSON parses, commands and their options are there. */
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, describe, expect, it } from "vitest";
+import manifest from "../package.json" with { type: "json" };
+import { type At, allPages, type CodeBlock, parsePage, ROOT } from "./docs/pages.ts";
+import { commandsIn, type Spoken, wordsIn } from "./docs/shell.ts";
+
+const run = promisify(execFile);
+const PAGES = allPages();
+const blocksOf = (...languages: string[]): (At<CodeBlock> & { path: string })[] =>
+  PAGES.flatMap(({ path, blocks }) =>
+    blocks.filter(({ value }) => languages.includes(value.language)).map((block) => ({ path, ...block })),
+  );
+
+describe("JSON in the documentation", () => {
+  it.each(blocksOf("json").map(({ path, line, value }) => [`${path}:${line}`, value.text]))(
+    "%s parses",
+    (_, text) => {
+      expect(() => JSON.parse(text)).not.toThrow();
+    },
+  );
+});
+
+describe("TypeScript in the documentation", () => {
+  const modules = join(ROOT, "node_modules", ".cache");
+  mkdirSync(modules, { recursive: true });
+  const folder = mkdtempSync(join(modules, "docs-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** @returns what tsc says of programs by file name, against the package as its sources are */
+  async function typeCheck(programs: ReadonlyMap<string, string>): Promise<string[]> {
+    for (const [name, text] of programs) writeFileSync(join(folder, name), text);
+    const { name } = manifest;
+    const paths = { [name]: [`${ROOT}src/dispatcher/index.ts`], [`${name}/cdk`]: [`${ROOT}cdk/index.ts`] };
+    const compilerOptions = { noEmit: true, noUnusedLocals: false, noUnusedParameters: false, paths };
+    writeFileSync(
+      join(folder, "tsconfig.json"),
+      JSON.stringify({
+        extends: `${ROOT}tsconfig.json`,
+        compilerOptions,
+        include: [],
+        files: [...programs.keys()],
+      }),
+    );
+    const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+    const { stdout } = await run(process.execPath, [tsc, "-p", folder]).catch(
+      (error) => error as { stdout: string },
+    );
+    return [...stdout.matchAll(/^.*?([\w.-]+\.ts)[(:](\d+).*?error (.*)$/gm)].map(
+      ([, file, line, what]) => `${file}:${line} ${what}`,
+    );
+  }
+
+  it("compiles as a program of a user's, and a wrong one does not", async () => {
+    const programs = new Map(
+      blocksOf("ts").map(({ path, line, value }) => [
+        `${path.replaceAll(/[/.]/g, "-")}-${line}.ts`,
+        value.text,
+      ]),
+    );
+    expect(programs.size).toBeGreaterThan(3);
+    programs.set(
+      "wrong.ts",
+      `import { CaptureNode } from "${manifest.name}";\nnew CaptureNode({ id: "n1" });\n`,
+    );
+    const said = await typeCheck(programs);
+    expect(said.filter((one) => !one.startsWith("wrong.ts:2 "))).toEqual([]);
+    expect(said.length).toBeGreaterThan(0);
+  });
+});
+
+describe("commands in the documentation", () => {
+  const spoken: Spoken[] = PAGES.filter(({ path }) => !path.startsWith("docs/decisions/")).flatMap((page) =>
+    commandsIn(page),
+  );
+  const help = new Map<string, Promise<string>>();
+  const helpOf = (...args: string[]): Promise<string> => {
+    const key = args.join(" ");
+    const said =
+      help.get(key) ?? run(process.execPath, [...args, "--help"], { cwd: ROOT }).then(({ stdout }) => stdout);
+    help.set(key, said);
+    return said;
+  };
+
+  /** @returns what is wrong with a command; nothing, if it is not one of this repository's */
+  async function wrongWith([program = "", ...args]: readonly string[]): Promise<string[]> {
+    const options = args.filter((word) => word.startsWith("--")).map((word) => word.split("=")[0]!);
+    const unknown = (text: string) =>
+      options.filter((one) => one !== "--" && !new RegExp(`${one}\\b`).test(text));
+    if (program === "weir") {
+      const [command = ""] = args;
+      if (command.startsWith("-") || command === "") return [];
+      if (!new RegExp(`^  ${command}\\b`, "m").test(await helpOf("bin/weir.mjs")))
+        return [`no command ${command}`];
+      return unknown(await helpOf("bin/weir.mjs", command));
+    }
+    if (program === "npm" && args[0] === "run") {
+      const script = (manifest.scripts as Record<string, string>)[args[1]!];
+      if (script === undefined) return [`no script ${args[1]}`];
+      const [, main] = /^node (\S+\/main\.ts)/.exec(script) ?? [];
+      return main === undefined ? [] : unknown(await helpOf(main));
+    }
+    if (program === "npm") {
+      const known = ["ci", "start", "test", "pack", "install", "publish"];
+      return known.includes(args[0]!) ? [] : [`npm ${args[0]}`];
+    }
+    if (program === "vitest")
+      return args
+        .slice(1)
+        .flatMap((path) => (path.startsWith("-") || existsSync(join(ROOT, path)) ? [] : [`no file ${path}`]));
+    if (program === "npx") return [`npx ${args.join(" ")}`];
+    return [];
+  }
+
+  it("are there, with their options", async () => {
+    expect(spoken.length).toBeGreaterThan(60);
+    const wrong = await Promise.all(
+      spoken.map(async ({ path, line, words }) =>
+        (await wrongWith(words)).map((what) => `${path}:${line}: ${what} (${words.join(" ")})`),
+      ),
+    );
+    expect(wrong.flat()).toEqual([]);
+  });
+
+  it("are missed when they are not", async () => {
+    const missing = [
+      "weir none",
+      "weir barriers --none",
+      "npm run none",
+      "npm run check -- --none",
+      "npm none",
+    ];
+    for (const one of [...missing, "vitest run none", "npx none"])
+      expect(await wrongWith(one.split(" ")), one).not.toEqual([]);
+    const page = parsePage(
+      "README.md",
+      "Say `npx weir none`.\n\n```sh\nA=1 npx weir any # why\nnpm ci && npm run none\n```\n",
+    );
+    expect(commandsIn(page).map((one) => one.words.join(" "))).toEqual([
+      "weir none",
+      "weir any",
+      "npm ci",
+      "npm run none",
+    ]);
+    expect(wordsIn("a 'b c' # d")).toEqual(["a", "b c"]);
+  });
+});
