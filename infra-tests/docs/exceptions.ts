@@ -10,8 +10,8 @@ export const EXCEPTIONS: Readonly<Record<string, Exception>> = {
   "docs/invariants.md": { sentences: 2, nameless: 3 },
   "docs/protocol/dispatcher.md": { sentences: 2 },
   "docs/protocol/maintainer.md": { nameless: 2 },
-  "docs/protocol/messages.md": { sentences: 1, cells: 10 },
-  "docs/protocol/roster.md": { sentences: 1, nameless: 4 },
+  "docs/protocol/messages.md": { sentences: 1, cells: 12 },
+  "docs/protocol/roster.md": { sentences: 1, nameless: 5 },
   "docs/rules.md": { lines: 1 },
   "docs/ticdc.md": { sentences: 2, cells: 2 },
 };
