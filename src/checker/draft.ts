@@ -90,6 +90,8 @@ export class Draft {
     const one = wire.instructions.value(instruction);
     this.faults.push(...invariants.told(one, this.ghost), ...this.#startsTooLate(one));
     this.say(() => `    sends ${wire.instructionWords(one)}`);
+    if (one.kind === "create" && this.parts.scenario.impatient)
+      this.ghost = this.parts.ghosts.with(this.ghost, "asked", `${one.id}@${one.given}`);
     if (isAnswer(one)) {
       const actor = this.actors[places.get(one.id) ?? -1];
       if (!actor || actors.never(actor, one)) return;

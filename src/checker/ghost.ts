@@ -17,9 +17,11 @@ export interface Ghost {
   readonly closed: readonly string[];
   /** Bodies that were put aside. */
   readonly aside: readonly string[];
+  /** The lives in which somebody was asked for a dispatcher, where others are asked as well: `id@life`. */
+  readonly asked: readonly string[];
 }
 
-const EMPTY: Ghost = { waited: [], wrote: [], passed: [], granted: [], closed: [], aside: [] };
+const EMPTY: Ghost = { waited: [], wrote: [], passed: [], granted: [], closed: [], aside: [], asked: [] };
 
 export function named(key: string, id: string, life: bigint): string {
   return `${key} ${id}@${life}`;

@@ -123,6 +123,8 @@ export class Invariants {
       if (event === undefined) faults.push(`event ${keyWords(key)} is open and nobody knows what it is`);
       else ghost = this.#step(space, seenIn(chunks), to, key, was, step, event, ghost, faults);
     }
+    const former = from === undefined ? [] : seenIn(this.#chunks(before, space, from)).lives;
+    faults.push(...this.#late(former, seenIn(chunks).lives, ghost));
     if (sameEpoch)
       for (const [key, was] of from!.steps)
         if (!to.steps.has(key) && was.phase !== "closed")
@@ -137,6 +139,22 @@ export class Invariants {
         }
     }
     return { ghost, faults };
+  }
+
+  /** Of two who are asked for one dispatcher only the later one is accepted (decision 28). */
+  #late(former: readonly Life[], present: readonly Life[], ghost: number): string[] {
+    const { asked } = this.#ghosts.get(ghost);
+    if (asked.length === 0) return [];
+    const standing = new Set(former.map(({ id, life }) => `${id}@${life}`));
+    return present.flatMap(({ id, life }) => {
+      const later = asked
+        .filter((one) => one.startsWith(`${id}@`))
+        .map((one) => BigInt(one.slice(id.length + 1)))
+        .find((one) => one > life);
+      if (later === undefined || standing.has(`${id}@${life}`)) return [];
+      const name = this.#wire.nameOf(id);
+      return [`decision 28: ${name}@${life} is accepted, and another node was asked for it in life ${later}`];
+    });
   }
 
   #wrote(space: Space, key: string, ghost: number): boolean {

@@ -1,5 +1,5 @@
 import type { Draft } from "./draft.ts";
-import { openerOf, opening } from "./registration.ts";
+import { openerOf, opening, registrations } from "./registration.ts";
 import { without } from "./state.ts";
 import { type Instruction, isAnswer } from "./wire.ts";
 
@@ -44,17 +44,40 @@ function passesWide(draft: Draft, { node, key, schema, epoch, mode }: Instructio
 }
 
 function creates(draft: Draft, one: Instruction & { kind: "create" }): void {
-  const { wire, actors, places } = draft.parts;
+  const { wire, actors, places, scenario } = draft.parts;
   const { id, node, table, schema, start, end } = one;
-  const former = draft.actors[places.get(id) ?? -1];
-  if (former && (!one.lost || draft.living(places.get(id)!))) return;
+  const place = places.get(id) ?? -1;
+  const former = draft.actors[place];
+  if (scenario.impatient && draft.living(place)) {
+    const { life: present } = draft.actorAt(place);
+    if (one.given < present) obeysLate(draft, place, one);
+    if (one.given <= present) return;
+    // Whoever was asked before is refused, if it is not yet: it is told so, and ends.
+    draft.ends(place, false);
+  } else if (former && (!one.lost || draft.living(place))) return;
   const { member, life } = former
     ? actors.actors.value(former)
     : { member: { name: wire.nameOf(id), node, table }, life: 0n };
   const span = { ...(start !== "" && { start }), ...(end !== "" && { end }) };
-  draft.born(id, { ...member, node, table, schema, ...span }, node, life + 1n, one.startTs);
+  const next = scenario.impatient ? one.given : life + 1n;
+  draft.born(id, { ...member, node, table, schema, ...span }, node, next, one.startTs);
   draft.registers(node, [id]);
   draft.starts([id]);
+}
+
+/**
+ * A node creates what another has created that was asked after it, and registers that: before it is accepted it does
+ * nothing else (protocol.md R4), and it never is (decision 28). So it has no place of its own.
+ */
+function obeysLate(draft: Draft, place: number, one: Instruction & { kind: "create" }): void {
+  const { actors, nodes } = draft.parts;
+  const at = nodes.indexOf(one.node);
+  const epoch = BigInt(draft.epochs[at]!);
+  const { id, member, checkpoint } = draft.actorAt(place);
+  const nodeStart = draft.nodes[at]!;
+  const late = actors.born({ id, member, node: one.node, nodeStart, life: one.given, checkpoint, epoch });
+  for (const content of registrations(draft.parts, draft.actors.with(place, late), one.node, epoch, [id]))
+    draft.sends(content);
 }
 
 /** A node registers all that it has with the higher epoch; the one of the table trigger opens it (protocol.md R1, M14). */

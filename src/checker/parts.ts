@@ -49,7 +49,12 @@ export function partsOf(scenario: Scenario, faults: Faults): Parts {
     ...(scenario.sendsAtOnce !== undefined && { sendsAtOnce: scenario.sendsAtOnce }),
     ...(scenario.longAgo && { rootMaxAge: -1 }),
   };
-  const late = { ...base, repeatAfter: 0, recreateAfter: 0 };
+  const late = {
+    ...base,
+    repeatAfter: 0,
+    recreateAfter: 0,
+    ...(scenario.impatient && { reassignAfter: 0 }),
+  };
   return {
     scenario,
     faults,

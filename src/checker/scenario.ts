@@ -106,6 +106,8 @@ export interface Scenario {
   readonly sendsAtOnce?: number;
   /** Between reading the root and reading its chunks others may act. */
   readonly slowReads?: true;
+  /** The sweeper waits for nobody that was asked for a dispatcher: it asks another node (decision 28). Both may obey. */
+  readonly impatient?: true;
   /** Tables from which routes lead in the end, if that is looked at (protocol.md M23). */
   readonly routed?: readonly string[];
   /** Why a barrier may rest until time has passed although nothing went wrong: I7 is then not looked at. */

@@ -27,6 +27,8 @@ export type Instruction =
       readonly start: string;
       readonly end: string;
       readonly startTs: bigint;
+      /** The life that the request names; 0: none (decision 28). */
+      readonly given: bigint;
       /** It is one that was lost, not a new one (protocol.md R9b). */
       readonly lost: boolean;
       readonly epoch: bigint;
@@ -213,6 +215,7 @@ export class Wire {
       start: text.decode(StartKey),
       end: text.decode(EndKey),
       startTs: config!.startTs,
+      given: config!.life,
       lost,
       epoch,
     };

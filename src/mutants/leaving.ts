@@ -73,4 +73,18 @@ export const LEAVING: readonly Mutant[] = [
     to: "life: one.life, lost:",
     tests: ["src/maintainer/reassign.test.ts"],
   },
+  {
+    id: "late-obeyer-is-accepted",
+    rule: "of two who are asked for the dispatcher of a new table only the later one is accepted (decision 0028; invariants.md I1)",
+    file: "src/maintainer/schedule.ts",
+    from: "if (scheduled && scheduled.life > (ended?.life ?? 0n))",
+    to: "if (scheduled && scheduled.life > 2n ** 62n)",
+  },
+  {
+    id: "late-obeyer-of-a-lost-one-is-accepted",
+    rule: "of two who are asked for a lost dispatcher only the later one is accepted (decision 0028; invariants.md I1)",
+    file: "src/barrier/draft.ts",
+    from: "life: before > one.life ? before : one.life, lost:",
+    to: "life: one.life, lost:",
+  },
 ];
