@@ -5,6 +5,7 @@ import { Key } from "aws-cdk-lib/aws-kms";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import type { Construct } from "constructs";
+import { WeirError } from "../src/error/weir-error.ts";
 import type { WeirProps } from "./props.ts";
 
 /** How a value of the command line (always text), or of cdk.json, becomes a property. */
@@ -65,7 +66,7 @@ export function propsFromContext(scope: Construct): WeirProps {
   // A name with a colon or slash is one of the CDK's own; anything else that is not known is a slip of the pen.
   for (const name of Object.keys(context))
     if (!/[:/]/.test(name) && !CONTEXT_OPTIONS.includes(name))
-      throw new Error(`context ${name} is not known: use ${CONTEXT_OPTIONS.join(", ")}`);
+      throw new WeirError("bad-input", `context ${name} is not known: use ${CONTEXT_OPTIONS.join(", ")}`);
 
   let props: WeirProps = {};
   for (const [name, read] of Object.entries(READERS)) {
@@ -84,30 +85,36 @@ export function propsFromContext(scope: Construct): WeirProps {
         }),
       };
     } catch (error) {
-      throw new Error(`context ${name} is "${value}": ${error instanceof Error ? error.message : error}`);
+      throw new WeirError(
+        "bad-input",
+        `context ${name} is "${value}": ${error instanceof Error ? error.message : error}`,
+      );
     }
   }
   if (props.vpc !== undefined && props.vpcSubnets === undefined)
-    throw new Error(
+    throw new WeirError(
+      "bad-input",
       "context subnetIds is missing: with vpcId, name the subnets for the functions, id,id,...",
     );
   return props;
 }
 
 function whole(value: string): number {
-  if (!/^\d{1,9}$/.test(value)) throw new Error("use a whole number");
+  if (!/^\d{1,9}$/.test(value)) throw new WeirError("bad-input", "use a whole number");
   return Number(value);
 }
 
 function choice<T>(value: string, among: Readonly<Record<string, T>>): T {
-  if (!Object.hasOwn(among, value)) throw new Error(`use ${Object.keys(among).join(" or ")}`);
+  if (!Object.hasOwn(among, value))
+    throw new WeirError("bad-input", `use ${Object.keys(among).join(" or ")}`);
   return among[value]!;
 }
 
 function retention(value: string): RetentionDays {
   const days = whole(value);
   if (!RETENTIONS.includes(days))
-    throw new Error(
+    throw new WeirError(
+      "bad-input",
       `use a number of days that CloudWatch Logs knows: ${RETENTIONS.join(", ")} (9999: for ever)`,
     );
   return days;
@@ -115,12 +122,12 @@ function retention(value: string): RetentionDays {
 
 function list(value: string): string[] {
   const all = value.split(",").map((one) => one.trim());
-  if (all.some((one) => one === "")) throw new Error("use names with commas between them");
+  if (all.some((one) => one === "")) throw new WeirError("bad-input", "use names with commas between them");
   return all;
 }
 
 function arn(value: string, service: string, resource: string): string {
   if (!new RegExp(`^arn:[a-z-]+:${service}:[a-z0-9-]*:[0-9]{12}:${resource}.+`).test(value))
-    throw new Error(`use an ARN, arn:aws:${service}:...:${resource || "name"}`);
+    throw new WeirError("bad-input", `use an ARN, arn:aws:${service}:...:${resource || "name"}`);
   return value;
 }

@@ -4,6 +4,7 @@ import type { IManagedPolicy } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { ITopic } from "aws-cdk-lib/aws-sns";
+import { WeirError } from "../src/error/weir-error.ts";
 
 /** What a coordinator can be told. All of it has a default; nothing has a fixed physical name. */
 export interface WeirProps {
@@ -108,9 +109,13 @@ export function nodeQueues(prefix: string, node: string): string[] {
   const queue = `${actionQueuePrefix(prefix)}${node}`;
   const most = MAX_QUEUE_NAME - actionQueuePrefix(prefix).length - REDO.length;
   if (Token.isUnresolved(node) || !/^[A-Za-z0-9_-]+$/.test(node) || node.length > most)
-    throw new Error(`the id of a capture node is "${node}": use 1 to ${most} letters, digits, - and _`);
+    throw new WeirError(
+      "bad-input",
+      `the id of a capture node is "${node}": use 1 to ${most} letters, digits, - and _`,
+    );
   if (node.endsWith(REDO))
-    throw new Error(
+    throw new WeirError(
+      "bad-input",
       `the id of a capture node is "${node}": use one that does not end in "${REDO}", or its queue is that of another node for redo`,
     );
   return [queue, `${queue}${REDO}`];
@@ -170,7 +175,7 @@ export function checkProps(props: WeirProps, where: string, stackName: string): 
       `the stack is named "${stackName}": use a name without "${ACTION_INFIX}" that does not end in "-action", or the capture nodes of a coordinator with the prefix "${stackName.split("-action")[0]}" could reach its queues`,
     );
   if (faults.length > 0)
-    throw new Error(`Weir at "${where}":\n${faults.map((one) => `  ${one}`).join("\n")}`);
+    throw new WeirError("bad-input", `Weir at "${where}":\n${faults.map((one) => `  ${one}`).join("\n")}`);
   return all;
 }
 

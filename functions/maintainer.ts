@@ -21,7 +21,6 @@ export const handler = middy<SQSEvent, SQSBatchResponse>()
     const { response, observer, failed } = await maintain(event.Records, port, invocation);
     log(observer);
     publish([{ name: "Messages", value: event.Records.length }, ...measure(observer.seen)]);
-    for (const { messageId, reason } of failed)
-      logger.warn("message goes back to the queue", { messageId, reason });
+    for (const failure of failed) logger.warn("message goes back to the queue", { ...failure });
     return response;
   });

@@ -1,3 +1,5 @@
+import { WeirError } from "../src/error/weir-error.ts";
+
 /** The version of Node.js that the functions are built for (cdk/functions.ts). */
 const NEEDED = 24;
 
@@ -8,7 +10,8 @@ const NEEDED = 24;
  */
 export function checkNode(version: string): void {
   if (Number.parseInt(version, 10) < NEEDED)
-    throw new Error(
+    throw new WeirError(
+      "node-too-old",
       `Weir's functions need Node.js ${NEEDED} and run on ${version}: use the runtime nodejs${NEEDED}.x, or, where functions run on the host, start it with Node.js ${NEEDED}`,
     );
 }

@@ -29,6 +29,6 @@ export const handler = middy<unknown, void>()
     const { observer, failed, left } = await run(sweep(invocation), port);
     log(observer);
     publish([...measure(observer.seen), ...measureSweep(observer.seen, failed.length, left)]);
-    for (const { space, reason } of failed)
-      logger.error("changefeed was not swept", { changefeed: space, reason });
+    for (const { space, ...failure } of failed)
+      logger.error("changefeed was not swept", { changefeed: space, ...failure });
   });

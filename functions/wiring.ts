@@ -1,5 +1,6 @@
 import { Logger } from "@aws-lambda-powertools/logger";
 import { Metrics } from "@aws-lambda-powertools/metrics";
+import { WeirError } from "../src/error/weir-error.ts";
 import { logFields } from "../src/maintainer/logfields.ts";
 import { METRICS, type Measurement } from "../src/maintainer/metrics.ts";
 import type { Observer } from "../src/maintainer/observe.ts";
@@ -12,7 +13,11 @@ export const metrics = new Metrics();
 
 function required(name: string): string {
   const value = process.env[name];
-  if (!value) throw new Error(`environment variable ${name} is not set: the stack sets it, deploy it again`);
+  if (!value)
+    throw new WeirError(
+      "not-configured",
+      `environment variable ${name} is not set: the stack sets it, deploy it again`,
+    );
   return value;
 }
 

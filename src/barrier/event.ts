@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { WeirError } from "../error/weir-error.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import { type InfluencedTables, InfluenceType, type State, StateSchema } from "../protocol/messages.ts";
 import type { Life } from "./roster.ts";
@@ -32,8 +33,12 @@ export function changesRoster(event: BlockEvent): boolean {
 }
 
 /** A state that says something impossible; `message` is what its sender must change. */
-export class InvalidState extends Error {
+export class InvalidState extends WeirError {
   override readonly name = "InvalidState";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("bad-state", message, options);
+  }
 }
 
 function influenceOf(tables: InfluencedTables): Influence {

@@ -1,3 +1,4 @@
+import { WeirError } from "../error/weir-error.ts";
 /**
  * Tokens of MySQL's SQL, as MySQL 8 and 9, MariaDB and TiDB write it. Comments are gone; executable comments (MySQL's,
  * MariaDB's and TiDB's) are read as what they hold, for the log comes from a server that ran them.
@@ -17,8 +18,12 @@ export interface Token {
 }
 
 /** A statement that cannot be read; `message` says why. */
-export class UnknownStatement extends Error {
+export class UnknownStatement extends WeirError {
   override readonly name = "UnknownStatement";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("unknown-statement", message, options);
+  }
 }
 
 const SPACE = /[\s\0]+/y;

@@ -1,11 +1,13 @@
+import { WeirError } from "../error/weir-error.ts";
+
 /** Something that the person at the keyboard can put right: shown without a stack. */
-export class Problem extends Error {
+export class Problem extends WeirError {
   override readonly name = "Problem";
   /** 2 for bad input, 1 for everything else. */
   readonly exitCode: number;
 
   constructor(message: string, exitCode = 2) {
-    super(message);
+    super("bad-input", message);
     this.exitCode = exitCode;
   }
 }

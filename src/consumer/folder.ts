@@ -6,6 +6,7 @@ import { openStorage } from "../dispatcher/storage/open.ts";
 import type { S3Options } from "../dispatcher/storage/s3files.ts";
 import { checksum, type FileColumn } from "../dispatcher/storage/schemafile.ts";
 import { readCheckpoint } from "../dispatcher/storagesink.ts";
+import { WeirError } from "../error/weir-error.ts";
 import { type Difference, plain } from "./verdict.ts";
 
 /** A schema file: a DDL with the table as it is after it. `table` is empty for a database's own DDL. */
@@ -178,6 +179,6 @@ function readSchema(
 
 function parse(text: string, file: string, line: number): CanalMessage {
   const message = parseMessage(text, { file, line }, "tidb", new Clock());
-  if (!message) throw new Error(`${file}:${line}: no row change`);
+  if (!message) throw new WeirError("bad-input", `${file}:${line}: no row change`);
   return message;
 }

@@ -1,8 +1,10 @@
 /** A real server as the reference: the log runs there word for word, and its tables are compared with what the folder says. */
+
 import { quote, type TableName } from "../changelog/cursor.ts";
 import { columnValue, keyColumns, type ReadOptions, readMessages } from "../changelog/read.ts";
 import type { CanalMessage, CanalRow } from "../changelog/types.ts";
 import type { S3Options } from "../dispatcher/storage/s3files.ts";
+import { WeirError } from "../error/weir-error.ts";
 import type { Row, Table } from "./database.ts";
 import { tableName } from "./ddl.ts";
 import { readFolder } from "./folder.ts";
@@ -60,7 +62,8 @@ export class Reference {
     const there = await reference.#databases();
     if (there.length > 0) {
       await connection.end();
-      throw new Error(
+      throw new WeirError(
+        "bad-input",
         `the server holds databases already (${there.slice(0, 3).join(", ")}), and the log may drop them`,
       );
     }

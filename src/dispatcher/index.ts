@@ -1,6 +1,7 @@
 /** What a capture node in TypeScript embeds. docs/capture-nodes.md is the protocol for all other languages. */
 export { create } from "@bufbuild/protobuf";
 export { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
+export { ERROR_CODES, type ErrorCode, type ErrorMeaning, WeirError } from "../error/weir-error.ts";
 export type { EventKey } from "../protocol/eventkey.ts";
 export {
   type ChangefeedID,

@@ -1,3 +1,4 @@
+import { WeirError } from "../error/weir-error.ts";
 import { compareKeys, type EventKey, keyText } from "../protocol/eventkey.ts";
 import {
   blocks,
@@ -132,7 +133,8 @@ export class DispatcherMachine {
   arrive(event: CaptureEvent): Command[] {
     const { identity } = this;
     if (this.#arrived !== undefined && compareKeys(this.#arrived, event.key) === 0)
-      throw new Error(
+      throw new WeirError(
+        "event-order",
         `two events with the key ${keyText(event.key)}: what has one commitTs is one event, give it as one`,
       );
     this.#arrived = event.key;
@@ -144,7 +146,10 @@ export class DispatcherMachine {
     }
     if (isTrigger(identity) && this.#unacked.size > 0) {
       if (this.#held)
-        throw new Error(`event ${keyText(event.key)} came while ${keyText(this.#held.key)} is held`);
+        throw new WeirError(
+          "event-order",
+          `event ${keyText(event.key)} came while ${keyText(this.#held.key)} is held`,
+        );
       this.#held = event;
       return [];
     }
@@ -267,7 +272,8 @@ export class DispatcherMachine {
 
   #begin(event: CaptureEvent): Command[] {
     if (this.#pending)
-      throw new Error(
+      throw new WeirError(
+        "event-order",
         `event ${keyText(event.key)} came while ${keyText(this.#pending.event.key)} is pending`,
       );
     this.#pending = { event, stage: "flushing", repeatAt: 0, acked: false };

@@ -1,4 +1,5 @@
 import type { DispatcherKey } from "../barrier/dispatcherid.ts";
+import { WeirError } from "../error/weir-error.ts";
 import { BlockStage, ComponentState, type MaintainerPostBootstrapRequest } from "../protocol/messages.ts";
 import { ActionQueues } from "./actionqueues.ts";
 import {
@@ -483,7 +484,8 @@ export class CaptureNode {
     if (onHigherEpoch) onHigherEpoch(epoch);
     else
       onError?.(
-        new Error(
+        new WeirError(
+          "behind-the-epoch",
           `the changefeed is in epoch ${epoch}, and node "${this.id}" follows ${this.#epoch}: nothing of it counts before it follows`,
         ),
       );

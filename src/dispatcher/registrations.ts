@@ -1,4 +1,5 @@
 import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
+import { WeirError } from "../error/weir-error.ts";
 import { MalformedMessage } from "../protocol/codec.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Clock } from "./ports.ts";
@@ -51,8 +52,12 @@ interface Waiting {
  * A dispatcher will not be accepted: the coordinator does not want it, whatever its life, because its table was dropped,
  * say; or it was removed before.
  */
-export class RegistrationRefused extends Error {
+export class RegistrationRefused extends WeirError {
   override readonly name = "RegistrationRefused";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("registration-refused", message, options);
+  }
 }
 
 export function removedBefore(id: DispatcherKey): RegistrationRefused {

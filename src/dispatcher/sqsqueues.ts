@@ -10,6 +10,7 @@ import {
   SQSClient,
   type SQSClientConfig,
 } from "@aws-sdk/client-sqs";
+import { WeirError } from "../error/weir-error.ts";
 import { Connections } from "../messaging/connections.ts";
 import { MessageRefused, NoAnswer, QueueGone } from "./errors.ts";
 import type { QueueClient, QueueMessage, ReceivedMessage } from "./ports.ts";
@@ -77,13 +78,16 @@ export class SqsQueues implements QueueClient {
       () => this.#ask(signal, (options) => this.#client.send(command, options)),
     ).catch((error: Error) => {
       if (!DENIED.test(error.name)) throw error;
-      throw new Error(
+      throw new WeirError(
+        "queue-settings",
         `whether others can read or send to queue ${name} is not known: the node's role needs sqs:GetQueueAttributes on it, which the stack's policies for capture nodes have since they were updated`,
         { cause: error },
       );
     });
     for (const one of differences(name, Attributes ?? {}, this.#options.kmsKeyId))
-      this.#options.onWarning?.(new Error(`queue ${name} was there already, and is used as it is: ${one}`));
+      this.#options.onWarning?.(
+        new WeirError("queue-settings", `queue ${name} was there already, and is used as it is: ${one}`),
+      );
     return url;
   }
 
@@ -101,7 +105,9 @@ export class SqsQueues implements QueueClient {
       if (tagged && tags && DENIED.test(error.name)) {
         const url = await this.#createOrFind(name, signal, false);
         onWarning?.(
-          new Error(`queue ${name} has no tags: the node's role needs sqs:TagQueue`, { cause: error }),
+          new WeirError("queue-settings", `queue ${name} has no tags: the node's role needs sqs:TagQueue`, {
+            cause: error,
+          }),
         );
         return url;
       }

@@ -1,3 +1,4 @@
+import { WeirError } from "../error/weir-error.ts";
 import type { Clock } from "./ports.ts";
 
 /** How long a process waits that was accepted and then replaced by another start of its node; twice as long each time. */
@@ -54,7 +55,8 @@ export class Starts {
     const last = this.#turns === MOST_TURNS ? ", for the last time" : "";
     const ms = WAIT_MS * 2 ** turn;
     onError(
-      new Error(
+      new WeirError(
+        "two-processes",
         `another process speaks as node "${node}", with start ${known}, this one has ${start}: stop one of them; if this one is still there in ${ms / 1_000} s it takes the node back${last}`,
       ),
     );

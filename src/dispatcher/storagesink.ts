@@ -1,3 +1,4 @@
+import { WeirError } from "../error/weir-error.ts";
 import type { CaptureEvent } from "./event.ts";
 import type { Sink } from "./sink.ts";
 import { StorageTaken } from "./storage/errors.ts";
@@ -166,7 +167,10 @@ export class StorageSink implements Sink<StorageRow, StoragePayload> {
         // It is another sink's. One that is gone may leave a file that no index counts: before our first one that is no harm.
         if (folder.own) this.#stop(folder);
         if (++skipped > MAX_SKIPPED)
-          throw new Error(`${folder.path} holds too many files that no index counts`);
+          throw new WeirError(
+            "storage-contended",
+            `${folder.path} holds too many files that no index counts`,
+          );
         await this.#look(folder);
         pending.number = Math.max(folder.file!, pending.number) + 1;
         continue;
@@ -182,7 +186,8 @@ export class StorageSink implements Sink<StorageRow, StoragePayload> {
       // Another sink has counted on meanwhile, before our first file: if ours was among its, it is counted.
       await this.#look(folder);
       if (folder.file! >= pending.number) return;
-      if (++skipped > MAX_SKIPPED) throw new Error(`${folder.path} changes all the time`);
+      if (++skipped > MAX_SKIPPED)
+        throw new WeirError("storage-contended", `${folder.path} changes all the time`);
     }
   }
 
@@ -240,7 +245,10 @@ export async function writeCheckpoint(
     if ((await opened.files.replace(path, `{"checkpoint-ts":${checkpointTs}}`, there?.tag)) !== undefined)
       return;
   }
-  throw new Error(`${path} changes all the time: only one may write the checkpoint of a changefeed`);
+  throw new WeirError(
+    "storage-contended",
+    `${path} changes all the time: only one may write the checkpoint of a changefeed`,
+  );
 }
 
 /** What a `metadata` file says; 0 if there is none. */

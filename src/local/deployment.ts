@@ -7,6 +7,7 @@ import {
   waitUntilTableExists,
 } from "@aws-sdk/client-dynamodb";
 import { CreateQueueCommand, GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { WeirError } from "../error/weir-error.ts";
 import { Chaos, type ChaosOptions } from "./chaos.ts";
 import {
   type Engine,
@@ -151,7 +152,8 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalDeplo
     await Promise.all([sqs.stop(), dynamo.stop()]);
     rmSync(synthesized.assets, { recursive: true, force: true });
     // Messages come again, so that much works without a right. It is a fault of the template all the same.
-    if (permissions.refused.size > 0) throw new Error([...permissions.refused].join("\n"));
+    if (permissions.refused.size > 0)
+      throw new WeirError("not-permitted", [...permissions.refused].join("\n"));
   });
   return {
     endpoint: { sqs: sqs.url, dynamodb: dynamo.url },
@@ -273,7 +275,10 @@ function startSchedule(
   const [, rule] = resourcesOf(synthesized, "AWS::Events::Rule")[0]!;
   const [, minutes] = /^rate\((\d+) minutes?\)$/.exec(String(rule.Properties["ScheduleExpression"])) ?? [];
   if (minutes === undefined)
-    throw new Error(`schedule ${rule.Properties["ScheduleExpression"]} is not understood here`);
+    throw new WeirError(
+      "not-supported",
+      `schedule ${rule.Properties["ScheduleExpression"]} is not understood here`,
+    );
   const every = options.sweepIntervalMs ?? Number(minutes) * 60_000;
   // A sweep that fails is in the log; the next one comes.
   return setInterval(() => void sweeper.invoke({}).catch(() => undefined), every);

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { WeirError } from "../error/weir-error.ts";
 import type { Chaos } from "./chaos.ts";
 import type { InvocationAnswer, InvocationRequest } from "./runtime.ts";
 
@@ -45,7 +46,10 @@ class Environment {
     });
     this.#child.on("exit", (code, signal) => {
       this.dead = true;
-      const error = new Error(`the process of ${options.name} ended (${signal ?? code})`);
+      const error = new WeirError(
+        "function-failed",
+        `the process of ${options.name} ended (${signal ?? code})`,
+      );
       ready.reject(error);
       this.#fail?.(error);
     });
@@ -58,7 +62,7 @@ class Environment {
     this.#fail = outcome.reject;
     this.#answer = (answer) => {
       if (answer.id !== id) return;
-      if ("error" in answer) outcome.reject(new Error(answer.error));
+      if ("error" in answer) outcome.reject(new WeirError("function-failed", answer.error));
       else outcome.resolve(answer.result);
     };
     const timer = setTimeout(() => this.kill(), timeoutMs);

@@ -5,9 +5,10 @@ import type { Step } from "../barrier/step.ts";
 import { rejudgeAll } from "./agenda.ts";
 import { shortReason } from "./bounds.ts";
 import { commit, sameStep } from "./commit.ts";
+import { contend, LOST } from "./contention.ts";
 import type { Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 
 /** The route changes in reports of one key: those of the table trigger, for nobody else reports them. */
 export function routesOf(placed: readonly Placed[]): Uint8Array {
@@ -21,7 +22,7 @@ export function routesOf(placed: readonly Placed[]): Uint8Array {
 /** Puts the table trigger's route changes to a barrier that somebody else has opened (ticdc.md TM18). */
 export function* adoptRoutes(session: Session, key: string, routes: Uint8Array): Program<void> {
   if (routes.length === 0) return;
-  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+  yield* contend(session.where(key), function* () {
     const step = session.step(key);
     if (step === undefined || step.routes || step.phase !== "waiting") return;
     const kept = yield* ask("touchBarrier", session.name(key), { notClosed: true }, { routes });
@@ -29,9 +30,8 @@ export function* adoptRoutes(session: Session, key: string, routes: Uint8Array):
     if (!kept.done) return;
     const adopted = yield* adopt(session, key, step);
     if (adopted) return;
-    yield* ask("pause", attempt);
-  }
-  throw new Error(`barrier ${key} of ${session.space.text}: lost ${MAX_ATTEMPTS} races in a row`);
+    return LOST;
+  });
 }
 
 /**

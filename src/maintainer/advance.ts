@@ -7,10 +7,11 @@ import { passedBefore } from "./agenda.ts";
 import { applyInTurn } from "./applying.ts";
 import { GRANT_SHARE } from "./bounds.ts";
 import { closing, commit, sameStep } from "./commit.ts";
+import { contend, LOST } from "./contention.ts";
 import { announceWritten, buryClosed } from "./ending.ts";
 import type { RootConditions } from "./port.ts";
-import { ask, type Program } from "./program.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import type { Program } from "./program.ts";
+import type { Session } from "./session.ts";
 
 /**
  * Moves a barrier as far as what is recorded allows: grants Write when it is covered, applies what waits for its turn,
@@ -18,7 +19,7 @@ import { MAX_ATTEMPTS, type Session } from "./session.ts";
  * @param preferred the last that reported: the writer where any may be (protocol.md M6)
  */
 export function* judge(session: Session, key: string, preferred?: Place): Program<void> {
-  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+  yield* contend(session.where(key), function* () {
     const step = session.step(key);
     if (step === undefined) return;
     const event = yield* session.event(key);
@@ -40,9 +41,8 @@ export function* judge(session: Session, key: string, preferred?: Place): Progra
         yield* buryClosed(session, key);
         return;
     }
-    yield* ask("pause", attempt);
-  }
-  throw new Error(`barrier ${key} of ${session.space.text}: lost ${MAX_ATTEMPTS} races in a row`);
+    return LOST;
+  });
 }
 
 /** Phase waiting. True: nothing more to do; false: a race was lost, look again. */

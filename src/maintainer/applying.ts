@@ -6,11 +6,12 @@ import { closedStep, grantCount, passingStep, type Step } from "../barrier/step.
 import { holdForConflict, withoutConflict } from "./admission.ts";
 import { rejudgeAll } from "./agenda.ts";
 import { closing, commit, sameStep } from "./commit.ts";
+import { contend, LOST } from "./contention.ts";
 import { announceWritten, buryClosed } from "./ending.ts";
 import type { RootChanges } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import { tellScheduler } from "./schedule.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 
 /**
  * Applies the roster changes of a written event if no earlier one has still to be applied, otherwise leaves it in
@@ -18,7 +19,7 @@ import { MAX_ATTEMPTS, type Session } from "./session.ts";
  * @param written the step that says so, if the root does not yet
  */
 export function* applyInTurn(session: Session, key: string, written?: Step): Program<void> {
-  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+  yield* contend(session.where(key), function* () {
     const root = session.root;
     const present = session.step(key);
     if (root === undefined || present === undefined) return;
@@ -38,9 +39,8 @@ export function* applyInTurn(session: Session, key: string, written?: Step): Pro
     } else if (yield* applyFirst(session, key, present, step, roster)) {
       return;
     }
-    yield* ask("pause", attempt);
-  }
-  throw new Error(`barrier ${key} of ${session.space.text}: lost ${MAX_ATTEMPTS} races in a row`);
+    return LOST;
+  });
 }
 
 function* applyFirst(

@@ -1,5 +1,7 @@
+import { codeOf, type ErrorCode } from "../error/weir-error.ts";
 import { rejudgeAll } from "./agenda.ts";
 import { noteProgress } from "./checkpoints.ts";
+import { MAX_ATTEMPTS } from "./contention.ts";
 import { causesOf, flush } from "./flush.ts";
 import { hear } from "./hearing.ts";
 import type { SpaceInput, StatusMessage } from "./intake.ts";
@@ -13,14 +15,7 @@ import { type Program, together } from "./program.ts";
 import { putAside } from "./putaside.ts";
 import { handleReports } from "./reports.ts";
 import { missingTables } from "./schedule.ts";
-import {
-  EpochChanged,
-  emptyMemory,
-  MAX_ATTEMPTS,
-  Session,
-  type Settings,
-  type SpaceMemory,
-} from "./session.ts";
+import { EpochChanged, emptyMemory, Session, type Settings, type SpaceMemory } from "./session.ts";
 import { settle } from "./settle.ts";
 import { tellSlices } from "./slices.ts";
 import type { Space } from "./space.ts";
@@ -56,7 +51,7 @@ export interface Invocation {
 
 export interface BatchResult {
   /** Messages that must be delivered again. All others are dealt with for good. */
-  readonly failed: readonly { readonly messageId: string; readonly reason: string }[];
+  readonly failed: readonly ({ readonly messageId: string } & Failure)[];
   readonly observer: Observer;
 }
 
@@ -70,7 +65,7 @@ export function* handleBatch(
   invocation: Invocation,
 ): Program<BatchResult> {
   const observer = new Observer();
-  const failed = new Map<string, string>();
+  const failed = new Map<string, Failure>();
   const faults = new Map<StatusMessage, Set<string>>();
   const fault = (message: StatusMessage, reason: string) => {
     const reasons = faults.get(message) ?? new Set();
@@ -92,7 +87,7 @@ export function* handleBatch(
     invocation,
     observer,
     fault,
-    fail: ({ message }, reason) => void failed.set(message.messageId, reason),
+    fail: ({ message }, failure) => void failed.set(message.messageId, failure),
   };
   yield* together([...spaces.values()].map((inputs) => handleGroup(inputs[0]!.space, inputs, turn)));
   yield* together(
@@ -100,7 +95,7 @@ export function* handleBatch(
       .filter(([message]) => !failed.has(message.messageId))
       .map(([message, reasons]) => keepFaulty(message, [...reasons].join("; "), turn, failed)),
   );
-  return { failed: [...failed].map(([messageId, reason]) => ({ messageId, reason })), observer };
+  return { failed: [...failed].map(([messageId, failure]) => ({ messageId, ...failure })), observer };
 }
 
 /** It is delivered again only if it cannot be kept (I10). */
@@ -108,12 +103,12 @@ function* keepFaulty(
   message: StatusMessage,
   reason: string,
   { observer, invocation }: Turn,
-  failed: Map<string, string>,
+  failed: Map<string, Failure>,
 ): Program<void> {
   try {
     yield* putAside(message, reason, "", observer, invocation.settings);
   } catch (error) {
-    failed.set(message.messageId, textOf(error));
+    failed.set(message.messageId, failureOf(error));
   }
 }
 
@@ -124,10 +119,19 @@ interface Turn {
   /** A message is put aside, if it has not failed. */
   readonly fault: (message: StatusMessage, reason: string) => void;
   /** A message is to be delivered again. */
-  readonly fail: (input: SpaceInput, reason: string) => void;
+  readonly fail: (input: SpaceInput, failure: Failure) => void;
 }
 
-const textOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+/** Why a message, or a changefeed, could not be dealt with. `code`: of an error of Weir's own (docs/errors.md). */
+export interface Failure {
+  readonly reason: string;
+  readonly code?: ErrorCode;
+}
+
+export function failureOf(error: unknown): Failure {
+  const code = codeOf(error);
+  return { reason: error instanceof Error ? error.message : String(error), ...(code && { code }) };
+}
 
 /**
  * One space of a batch. If handling it together fails, what was committed is gone on with, and then each message is handled
@@ -140,14 +144,14 @@ function* handleGroup(space: Space, inputs: readonly SpaceInput[], turn: Turn): 
   // An error that is nobody's own, as of a store that does not answer, comes here too.
   const goneOn = alone ? error : yield* workOn(space, inputs, turn, "g", (session) => goOnFresh(session));
   if (goneOn !== undefined) {
-    for (const input of inputs) turn.fail(input, textOf(goneOn));
+    for (const input of inputs) turn.fail(input, failureOf(goneOn));
     return;
   }
   for (const [index, input] of inputs.entries()) {
     const own = yield* workOn(space, [input], turn, `a${index}-`, (session) =>
       handleAlone(session, input, turn),
     );
-    if (own !== undefined) turn.fail(input, textOf(own));
+    if (own !== undefined) turn.fail(input, failureOf(own));
   }
 }
 
@@ -188,7 +192,7 @@ function* workOn(
       const unsent = yield* flush(session);
       if (!(error instanceof EpochChanged))
         for (const input of causesOf(unsent, inputs, session))
-          fail(input, `${unsent.length} actions could not be sent`);
+          fail(input, { reason: `${unsent.length} actions could not be sent`, code: "send-failed" });
     } catch (thrown) {
       error = thrown;
     }

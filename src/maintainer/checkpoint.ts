@@ -1,6 +1,7 @@
 import { type CheckpointLimit, checkpointLimit, type OpenEvent } from "../barrier/checkpoint.ts";
 import { eventFromBytes } from "../barrier/event.ts";
 import { Roster } from "../barrier/roster.ts";
+import { WeirError } from "../error/weir-error.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
 import { ask, type Program } from "./program.ts";
 import type { Space } from "./space.ts";
@@ -31,5 +32,5 @@ export function* readCheckpointLimit(space: Space): Program<CheckpointLimit | un
     }
     return checkpointLimit(new Roster(root.rosterVersion, root.meta, whole), open);
   }
-  throw new Error(`${space.text}: its roster changes too fast to be read, try again`);
+  throw new WeirError("contention", `${space.text}: its roster changes too fast to be read, try again`);
 }

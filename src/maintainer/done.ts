@@ -1,13 +1,14 @@
 import type { Place } from "../barrier/roster.ts";
 import { grantIndex, type Step, saysWritten } from "../barrier/step.ts";
 import { markWritten } from "./advance.ts";
+import { contend, LOST } from "./contention.ts";
 import { noteDuplicates } from "./duplicates.ts";
 import { buryClosed } from "./ending.ts";
 import type { Report, ReportedLife } from "./intake.ts";
 import type { Placed } from "./placed.ts";
-import { ask, type Program } from "./program.ts";
+import type { Program } from "./program.ts";
 import { record } from "./record.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 import { judgeNow, settle } from "./settle.ts";
 import { repeatOutstanding } from "./tell.ts";
 
@@ -42,12 +43,10 @@ export function* doneReports(
     }
 
   const already = step.phase === "passing";
-  let written = yield* answered(session, key, writes);
-  for (let attempt = 1; written !== undefined && !(yield* markWritten(session, key, written)); attempt++) {
-    if (attempt >= MAX_ATTEMPTS) throw new Error(`barrier ${key}: lost ${attempt} races to mark it written`);
-    yield* ask("pause", attempt);
-    written = yield* answered(session, key, writes);
-  }
+  const written = yield* contend(session.where(key), function* () {
+    const by = yield* answered(session, key, writes);
+    return by === undefined || (yield* markWritten(session, key, by)) ? by : LOST;
+  });
   if (written !== undefined) {
     yield* settle(session);
     if (session.step(key)?.phase === "written") yield* judgeNow(session, key);

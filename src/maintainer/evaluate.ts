@@ -1,10 +1,11 @@
 import { completeMark, completeVersions, missingLives, supersededMarks } from "../barrier/coverage.ts";
 import type { DispatcherChunk, Roster } from "../barrier/roster.ts";
 import { MAX_SUPERSEDED_MARKS } from "./bounds.ts";
+import { contend, LOST } from "./contention.ts";
 import type { BarrierItem, Count } from "./port.ts";
 import { ask, type Program, together } from "./program.ts";
 import { requiredFor, writerFor } from "./record.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 
 /**
  * Looks at an open barrier after the roster has changed, or from scratch.
@@ -14,15 +15,15 @@ import { MAX_ATTEMPTS, type Session } from "./session.ts";
  * @param changed the chunks whose lives changed; "all": read everything and stamp nothing
  */
 export function* rejudge(session: Session, key: string, changed: readonly number[] | "all"): Program<void> {
-  for (let attempt = 1; ; attempt++) {
+  yield* contend(session.where(key), function* () {
     const stamp = yield* lookAt(session, key, changed);
     const root = session.root;
     if (stamp === undefined || root === undefined || session.step(key) === undefined) return;
     if (stamp <= root.rosterVersion) return session.agenda.add({ what: "judge", key });
     // Somebody changed the roster again meanwhile, and what is written here may be what he had missed.
-    if (attempt >= MAX_ATTEMPTS) throw new Error(`barrier ${key}: the roster changes too fast to judge it`);
     yield* session.refresh();
-  }
+    return LOST;
+  });
 }
 
 /**

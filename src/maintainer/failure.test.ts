@@ -20,7 +20,10 @@ beforeEach(async () => {
 });
 
 /** A heartbeat with what is wrong; with the dispatcher that it is of, or with none. */
-function beat(err: string, { of = d(10), from = n2, mode = "0" }: { of?: string; from?: TestNode; mode?: string } = {}) {
+function beat(
+  err: string,
+  { of = d(10), from = n2, mode = "0" }: { of?: string; from?: TestNode; mode?: string } = {},
+) {
   const status = world.status(from, of || T, 1n, ComponentState.Working);
   const body = {
     ...(JSON.parse(status.body) as object),

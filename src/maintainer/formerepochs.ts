@@ -1,4 +1,5 @@
 /** What an epoch leaves behind that is over (decisions/0042): items of its barriers, which have no time to live by themselves. */
+import { WeirError } from "../error/weir-error.ts";
 import { commit } from "./commit.ts";
 import { type FormerEpoch, NOTHING_CLOSED, type Root, type RootConditions } from "./port.ts";
 import { ask, type Program } from "./program.ts";
@@ -29,7 +30,8 @@ export function nextAfter(root: Root | undefined, epoch: bigint): RootConditions
 export function formerEpochs(session: Session, root: Root | undefined): readonly FormerEpoch[] {
   if (root === undefined) return [];
   if (root.former.length >= MAX_FORMER)
-    throw new Error(
+    throw new WeirError(
+      "epochs-full",
       `${session.space.text}: ${MAX_FORMER} earlier epochs are still to be collected, the next begins after that`,
     );
   return [...root.former, { epoch: root.epoch, endedAt: session.now, upTo: NOTHING_CLOSED }];

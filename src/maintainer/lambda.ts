@@ -1,5 +1,5 @@
 import type { SQSBatchResponse, SQSRecord } from "aws-lambda";
-import { handleBatch, type Invocation, type Memory } from "./batch.ts";
+import { type Failure, handleBatch, type Invocation, type Memory } from "./batch.ts";
 import type { StatusMessage } from "./intake.ts";
 import type { Observer } from "./observe.ts";
 import type { Port } from "./port.ts";
@@ -30,7 +30,7 @@ export async function maintain(
 ): Promise<{
   response: SQSBatchResponse;
   observer: Observer;
-  failed: readonly { messageId: string; reason: string }[];
+  failed: readonly ({ messageId: string } & Failure)[];
 }> {
   const { failed, observer } = await run(handleBatch(records.map(statusMessage), invocation), port);
   return {

@@ -4,13 +4,14 @@ import { applyMembership, newOutcome, type Outcome } from "../barrier/membership
 import { isOpened, type Roster } from "../barrier/roster.ts";
 import { rejudgeAll } from "./agenda.ts";
 import { putDraft } from "./applying.ts";
+import { contend, LOST } from "./contention.ts";
 import { formerEpochs, nextAfter } from "./formerepochs.ts";
 import type { SpaceInput } from "./intake.ts";
 import { isKept, keepEarlyStatuses } from "./kept.ts";
 import type { Root } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import { AskedOf } from "./schedule.ts";
-import { highestMet, MAX_ATTEMPTS, type Session } from "./session.ts";
+import { highestMet, type Session } from "./session.ts";
 import { settle } from "./settle.ts";
 
 interface Answered {
@@ -44,16 +45,14 @@ export function* handleMembership(
   if (onlyStatuses && !redelivered) yield* session.recentRoot();
   else yield* session.refresh();
 
-  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+  return yield* contend(session.where(), function* (attempt) {
+    // The root that came back with a lost race is as old as the pause was long: on it the next would be lost as well.
+    if (attempt > 1) yield* session.refresh();
     const wasOpened = session.root !== undefined && isOpened(session.root.meta);
-    const turn = yield* attemptChange(session, inputs);
-    if (turn === "again") continue;
-    if (turn === "lost") {
-      yield* ask("pause", attempt);
-      // The root that came back with the lost race is as old as the pause was long: on it the next would be lost as well.
-      yield* session.refresh();
-      continue;
-    }
+    let turn = yield* attemptChange(session, inputs);
+    // Judged on a root from memory: that is read now, so once is enough.
+    if (turn === "again") turn = yield* attemptChange(session, inputs);
+    if (turn === "again" || turn === "lost") return LOST;
     const { answered, changed, touched } = turn;
     if (session.root !== undefined) yield* session.roster();
     for (const { input, outcome } of answered) {
@@ -71,8 +70,7 @@ export function* handleMembership(
       session.agenda.add({ what: "all-past-by-later", read: true });
     yield* settle(session);
     return { changed: changed || redelivered || behind, accepted };
-  }
-  throw new Error(`${session.space.text}: lost ${MAX_ATTEMPTS} races to change the roster`);
+  });
 }
 
 /**

@@ -5,11 +5,12 @@ import { grantCount, openedStep, type Step } from "../barrier/step.ts";
 import { afterGrant, grantOnOpening } from "./advance.ts";
 import { roomToOpen } from "./bounds.ts";
 import { commit } from "./commit.ts";
+import { contend, LOST } from "./contention.ts";
 import { digestOf } from "./intake.ts";
 import type { BarrierItem, BarrierName, BarrierResult, RootConditions } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import { completedBy } from "./record.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 
 /** An event up to this many bytes is held in the root too, so that who counts a DONE need not read the barrier. */
 export const INLINE_EVENT = 256;
@@ -48,7 +49,7 @@ export function* openBarrier(
   key: string,
   opener: Opener,
 ): Program<Opened | { closed: true } | { full: true }> {
-  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+  return yield* contend(session.where(key), function* () {
     if (!session.fresh) yield* session.refresh();
     const open = session.step(key);
     if (open !== undefined) return { step: open, grantsBefore: grantCount(open) };
@@ -114,9 +115,8 @@ export function* openBarrier(
       return { step: now!, grantsBefore: given ? 0 : grantCount(now!), isNew: true };
     }
     if (now !== undefined) return { step: now, grantsBefore: grantCount(now) };
-    yield* ask("pause", attempt);
-  }
-  throw new Error(`barrier ${key} of ${session.space.text}: could not be opened in ${MAX_ATTEMPTS} attempts`);
+    return LOST;
+  });
 }
 
 function longestNode(roster: Roster): number {

@@ -3,6 +3,7 @@ import { type DispatcherKey, dispatcherId } from "../barrier/dispatcherid.ts";
 import { type Influence, touches } from "../barrier/event.ts";
 import type { Outcome } from "../barrier/membership.ts";
 import type { Life, Roster } from "../barrier/roster.ts";
+import { WeirError } from "../error/weir-error.ts";
 import { type Encoding, encode } from "../protocol/codec.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
 import { encodeAnswers, type FoldedAnswer } from "../protocol/foldedanswers.ts";
@@ -409,7 +410,8 @@ function answerOf({ head, influence, targets }: Line, isNew: boolean): FoldedAns
 /** An answer that is too long for a message, as two with half of the dispatchers each. */
 function halves({ head, ids, lives }: FoldedAnswer): FoldedAnswer[] {
   const half = ids.length >> 1;
-  if (half === 0) throw new Error("a response for one dispatcher does not fit into a message");
+  if (half === 0)
+    throw new WeirError("message-too-large", "a response for one dispatcher does not fit into a message");
   return [
     { head, ids: ids.slice(0, half), lives: lives.slice(0, half) },
     { head, ids: ids.slice(half), lives: lives.slice(half) },

@@ -2,10 +2,11 @@ import { requiredLives } from "../barrier/coverage.ts";
 import { isPast, TRIGGER_TABLE, touches } from "../barrier/event.ts";
 import type { Place } from "../barrier/roster.ts";
 import { markWritten } from "./advance.ts";
+import { contend, LOST } from "./contention.ts";
 import { recordedOf } from "./goneon.ts";
-import { ask, type Program } from "./program.ts";
+import type { Program } from "./program.ts";
 import { learnAll, record } from "./record.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 
 /** Later barriers that are looked at when one is opened below them; the sweep looks at all. */
 const MOST_LATER = 32;
@@ -63,7 +64,7 @@ export function* provenPast(session: Session, key: string, places: readonly Plac
   const event = yield* session.event(key);
   if (!event.blocking) return;
   let looked = false;
-  for (let attempt = 1; ; attempt++) {
+  yield* contend(session.where(key), function* () {
     const past = (yield* session.placesNow(places)).filter(
       ({ life }) => touches(event, life) && !isPast(life.since, event.key),
     );
@@ -77,7 +78,7 @@ export function* provenPast(session: Session, key: string, places: readonly Plac
         if (looked) return;
         looked = true;
         yield* session.refresh();
-        continue;
+        return LOST;
       }
       // What the table trigger of an old node says proves no more: it is past it by its own Write, of which it says DONE.
       if (past.every(({ life }) => event.key.isSyncPoint && roster.isOld(life.node)))
@@ -85,15 +86,12 @@ export function* provenPast(session: Session, key: string, places: readonly Plac
       if (yield* markWritten(session, key, -1, true))
         // Each of them is done with it: said when what follows from that it is written has been looked at.
         return session.agenda.add({ what: "past", key, places });
-      if (attempt >= MAX_ATTEMPTS)
-        throw new Error(`barrier ${key}: lost ${attempt} races to mark it written`);
-      yield* ask("pause", attempt);
-      continue;
+      return LOST;
     }
     if (step.phase !== "passing") return;
     if (yield* record(session, key, "passed", past)) session.agenda.add({ what: "judge", key });
     return;
-  }
+  });
 }
 
 /**

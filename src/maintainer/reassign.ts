@@ -2,10 +2,11 @@
 import { RosterDraft } from "../barrier/draft.ts";
 import { isOver, nextAssignedLife, Placement } from "../barrier/placement.ts";
 import type { Assignment, NodeEntry, Roster, TableEntry } from "../barrier/roster.ts";
-import { ask, type Program } from "./program.ts";
+import { contend, LOST } from "./contention.ts";
+import type { Program } from "./program.ts";
 import { commitRoster } from "./rosterchange.ts";
 import { dispatcherOf, schedulerQueue, unhosted } from "./schedule.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 
 /**
  * Gives tables that nobody has registered to another node: the one that was asked cannot be told, or has not obeyed for long.
@@ -14,7 +15,7 @@ import { MAX_ATTEMPTS, type Session } from "./session.ts";
  */
 export function* reassignTables(session: Session): Program<void> {
   if (session.settings.schedulerQueue) return;
-  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+  yield* contend(session.where(), function* () {
     const roster = yield* session.roster();
     const due = unhosted(roster).filter((table) => isDue(session, roster, table));
     if (due.length === 0) return;
@@ -26,9 +27,8 @@ export function* reassignTables(session: Session): Program<void> {
       session.observer.note({ what: "tables-reassigned", space: session.space.text, count: due.length });
       return;
     }
-    yield* ask("pause", attempt);
-  }
-  throw new Error(`${session.space.text}: lost ${MAX_ATTEMPTS} races to give tables to other nodes`);
+    return LOST;
+  });
 }
 
 /**
@@ -38,16 +38,15 @@ export function* reassignTables(session: Session): Program<void> {
 export function* retireNodes(session: Session): Program<boolean> {
   const gone = new Set(session.goneQueues);
   session.goneQueues.clear();
-  for (let attempt = 1; attempt <= MAX_ATTEMPTS && gone.size > 0; attempt++) {
+  if (gone.size === 0) return false;
+  return yield* contend(session.where(), function* () {
     const roster = yield* session.roster();
     const draft = new RosterDraft(roster, session.now, session.settings.rememberFor);
     for (const node of roster.nodes.values())
       if (gone.has(node.nodeQueue)) draft.putNode({ ...node, nodeQueue: "" });
     if (!draft.changed) return false;
-    if (yield* commitRoster(session, draft)) return true;
-    yield* ask("pause", attempt);
-  }
-  return false;
+    return (yield* commitRoster(session, draft)) || LOST;
+  });
 }
 
 function isDue(session: Session, roster: Roster, { tableId, scheduled }: TableEntry): boolean {

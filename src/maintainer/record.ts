@@ -9,9 +9,10 @@ import {
 import type { BlockEvent } from "../barrier/event.ts";
 import type { DispatcherChunk, Life, Place } from "../barrier/roster.ts";
 import { type Grant, writerOf } from "../barrier/step.ts";
+import { contend, LOST } from "./contention.ts";
 import type { Count } from "./port.ts";
 import { ask, type Program, together } from "./program.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 
 /** The lives of a chunk that a count needs: all whom the event touches, for passed without the writer. */
 export function requiredFor(
@@ -91,7 +92,7 @@ export function* record(
   count: Count,
   lives: readonly Place[],
 ): Program<boolean> {
-  for (let attempt = 1; ; attempt++) {
+  return yield* contend(session.where(key), function* () {
     const event = yield* session.event(key);
     const roster = yield* session.roster();
     const places = yield* session.placesNow(lives);
@@ -114,11 +115,9 @@ export function* record(
     }
     // Who changed the roster meanwhile left a stamp: the report is looked at again on that roster (no lost wake-up).
     if (stamp <= roster.version) return true;
-    if (attempt >= MAX_ATTEMPTS)
-      throw new Error(`barrier ${key}: the roster changes too fast to record a report`);
     yield* session.refresh();
-    if (session.step(key) === undefined) return false;
-  }
+    return session.step(key) === undefined ? false : LOST;
+  });
 }
 
 /** The slots that are not those of required lives. */

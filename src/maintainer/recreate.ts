@@ -8,12 +8,13 @@ import { type Reached, restartAt } from "../barrier/restart.ts";
 import type { DispatcherChunk, EndedLife, LostLife, Restart, Roster } from "../barrier/roster.ts";
 import { covers } from "../barrier/tiling.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
+import { contend, LOST } from "./contention.ts";
 import { type BarrierItem, type Count, NOTHING_CLOSED, type Tally } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import { isOverdue, nextAsked } from "./reassign.ts";
 import { commitRoster } from "./rosterchange.ts";
 import { schedulerQueue, wholeTable } from "./schedule.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 
 /** Closed barriers that are looked through for how far a lost dispatcher had come. */
 const HISTORY = 200;
@@ -31,7 +32,7 @@ interface Candidate {
  * @param after milliseconds that a node has to bring its dispatchers back by itself
  */
 export function* recreateLost(session: Session, after: number): Program<void> {
-  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+  yield* contend(session.where(), function* () {
     const roster = yield* session.roster();
     const due = candidates(roster, session.now - after);
     const unassigned = due.filter(({ lost }) => !lost.given || mayBeGiven(session, roster, lost.given));
@@ -41,9 +42,8 @@ export function* recreateLost(session: Session, after: number): Program<void> {
         if (lost.given) tellMove(session, now, ended, lost.was.schemaId, lost, lost.given);
       return;
     }
-    yield* ask("pause", attempt);
-  }
-  throw new Error(`${session.space.text}: lost ${MAX_ATTEMPTS} races to give lost dispatchers away`);
+    return LOST;
+  });
 }
 
 function candidates(roster: Roster, endedBefore: number): Candidate[] {

@@ -1,15 +1,17 @@
 import { requiredLives } from "../barrier/coverage.ts";
 import type { Place } from "../barrier/roster.ts";
 import { grantedStep } from "../barrier/step.ts";
+import { WeirError } from "../error/weir-error.ts";
 import { adoptRoutes, routesOf } from "./admission.ts";
 import { markWritten } from "./advance.ts";
 import { passedBefore } from "./agenda.ts";
 import { commit, sameStep } from "./commit.ts";
+import { contend, LOST } from "./contention.ts";
 import type { Report } from "./intake.ts";
 import type { Placed } from "./placed.ts";
-import { ask, type Program } from "./program.ts";
+import type { Program } from "./program.ts";
 import { record } from "./record.ts";
-import { MAX_ATTEMPTS, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 import { judgeNow, settle } from "./settle.ts";
 import { findOrOpen, rejectConflicting } from "./waiting.ts";
 
@@ -33,7 +35,8 @@ export function* registeredReports(
   const found = yield* findOrOpen(session, key, all, []);
   // A registration says it once: its message comes again.
   if ("full" in found)
-    throw new Error(
+    throw new WeirError(
+      "root-full",
       `${session.space.text}: too many barriers are open, ${key} is opened when some are closed`,
     );
   // Closed: written, and whoever still executes its action needs nothing for that.
@@ -57,17 +60,16 @@ export function* registeredReports(
 }
 
 function* markDone(session: Session, key: string, places: readonly Place[]): Program<void> {
-  for (let attempt = 1; !(yield* markWritten(session, key, -1)); attempt++) {
-    if (attempt >= MAX_ATTEMPTS) throw new Error(`barrier ${key}: lost ${attempt} races to mark it written`);
-    yield* ask("pause", attempt);
-  }
+  yield* contend(session.where(key), function* () {
+    return (yield* markWritten(session, key, -1)) || LOST;
+  });
   yield* settle(session);
   if (session.step(key)?.phase === "passing") yield* record(session, key, "passed", places);
 }
 
 /** Makes a life the writer that is executing an action already: nothing is sent to it. */
 function* claim(session: Session, key: string, places: readonly Place[]): Program<void> {
-  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+  yield* contend(session.where(key), function* () {
     const roster = yield* session.roster();
     const [writer] = yield* session.placesNow(places);
     const step = session.step(key);
@@ -83,7 +85,6 @@ function* claim(session: Session, key: string, places: readonly Place[]): Progra
     };
     const next = grantedStep(step, grant, roster.version, lives, session.now);
     if (yield* commit(session, conditions, { step: { key, step: next } })) return;
-    yield* ask("pause", attempt);
-  }
-  throw new Error(`barrier ${key} of ${session.space.text}: lost ${MAX_ATTEMPTS} races in a row`);
+    return LOST;
+  });
 }

@@ -6,9 +6,11 @@ import type { Chunk, Place } from "../barrier/roster.ts";
 import { Roster } from "../barrier/roster.ts";
 import { type RouteChange, routesFromBytes } from "../barrier/routes.ts";
 import type { Step } from "../barrier/step.ts";
+import { WeirError } from "../error/weir-error.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
 import { Agenda } from "./agenda.ts";
 import { COLLECT_EVERY, ITEM_BYTES } from "./bounds.ts";
+import { MAX_ATTEMPTS } from "./contention.ts";
 import type { Observer } from "./observe.ts";
 import type { Outbox } from "./outbox.ts";
 import {
@@ -117,12 +119,13 @@ export function emptyMemory(): SpaceMemory {
 }
 
 /** The changefeed was opened again while an invocation was at work: it starts over on the new epoch. */
-export class EpochChanged extends Error {
+export class EpochChanged extends WeirError {
   override readonly name = "EpochChanged";
-}
 
-/** How often a write that loses a race is tried again before its messages go back to the queue. */
-export const MAX_ATTEMPTS = 12;
+  constructor(message: string) {
+    super("epoch-over", message);
+  }
+}
 
 /** The highest commitTs of any key that a changefeed has met; 0: none. */
 export function highestMet(root: Root | undefined): bigint {
@@ -265,7 +268,7 @@ export class Session {
   *roster(): Program<Roster> {
     for (let attempt = 1; ; attempt++) {
       const root = this.#root;
-      if (root === undefined) throw new Error(`${this.space.text} has no root`);
+      if (root === undefined) throw new WeirError("state-missing", `${this.space.text} has no root`);
       const { memory } = this;
       if (memory.roster?.version === root.rosterVersion && memory.rosterEpoch === root.epoch) {
         this.outbox.under(memory.roster, root.epoch);
@@ -278,7 +281,8 @@ export class Session {
         return this.#useRoster(root);
       }
       // A chunk expires only after the root has moved on: what was read is older than that.
-      if (attempt >= MAX_ATTEMPTS) throw new Error(`${this.space.text}: a roster chunk is missing`);
+      if (attempt >= MAX_ATTEMPTS)
+        throw new WeirError("state-missing", `${this.space.text}: a roster chunk is missing`);
       yield* this.refresh();
     }
   }
@@ -294,6 +298,11 @@ export class Session {
     memory.rosterEpoch = root.epoch;
     this.outbox.under(memory.roster, root.epoch);
     return memory.roster;
+  }
+
+  /** Names the changefeed, or a barrier of it, in errors. */
+  where(key?: string): () => string {
+    return () => (key === undefined ? this.space.text : `barrier ${key} of ${this.space.text}`);
   }
 
   name(key: string): BarrierName {
@@ -338,7 +347,7 @@ export class Session {
       if (inline !== undefined) memory.event = eventFromBytes(inline);
       else {
         const item = yield* ask("readBarrier", this.name(key));
-        if (item === undefined) throw new Error(`barrier ${key} of ${this.space.text} has no item`);
+        if (item === undefined) throw new WeirError("state-missing", `${this.where(key)()} has no item`);
         this.learnItem(key, item);
       }
     }
@@ -351,7 +360,7 @@ export class Session {
     const memory = this.barrier(key);
     if (memory.routes === undefined) {
       const item = yield* ask("readBarrier", this.name(key));
-      if (item === undefined) throw new Error(`barrier ${key} of ${this.space.text} has no item`);
+      if (item === undefined) throw new WeirError("state-missing", `${this.where(key)()} has no item`);
       this.learnItem(key, item);
     }
     return memory.routes ?? [];

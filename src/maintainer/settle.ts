@@ -1,4 +1,5 @@
 import type { Place } from "../barrier/roster.ts";
+import { WeirError } from "../error/weir-error.ts";
 import { judge } from "./advance.ts";
 import { rejudge } from "./evaluate.ts";
 import type { Program } from "./program.ts";
@@ -22,7 +23,8 @@ export function* settle(session: Session): Program<void> {
     if (task === undefined) return;
     open = Math.max(open, session.root?.steps.size ?? 0);
     if (done > mostTasks(open))
-      throw new Error(
+      throw new WeirError(
+        "no-end",
         `${session.space.text}: ${done} tasks for ${open} open barriers, and there is no end to them`,
       );
     switch (task.what) {

@@ -1,4 +1,5 @@
-import { goOn, type Invocation, openSession } from "./batch.ts";
+import { WeirError } from "../error/weir-error.ts";
+import { type Failure, failureOf, goOn, type Invocation, openSession } from "./batch.ts";
 import { collectChunks } from "./collect.ts";
 import { describeOpen, holdUp } from "./describe.ts";
 import { raiseFloor } from "./floor.ts";
@@ -22,7 +23,7 @@ export interface SweepResult {
   /** Changefeeds that are swept; those that are retired are not among them. */
   readonly spaces: number;
   /** Changefeeds that could not be looked at; the next sweep tries again. */
-  readonly failed: readonly { readonly space: string; readonly reason: string }[];
+  readonly failed: readonly ({ readonly space: string } & Failure)[];
   /** Changefeeds that there was no time for: the next sweep begins with them. */
   readonly left: number;
 }
@@ -34,7 +35,7 @@ export interface SweepResult {
  */
 export function* sweep(invocation: Invocation): Program<SweepResult> {
   const observer = new Observer();
-  const failed: { space: string; reason: string }[] = [];
+  const failed: ({ space: string } & Failure)[] = [];
   const { entries, from } = yield* ask("readRegistry");
   const living = entries.filter((entry) => !entry.retired);
   const first = Math.max(
@@ -55,7 +56,7 @@ export function* sweep(invocation: Invocation): Program<SweepResult> {
         try {
           yield* ask("nextSweepFrom", text);
         } catch (error) {
-          failed.push({ space: text, reason: error instanceof Error ? error.message : String(error) });
+          failed.push({ space: text, ...failureOf(error) });
         }
         return;
       }
@@ -72,20 +73,19 @@ function* sweepSpace(
   token: string,
   invocation: Invocation,
   observer: Observer,
-  failed: { space: string; reason: string }[],
+  failed: ({ space: string } & Failure)[],
 ): Program<void> {
   const session = openSession(space, invocation, observer, 1);
   try {
     yield* session.refresh();
     if (session.root !== undefined && !(yield* retire(session, token))) yield* lookAt(session);
   } catch (error) {
-    if (!(error instanceof EpochChanged))
-      failed.push({ space: space.text, reason: error instanceof Error ? error.message : String(error) });
+    if (!(error instanceof EpochChanged)) failed.push({ space: space.text, ...failureOf(error) });
   }
   try {
     yield* flush(session);
   } catch (error) {
-    failed.push({ space: space.text, reason: error instanceof Error ? error.message : String(error) });
+    failed.push({ space: space.text, ...failureOf(error) });
   }
 }
 
@@ -102,7 +102,7 @@ function* lookAt(session: Session): Program<void> {
     describe,
   ]) {
     yield* step(session);
-    if (session.stopped) throw new Error("there was no time to look at all of it");
+    if (session.stopped) throw new WeirError("no-time", "there was no time to look at all of it");
   }
 }
 

@@ -2,9 +2,9 @@ import { RosterDraft } from "../barrier/draft.ts";
 import { putDraft } from "./applying.ts";
 import { type Invocation, openSession } from "./batch.ts";
 import { commit } from "./commit.ts";
+import { contend, LOST } from "./contention.ts";
 import { Observer } from "./observe.ts";
 import { ask, type Program } from "./program.ts";
-import { MAX_ATTEMPTS } from "./session.ts";
 import type { Space } from "./space.ts";
 
 /**
@@ -20,7 +20,7 @@ export function* unbind(
   invocation: Invocation,
 ): Program<string | undefined> {
   const session = openSession(space, invocation, new Observer(), 1);
-  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+  return yield* contend(session.where(), function* () {
     const root = yield* session.refresh();
     if (root === undefined) return undefined;
     const roster = yield* session.roster();
@@ -34,7 +34,6 @@ export function* unbind(
     const unused = changes.pointers.filter((pointer) => touched.has(pointer.id));
     yield* ask("expireChunks", space, done ? replaced : unused);
     if (done) return node.principal;
-    yield* ask("pause", attempt);
-  }
-  throw new Error(`${space.text}: lost ${MAX_ATTEMPTS} races to unbind node "${id}"`);
+    return LOST;
+  });
 }

@@ -5,6 +5,7 @@ import {
   SendMessageCommand,
   type SQSClient,
 } from "@aws-sdk/client-sqs";
+import { WeirError } from "../error/weir-error.ts";
 import type { ActionMessage, DeadLetter, SendResult } from "../maintainer/port.ts";
 import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
 import { keepDeadLetter } from "./deadletters.ts";
@@ -71,7 +72,8 @@ export class Sender {
    */
   async handOver(slices: readonly Slice[]): Promise<void> {
     const url = this.#options.statusQueueUrl;
-    if (url === undefined) throw new Error("there is no status queue to hand a wave over to");
+    if (url === undefined)
+      throw new WeirError("send-failed", "there is no status queue to hand a wave over to");
     const entries = slices.map(
       (slice): Entry => ({ type: SLICE_TYPE, encoding: "json", body: sliceText(slice) }),
     );
@@ -80,7 +82,11 @@ export class Sender {
       work.push(entries.slice(from, from + BATCH_ENTRIES));
     await this.#overConnections(work, async (batch) => {
       const [failure] = (await this.#sendEntries(url, batch)).values();
-      if (failure) throw new Error(`a slice could not be handed over: ${failure.Code}: ${failure.Message}`);
+      if (failure)
+        throw new WeirError(
+          "send-failed",
+          `a slice could not be handed over: ${failure.Code}: ${failure.Message}`,
+        );
     });
   }
 
@@ -125,7 +131,7 @@ export class Sender {
       const failures = await this.#sendEntries(url, messages);
       for (const index of messages.keys()) if (!failures.has(index)) results[index] = "sent";
       for (const { Code, Message } of failures.values())
-        this.#options.onFailure?.(queue, new Error(`${Code}: ${Message}`));
+        this.#options.onFailure?.(queue, new WeirError("send-failed", `${Code}: ${Message}`));
     } catch (error) {
       if (isMissingQueue(error)) {
         results.fill("no-such-queue");
@@ -171,10 +177,12 @@ export class Sender {
   #url(queue: string): Promise<string> {
     const { actionQueuePrefix, deadLetterQueueUrl } = this.#options;
     if (!queue.startsWith(actionQueuePrefix))
-      throw new Error(
+      throw new WeirError(
+        "bad-queue-name",
         `queue "${queue}" is outside of the prefix "${actionQueuePrefix}": nothing is sent to it`,
       );
-    if (!/^[A-Za-z0-9_-]{1,80}$/.test(queue)) throw new Error(`"${queue}" is no name of a queue`);
+    if (!/^[A-Za-z0-9_-]{1,80}$/.test(queue))
+      throw new WeirError("bad-queue-name", `"${queue}" is no name of a queue`);
     // Queues of one account and region differ in the last part of their URLs: no request for each of ten thousand.
     const base = /^(.*\/)[^/]+$/.exec(deadLetterQueueUrl)?.[1];
     if (base !== undefined) return Promise.resolve(base + queue);

@@ -1,6 +1,7 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { fromBinary, fromJsonString, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
+import { WeirError } from "../error/weir-error.ts";
 import {
   BlockStatusRequestSchema,
   HeartBeatRequestSchema,
@@ -27,8 +28,12 @@ export type MessageOf<T extends MessageType> = MessageShape<(typeof schemas)[T]>
 export type Encoding = "json" | "protobuf";
 
 /** A body that cannot be understood. `message` says what is wrong, where, and what is expected instead. */
-export class MalformedMessage extends Error {
+export class MalformedMessage extends WeirError {
   override readonly name = "MalformedMessage";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("bad-message", message, options);
+  }
 }
 
 /**

@@ -10,6 +10,7 @@ import type {
   TableChunk,
   TableEntry,
 } from "../barrier/roster.ts";
+import { WeirError } from "../error/weir-error.ts";
 import { compareBytes, tableRange } from "../protocol/span.ts";
 import {
   StoredChunkSchema,
@@ -307,7 +308,8 @@ export function decodeWhole(bytes: Uint8Array): Chunk {
         })),
       };
     default:
-      throw new Error(
+      throw new WeirError(
+        "item-too-large",
         `roster chunk ${id} version ${version} has a content that this version of Weir does not know`,
       );
   }

@@ -1,7 +1,9 @@
 /** What the storage sink needs of a storage, and a file system as one. */
+
 import { constants } from "node:fs";
 import { link, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { WeirError } from "../../error/weir-error.ts";
 
 export interface StoredFile {
   readonly content: string;
@@ -103,7 +105,11 @@ async function replace(path: string, content: string, tag: string | undefined): 
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       for (let taken = 0; !(await linked(own, next)); taken++) {
-        if (taken === ATTEMPTS) throw new Error(`${path} could not be replaced: too many writers are at it`);
+        if (taken === ATTEMPTS)
+          throw new WeirError(
+            "storage-contended",
+            `${path} could not be replaced: too many writers are at it`,
+          );
         await rm(next, { force: true });
       }
       const found = await there();
@@ -118,7 +124,7 @@ async function replace(path: string, content: string, tag: string | undefined): 
         if (!isCode(error, "ENOENT")) throw error;
       }
     }
-    throw new Error(`${path} could not be replaced: too many writers are at it`);
+    throw new WeirError("storage-contended", `${path} could not be replaced: too many writers are at it`);
   } finally {
     await rm(own, { force: true });
     await sync(dirname(path));

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { GetObjectCommandOutput, S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
+import { WeirError } from "../../error/weir-error.ts";
 import { Connections } from "../../messaging/connections.ts";
 import type { StorageFiles, StoredFile } from "./files.ts";
 
@@ -120,7 +121,8 @@ export class S3Files implements StorageFiles {
       sdk = await import("@aws-sdk/client-s3");
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
-      throw new Error(
+      throw new WeirError(
+        "not-supported",
         "writing to S3 needs a package that does not come with weir: npm install @aws-sdk/client-s3",
       );
     }

@@ -1,3 +1,5 @@
+import { WeirError } from "../../error/weir-error.ts";
+
 /** Batches at a time: enough to fill a connection pool's share, few enough not to be throttled for it. */
 const AT_A_TIME = 8;
 /** Attempts in a row that bring nothing. */
@@ -51,7 +53,10 @@ export async function untilDone<T>(
     idle = left.length < rest.length ? 1 : idle + 1;
     rest = [...left];
     if (idle >= ATTEMPTS)
-      throw new Error(`DynamoDB did not ${what} ${rest.length} items in ${idle} attempts: it is throttled`);
+      throw new WeirError(
+        "throttled",
+        `DynamoDB did not ${what} ${rest.length} items in ${idle} attempts: it is throttled`,
+      );
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 25 * 2 ** idle));
   }
 }

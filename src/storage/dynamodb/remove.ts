@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { epochOfChunk } from "../../barrier/chunkname.ts";
 import { EMPTY_META } from "../../barrier/roster.ts";
+import { WeirError } from "../../error/weir-error.ts";
 import type { Space } from "../../maintainer/space.ts";
 import {
   barrierKey,
@@ -80,7 +81,10 @@ async function fence(store: DynamoStore, space: Space, { by, reason, now }: Remo
     },
   );
   if (!committed)
-    throw new Error(`${space.text} was opened again meanwhile: look at it, and remove it again`);
+    throw new WeirError(
+      "epoch-over",
+      `${space.text} was opened again meanwhile: look at it, and remove it again`,
+    );
 }
 
 async function collect(

@@ -1,11 +1,16 @@
+import { WeirError } from "../../error/weir-error.ts";
 import { ITEM_BYTES } from "../../maintainer/bounds.ts";
 import type { Key } from "./keys.ts";
 
 export { ITEM_BYTES as MAX_ITEM_BYTES };
 
 /** An item over 400 KB: the one error that no repetition mends. The message says which item, and what to do. */
-export class ItemTooLarge extends Error {
+export class ItemTooLarge extends WeirError {
   override readonly name = "ItemTooLarge";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("item-too-large", message, options);
+  }
 }
 
 /** The error, or a better one if it says that an item is too large. */
