@@ -275,7 +275,7 @@ const MAINTAINER: readonly Mutant[] = [
     id: "failed-message-goes",
     rule: "a message whose invocation failed comes again (invariants.md I7)",
     file: "src/maintainer/batch.ts",
-    from: "for (const input of inputs) turn.fail(input, textOf(goneOn));",
+    from: "for (const input of inputs) turn.fail(input, failureOf(goneOn));",
     to: "",
   },
   {
