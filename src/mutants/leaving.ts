@@ -76,7 +76,7 @@ export const LEAVING: readonly Mutant[] = [
   {
     id: "late-obeyer-is-accepted",
     rule: "of two who are asked for the dispatcher of a new table only the later one is accepted (decision 0028; invariants.md I1)",
-    file: "src/maintainer/schedule.ts",
+    file: "src/maintainer/reassign.ts",
     from: "if (scheduled && scheduled.life > (ended?.life ?? 0n))",
     to: "if (scheduled && scheduled.life > 2n ** 62n)",
   },
