@@ -3,12 +3,13 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { resourcesOf, type Synthesized, synthesize } from "../src/local/synth.ts";
+import { synthesizeOnce } from "../src/local/synthcache.ts";
+import { resourcesOf, type Synthesized } from "../src/local/template.ts";
 
 let synthesized: Synthesized;
 const folders = new Map<string, string>();
-beforeAll(() => {
-  synthesized = synthesize("test");
+beforeAll(async () => {
+  synthesized = await synthesizeOnce("weir");
   for (const [id, resource] of resourcesOf(synthesized, "AWS::Lambda::Function"))
     folders.set(
       id.includes("Maintainer") ? "Maintainer" : "Sweeper",

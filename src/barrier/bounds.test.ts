@@ -185,12 +185,12 @@ describe("dispatchers", () => {
     let id = 1;
     let most = 0;
     for (let day = 0; day < 40; day++)
-      for (let hour = 0; hour < 10; hour++) {
-        world.now += DAY / 10;
+      for (let quarter = 0; quarter < 4; quarter++) {
+        world.now += DAY / 4;
         const life = BigInt(world.now);
         world.registers("n1", BigInt(START), [span(id, life)]);
         world.change((draft) => {
-          for (let count = 0; count < 100; count++) {
+          for (let count = 0; count < 250; count++) {
             draft.endLife(hex(id), life);
             draft.dropTable(BigInt(id), BigInt(id) * 10n);
             id++;

@@ -45,6 +45,12 @@ export type NewLife = Omit<Life, "slot" | "addedAt" | "schemaAt">;
 /** What chunks hold that never change. */
 const fills = new WeakMap<Chunk, Fill>();
 
+function addTo(index: Map<string, number[]>, name: string, id: number): void {
+  const ids = index.get(name);
+  if (ids) ids.push(id);
+  else index.set(name, [id]);
+}
+
 type Editable<C extends Chunk> = { -readonly [K in keyof C]: C[K] extends readonly (infer E)[] ? E[] : C[K] };
 
 /**
@@ -64,6 +70,8 @@ export class RosterDraft {
   readonly #ended = new Map<DispatcherKey, EndedLife | undefined>();
   /** The chunk of each table, once it is asked for. */
   #tableIndex: Map<bigint, number> | undefined;
+  /** The chunks that hold dispatchers of each node, once they are asked for. */
+  #dispatcherIndex: Map<string, number[]> | undefined;
   /** The chunk of each node, once it is asked for. */
   #nodeIndex: Map<string, number> | undefined;
   /** What the chunks that changed hold at most; absent: to be counted again. */
@@ -309,7 +317,7 @@ export class RosterDraft {
   }
 
   *#tableChunks(): Iterable<TableChunk> {
-    for (const chunk of this.#allChunks()) if (chunk.kind === "tables") yield chunk;
+    for (const chunk of this.#chunks()) if (chunk.kind === "tables") yield chunk;
   }
 
   *#countedTables(): Iterable<TableChunk> {
@@ -505,7 +513,7 @@ export class RosterDraft {
 
   /** Room for an ended life: beside lives of whatever node, or in a chunk of its own. */
   #roomForPast(bytes: number): Editable<DispatcherChunk> {
-    const chunk = this.#allChunks().find((one) => one.kind === "dispatchers" && this.#hasPast(one, bytes));
+    const chunk = this.#firstChunk((one) => one.kind === "dispatchers" && this.#hasPast(one, bytes));
     return chunk ? this.#editDispatchers(chunk.id) : this.#newDispatchers("");
   }
 
@@ -588,17 +596,34 @@ export class RosterDraft {
       }
   }
 
+  /** All chunks as this draft has them, those that it added last. Nothing may be added before the last one is taken. */
+  *#chunks(): Iterable<Chunk> {
+    for (const [id, chunk] of this.base.chunks) yield this.#changed.get(id) ?? chunk;
+    for (const [id, chunk] of this.#changed) if (!this.base.chunks.has(id)) yield chunk;
+  }
+
   #allChunks(): Chunk[] {
-    const chunks = new Map<number, Chunk>(this.base.chunks);
-    for (const [id, chunk] of this.#changed) chunks.set(id, chunk);
-    return [...chunks.values()];
+    return [...this.#chunks()];
+  }
+
+  #firstChunk(matches: (chunk: Chunk) => boolean): Chunk | undefined {
+    for (const chunk of this.#chunks()) if (matches(chunk)) return chunk;
+    return undefined;
   }
 
   #roomFor(node: string, bytes: number): Editable<DispatcherChunk> {
-    for (const chunk of this.#allChunks())
-      if (chunk.kind === "dispatchers" && chunk.node === node && this.#hasRoom(chunk, bytes))
-        return this.#editDispatchers(chunk.id);
+    for (const id of this.#chunksOfDispatchers().get(node) ?? [])
+      if (this.#hasRoom(this.#chunk(id) as DispatcherChunk, bytes)) return this.#editDispatchers(id);
     return this.#newDispatchers(node);
+  }
+
+  #chunksOfDispatchers(): Map<string, number[]> {
+    if (this.#dispatcherIndex === undefined) {
+      this.#dispatcherIndex = new Map();
+      for (const chunk of this.#chunks())
+        if (chunk.kind === "dispatchers") addTo(this.#dispatcherIndex, chunk.node, chunk.id);
+    }
+    return this.#dispatcherIndex;
   }
 
   /** One that was lost stays where it was: it counts as long as it is remembered. */
@@ -619,6 +644,7 @@ export class RosterDraft {
       lives: [],
       ended: [],
     };
+    if (this.#dispatcherIndex) addTo(this.#dispatcherIndex, node, id);
     return this.#add(chunk) as Editable<DispatcherChunk>;
   }
 
@@ -658,7 +684,7 @@ export class RosterDraft {
 
   #roomForNode(node: NodeEntry): number {
     const bytes = nodeBytes(node);
-    const room = this.#allChunks().find(
+    const room = this.#firstChunk(
       (one) => one.kind === "nodes" && fits(this.#fillOf(one).present, bytes, CHUNK_BYTES),
     );
     if (room) return room.id;
@@ -675,8 +701,8 @@ export class RosterDraft {
   }
 
   #roomForTable(bytes: number): number {
-    const room = [...this.#countedTables()].find((one) => this.#hasTableRoom(one, bytes));
-    return room?.id ?? this.#newTables();
+    for (const one of this.#countedTables()) if (this.#hasTableRoom(one, bytes)) return one.id;
+    return this.#newTables();
   }
 
   #hasTableRoom(chunk: TableChunk, bytes: number): boolean {
@@ -684,7 +710,9 @@ export class RosterDraft {
   }
 
   #roomForDropped(): Editable<TableChunk> {
-    const room = [...this.#countedTables()].find((one) => this.#hasPast(one, DROPPED_BYTES));
+    const room = this.#firstChunk(
+      (one) => one.kind === "tables" && countsIn(this.#meta, one) && this.#hasPast(one, DROPPED_BYTES),
+    );
     return this.#edit(room?.id ?? this.#newTables()) as Editable<TableChunk>;
   }
 

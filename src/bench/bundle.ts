@@ -8,7 +8,8 @@ import type { SQSEvent } from "aws-lambda";
 import { build } from "esbuild";
 import { INSTEAD } from "../../cdk/instead.ts";
 import { startDynamo, startSqs } from "../local/engines.ts";
-import { resourcesOf, synthesize } from "../local/synth.ts";
+import { synthesizeOnce } from "../local/synthcache.ts";
+import { resourcesOf } from "../local/template.ts";
 import type { StatusMessage } from "../maintainer/intake.ts";
 import { DynamoStore } from "../storage/dynamodb/store.ts";
 import { createTable } from "../storage/testing/embedded.ts";
@@ -60,7 +61,7 @@ export class Bench {
   }
 
   static async start(): Promise<Bench> {
-    const synthesized = synthesize("weir");
+    const synthesized = await synthesizeOnce("weir");
     const dynamo = await startDynamo();
     const sqs = await startSqs();
     const [, resource] = resourcesOf(synthesized, "AWS::Lambda::Function").find(([id]) =>

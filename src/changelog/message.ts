@@ -1,4 +1,5 @@
 /** One line of a change log: Canal-JSON as TiCDC, Canal and those that copy them write it, with and without what TiDB adds. */
+import { type Digits, parseDigits } from "./digits.ts";
 import { BadChangeLog } from "./problem.ts";
 import type { CanalMessage, CanalRow, LogPosition } from "./types.ts";
 
@@ -35,21 +36,13 @@ export function parseMessage(
   clock: Clock,
 ): CanalMessage | undefined {
   const bad = (what: string) => new BadChangeLog(at, what);
-  const numbers = new WeakMap<object, Map<string, string>>();
-  // Numbers keep their digits: a commitTs has more than a JavaScript number holds, and a value may have.
-  function keep(this: object, key: string, value: unknown, context?: { source?: string }): unknown {
-    if (typeof value === "number" && context?.source !== undefined) {
-      const known = numbers.get(this) ?? new Map<string, string>();
-      numbers.set(this, known.set(key, context.source));
-    }
-    return value;
-  }
-  let parsed: unknown;
+  let read: ReturnType<typeof parseDigits>;
   try {
-    parsed = JSON.parse(text, keep as (this: unknown, key: string, value: unknown) => unknown);
+    read = parseDigits(text);
   } catch (error) {
     throw bad(`no JSON (${(error as Error).message.slice(0, 80)}): write one Canal-JSON object a line`);
   }
+  const { parsed, digits: numbers } = read;
   if (!isObject(parsed)) throw bad("no JSON object: write one Canal-JSON object a line");
   const message = parsed;
   const type = typeof message["type"] === "string" ? message["type"].toUpperCase() : "";
@@ -124,7 +117,7 @@ export const isAsTiCdcWritesIt = (message: CanalMessage): boolean => !otherWords
 function rowsOf(
   given: unknown,
   what: string,
-  numbers: WeakMap<object, Map<string, string>>,
+  numbers: Digits,
   at: LogPosition,
   others: boolean[],
 ): CanalRow[] | null {

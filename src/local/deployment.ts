@@ -21,7 +21,8 @@ import {
 import { EventSource } from "./eventsource.ts";
 import { LocalFunction } from "./lambda.ts";
 import { Permissions } from "./permissions.ts";
-import { type Names, resolve, resourcesOf, type Synthesized, synthesize } from "./synth.ts";
+import { synthesizeOnce } from "./synthcache.ts";
+import { type Names, resolve, resourcesOf, type Synthesized } from "./template.ts";
 
 export const REGION = "us-east-1";
 /** The engines check no signature; any client is happy with these. */
@@ -78,7 +79,7 @@ export interface LocalDeployment extends Endpoints, AsyncDisposable {
  * come from the synthesized template. Listens on 127.0.0.1 only.
  */
 export async function startLocal(options: LocalOptions = {}): Promise<LocalDeployment> {
-  const synthesized = synthesize(options.prefix ?? "weir");
+  const synthesized = await synthesizeOnce(options.prefix ?? "weir");
   const chaos = options.chaos && new Chaos(options.chaos);
   let guarding: Permissions | undefined;
   const guard: Guard = (asked) => guarding?.refuse(asked);

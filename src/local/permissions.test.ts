@@ -11,12 +11,13 @@ import { createClients } from "../messaging/port.ts";
 import { CREDENTIALS, type LocalDeployment, REGION, startLocal } from "./deployment.ts";
 import { FUNCTION_APP_ID } from "./engines.ts";
 import { Permissions } from "./permissions.ts";
-import { resourcesOf, type Synthesized, synthesize } from "./synth.ts";
+import { synthesizeOnce } from "./synthcache.ts";
+import { resourcesOf, type Synthesized } from "./template.ts";
 
 let synthesized: Synthesized;
 let local: LocalDeployment;
 beforeAll(async () => {
-  synthesized = synthesize("weir");
+  synthesized = await synthesizeOnce("weir");
   local = await startLocal();
 });
 afterAll(async () => {

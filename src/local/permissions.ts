@@ -1,4 +1,4 @@
-import { type Names, resolve, resourcesOf, type Synthesized } from "./synth.ts";
+import { type Names, resolve, resourcesOf, type Synthesized } from "./template.ts";
 
 /** A statement of a role's policy, references resolved. */
 interface Statement {
