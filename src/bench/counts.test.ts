@@ -1,14 +1,16 @@
-/** What a barrier costs: exact counts, and that they stay below what was promised (docs/performance.md). */
-import type { UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+/**
+ * What a barrier costs: exact counts, and that they stay below what was promised (docs/performance.md).
+ * `counts.long.test.ts` has those of the largest barriers.
+ */
 import { describe, expect, it } from "vitest";
 import { newMemory } from "../maintainer/batch.ts";
 import { countBarrier, MIXED, ONE_BY_ONE, roundTrips, SPREAD, shape, sourceFor, TENS } from "./counts.ts";
 import { Fleet } from "./fleet.ts";
-import { countGroups } from "./grouping.ts";
 import { countErrors, countMove, countStart } from "./registration.ts";
 import { simpleBarrier } from "./simple.ts";
 import { Simulation } from "./simulation.ts";
 import { total } from "./standin/meter.ts";
+import { countTallies } from "./testing/tallies.ts";
 
 describe("a barrier, folded by node", () => {
   it.each([
@@ -43,31 +45,23 @@ describe("a barrier, folded by node", () => {
 
 describe("a barrier with one message of each dispatcher", () => {
   it("takes a fraction of a request for each message, and one send for each action", async () => {
-    const of = shape(10_000, { reports: "single", queues: "dispatcher" });
-    const row = await countBarrier(of, sourceFor(10_000));
+    const of = shape(2_000, { reports: "single", queues: "dispatcher" });
+    const row = await countBarrier(of, sourceFor(2_000));
     expect(row.requests / row.statusMessages).toBeLessThan(0.25);
-    expect(row.actions).toBe(10_002);
-    expect(row.actionMessages).toBe(10_002);
+    expect(row.actions).toBe(2_002);
+    expect(row.actionMessages).toBe(2_002);
   });
 
   it.each([
-    [TENS, 818, 958],
-    [MIXED, 3_018, 3_525],
+    [TENS, 419],
+    [MIXED, 1_519],
   ])(
     "ten in an invocation, writes the tallies that the calculation of shared ones begins with: %o",
-    async (source, writes, units) => {
-      const simulation = await Simulation.running(shape(4_000, { reports: "single" }), source);
-      const run = { writes: 0, units: 0 };
-      simulation.onRequest = ({ command, writeUnits }) => {
-        if (!isTally(command)) return;
-        run.writes++;
-        run.units += writeUnits;
-      };
-      await simulation.barrier();
-      expect(run).toEqual({ writes, units });
-      const row = countGroups(simulation.fleets[0]!, 1, "numbers", source === MIXED);
+    async (source, writes) => {
+      const { run, row } = await countTallies(2_000, source);
+      expect(run).toEqual({ writes, units: writes });
       expect(Math.abs(row.writes / writes - 1)).toBeLessThan(0.01);
-      expect(Math.abs(row.units / units - 1)).toBeLessThan(0.01);
+      expect(Math.abs(row.units / writes - 1)).toBeLessThan(0.01);
     },
   );
 });
@@ -181,9 +175,3 @@ describe("the simple design", () => {
     expect([large.requests, large.units]).toEqual([2_005, 44_248]);
   });
 });
-
-/** Whether a command writes a tally: its partition is a barrier's and a count's. */
-function isTally(command: object): boolean {
-  const { Key } = (command as UpdateItemCommand).input;
-  return /#(waiting|passed)$/.test(Key?.["pk"]?.S ?? "");
-}
