@@ -104,6 +104,20 @@ describe("a root that nears its bound", () => {
     expect(await world.phase(at(6))).toBe("writing");
   });
 
+  it("has room for the grants of all that are open, each of which was opened below the others", async () => {
+    const world = await splitTables(small(BYTES), COUNT);
+    const open: number[] = [];
+    for (const table of tables(COUNT).reverse()) {
+      expect((await world.handle(half(world, table))).failed).toEqual([]);
+      if ((await world.phase(at(table))) === "waiting") open.push(table);
+    }
+    expect(open.length).toBeLessThan(COUNT);
+    for (const table of open) {
+      expect((await world.handle(rest(world, table))).failed).toEqual([]);
+      expect(await world.phase(at(table))).toBe("writing");
+    }
+  });
+
   it("takes block states of a registration when there is room, and gives the message back until then", async () => {
     const world = await splitTables(small(BYTES), COUNT);
     for (const table of tables(COUNT)) await world.handle(half(world, table));

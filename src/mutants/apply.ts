@@ -34,6 +34,8 @@ export function copyWith(mutant: Mutant): string {
   cpSync(join(ROOT, "package.json"), join(folder, "package.json"));
   for (const name of ["node_modules", "docs", "cdk", "functions", "examples"])
     symlinkSync(join(ROOT, name), join(folder, name));
+  // Otherwise a configuration of tests that lies above the folder counts.
+  writeFileSync(join(folder, "vitest.config.mjs"), "export default {};\n");
   writeFileSync(join(folder, mutant.file), changed);
   return folder;
 }

@@ -10,6 +10,22 @@ export const BOUNDS: readonly Mutant[] = [
     to: "if (other < key) above++;",
   },
   {
+    id: "root-opens-until-full",
+    rule: "barriers are admitted as long as there is room for lower ones (protocol.md M20; decision 0030)",
+    file: "src/maintainer/bounds.ts",
+    from: "const share = root.steps.size === 0 ? lowest : highest + (lowest - highest) * (above / root.steps.size);",
+    to: "const share = highest + lowest + above > 0 ? 1 : 0;",
+    tests: ["src/maintainer/bounds.test.ts"],
+  },
+  {
+    id: "nothing-set-aside-for-grants",
+    rule: "room for the grants of all that are open is set aside (protocol.md M20; decision 0030)",
+    file: "src/maintainer/bounds.ts",
+    from: "return PROGRESS_BYTES + grant + conflict;",
+    to: "return PROGRESS_BYTES + conflict + 0 * grant;",
+    tests: ["src/maintainer/bounds.test.ts"],
+  },
+  {
     id: "each-error-is-a-change",
     rule: "what a node says is wrong changes the roster once a minute at most (decision 0046)",
     file: "src/barrier/membership.ts",
