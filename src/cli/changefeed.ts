@@ -1,6 +1,5 @@
 /** What commands that change a changefeed have in common: which one, and who did it. */
 import { randomUUID } from "node:crypto";
-import { userInfo } from "node:os";
 import { type Invocation, newMemory } from "../maintainer/batch.ts";
 import { type Program, run } from "../maintainer/program.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
@@ -8,6 +7,7 @@ import type { Space } from "../maintainer/space.ts";
 import { createPort } from "../messaging/port.ts";
 import type { Table } from "../storage/dynamodb/table.ts";
 import { S } from "../storage/dynamodb/values.ts";
+import { callerOf } from "./caller.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
 import { Problem } from "./problem.ts";
 
@@ -37,20 +37,17 @@ export async function changeOne<T>(
   change: (space: Space, invocation: Invocation) => Program<T>,
   entry: (result: T, space: Space) => Readonly<Record<string, string>>,
 ): Promise<T> {
-  const {
-    dynamodb,
-    sqs,
-    table,
-    actionQueuePrefix = `${options.prefix}-action-`,
-  } = connectDeployment(options);
+  const deployment = connectDeployment(options);
+  const { dynamodb, sqs, table, actionQueuePrefix = `${options.prefix}-action-` } = deployment;
   const port = createPort({ dynamodb, sqs }, { table, actionQueuePrefix, deadLetterQueueUrl: "" });
   try {
     const space = chosenSpace(await port.listSpaces(), options.changefeed);
     const now = Date.now();
+    const caller = await callerOf(deployment);
     const all = { ...DEFAULT_SETTINGS, ...settings, actionQueuePrefix };
     const invocation = { now, nonce: randomUUID(), settings: all, memory: newMemory() };
     const result = await run(change(space, invocation), port);
-    await audit(port.store.table, space, now, entry(result, space));
+    await audit(port.store.table, space, now, { ...caller, ...entry(result, space) });
     return result;
   } finally {
     dynamodb.destroy();
@@ -65,10 +62,7 @@ async function audit(
   now: number,
   what: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const values = Object.entries({ by: userInfo().username, ...what }).map(([name, value]) => [
-    name,
-    S(value),
-  ]);
+  const values = Object.entries(what).map(([name, value]) => [name, S(value)]);
   await table.put(
     { pk: `${space.text}#AUDIT`, sk: `${new Date(now).toISOString()} ${randomUUID()}` },
     Object.fromEntries(values),

@@ -17,6 +17,8 @@ export interface ConnectedDeployment {
   readonly table: string;
   /** Known of a local deployment only. */
   readonly actionQueuePrefix: string | undefined;
+  /** It is a weir local that runs here. */
+  readonly isLocal: boolean;
 }
 
 /**
@@ -48,6 +50,7 @@ export function connectDeployment(options: DeploymentOptions): ConnectedDeployme
       sqs: new SQSClient(config()),
       table,
       actionQueuePrefix: undefined,
+      isLocal: false,
     };
   }
   const [local, another] = findLocalDeployments();
@@ -67,5 +70,6 @@ export function connectDeployment(options: DeploymentOptions): ConnectedDeployme
     sqs: new SQSClient({ endpoint: endpoint.sqs, region, credentials, requestHandler: connections() }),
     table,
     actionQueuePrefix,
+    isLocal: true,
   };
 }

@@ -1,7 +1,7 @@
 /** `weir remove` as an operator meets it: what it prints, what it does, and how it exits. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
@@ -94,5 +94,7 @@ it("removes what is named, by its name or by its text, and keeps why", { timeout
   expect(await left()).toEqual([orders!.text]);
   const [audit] = await store.table.query(auditPartition(users!));
   expect([audit!["what"]!.S, audit!["reason"]!.S]).toEqual(["remove", "the tenant left"]);
+  expect([audit!["by"]!.S, audit!["host"]!.S]).toEqual([userInfo().username, hostname()]);
+  expect(audit!["accessKey"]!.S).toBe(local.credentials.accessKeyId);
   expect((await store.readRoot(users!))!.meta.removed).toBe(true);
 });

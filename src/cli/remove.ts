@@ -1,8 +1,8 @@
-import { userInfo } from "node:os";
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { createPort } from "../messaging/port.ts";
 import { removeSpace } from "../storage/dynamodb/remove.ts";
+import { callerOf } from "./caller.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
 import { Problem } from "./problem.ts";
 
@@ -26,7 +26,8 @@ export function registerRemove(program: Command): void {
 }
 
 async function runRemove(changefeed: string, options: RemoveOptions): Promise<void> {
-  const { dynamodb, sqs, table, actionQueuePrefix = "weir-action-" } = connectDeployment(options);
+  const deployment = connectDeployment(options);
+  const { dynamodb, sqs, table, actionQueuePrefix = "weir-action-" } = deployment;
   const { store } = createPort({ dynamodb, sqs }, { table, actionQueuePrefix, deadLetterQueueUrl: "" });
   try {
     const spaces = await store.listSpaces();
@@ -43,7 +44,7 @@ async function runRemove(changefeed: string, options: RemoveOptions): Promise<vo
     const open = (await store.readRoot(space))?.steps.size ?? 0;
     if (!options.yes) await confirm(space.text, open);
     const deleted = await removeSpace(store, space, {
-      by: userInfo().username,
+      who: { ...(await callerOf(deployment)) },
       reason: options.reason,
       now: Date.now(),
     });

@@ -16,7 +16,7 @@ afterAll(() => embedded.stop());
 
 let store: DynamoStore;
 let world: World;
-const removal = { by: "operator", reason: "the tenant left", now: 1_700_000_000_000 };
+const removal = { who: { by: "operator" }, reason: "the tenant left", now: 1_700_000_000_000 };
 const key = ddl(100n);
 const openingOf = (epoch: bigint) => world.opening(n1, T, [{ id: 10n, schema: 1n }], { epoch });
 const registrations = (epoch: bigint) => [

@@ -22,7 +22,7 @@ const STEP = 100;
 
 /** Who removes a changefeed, when and why: kept with it (`#AUDIT`). */
 export interface Removal {
-  readonly by: string;
+  readonly who: Readonly<Record<string, string>>;
   readonly reason: string;
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -54,7 +54,7 @@ export async function removeSpace(store: DynamoStore, space: Space, removal: Rem
 
 export const auditPartition = (space: Space) => `${space.text}#AUDIT`;
 
-async function fence(store: DynamoStore, space: Space, { by, reason, now }: Removal): Promise<void> {
+async function fence(store: DynamoStore, space: Space, { who, reason, now }: Removal): Promise<void> {
   const root = await store.readRoot(space);
   if (root?.meta.removed) return;
   const epoch = root?.epoch ?? 0n;
@@ -63,7 +63,7 @@ async function fence(store: DynamoStore, space: Space, { by, reason, now }: Remo
     { pk: auditPartition(space), sk: `${new Date(now).toISOString()} remove ${epoch}` },
     {
       what: S("remove"),
-      by: S(by),
+      ...Object.fromEntries(Object.entries(who).map(([name, value]) => [name, S(value)])),
       reason: S(reason),
       epoch: N(epoch),
       open: S([...(root?.steps.keys() ?? [])].slice(0, 1_000).join(" ")),
