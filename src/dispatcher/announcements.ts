@@ -3,7 +3,6 @@ import { create, equals } from "@bufbuild/protobuf";
 import { type DispatcherKey, dispatcherId } from "../barrier/dispatcherid.ts";
 import {
   type ChangefeedID,
-  type ComponentState,
   type HeartBeatRequest,
   HeartBeatRequestSchema,
   type MaintainerBootstrapResponse,
@@ -11,6 +10,7 @@ import {
   type MaintainerPostBootstrapRequest,
   MaintainerPostBootstrapRequestSchema,
 } from "../protocol/messages.ts";
+import type { ComponentStatus } from "./componentstates.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { OpeningSchema } from "./options.ts";
 
@@ -96,17 +96,13 @@ export function registrationOf(
 /** What dispatchers are doing, and what they have behind them (protocol.md R2, M15). */
 export function statusOf(
   { changefeed, mode }: Speaker,
-  statuses: readonly {
-    readonly dispatcher: Dispatcher;
-    readonly state: ComponentState;
-    readonly checkpointTs: bigint;
-  }[],
+  statuses: readonly ComponentStatus[],
 ): HeartBeatRequest {
   return create(HeartBeatRequestSchema, {
     changefeedID: changefeed,
-    statuses: statuses.map(({ dispatcher, state, checkpointTs }) => ({
-      ID: dispatcherId(dispatcher.config.id),
-      life: dispatcher.life,
+    statuses: statuses.map(({ id, life, state, checkpointTs }) => ({
+      ID: dispatcherId(id),
+      life,
       componentStatus: state,
       checkpointTs,
       mode,

@@ -24,6 +24,12 @@ const EXTEND_EVERY_MS = 15_000;
 const DELETE_AFTER_MS = 5;
 const DELETE_BATCH = 10;
 
+/** Messages of one answer, at most. */
+const FULL = 10;
+/** Polls beside the first, at most. A short poll of SQS may find nothing where there is something, so each waits a little. */
+const HELPERS = 7;
+const HELPER_SECONDS = 1;
+
 /** Receives a queue's messages and deletes each when it is done with, not before (invariants.md I7). */
 export class Mailbox {
   readonly #options: MailboxOptions;
@@ -32,6 +38,7 @@ export class Mailbox {
   #wake: (() => void) | undefined;
   #loop: Promise<void> | undefined;
   #done: string[] = [];
+  readonly #helpers = new Set<Promise<void>>();
 
   constructor(options: MailboxOptions) {
     this.#options = options;
@@ -51,12 +58,13 @@ export class Mailbox {
     this.#abort.abort();
     this.#wake?.();
     await this.#loop;
+    await Promise.all(this.#helpers);
     while (this.#working.size > 0) await Promise.allSettled(this.#working);
     await this.#deleteDone();
   }
 
   async #poll(): Promise<void> {
-    const { url, queues, clock, random, pollSeconds, wanted, onError, onGone } = this.#options;
+    const { clock, random, pollSeconds, wanted, onError, onGone } = this.#options;
     const { signal } = this.#abort;
     let failures = 0;
     let gone = false;
@@ -71,7 +79,7 @@ export class Mailbox {
         // Before it is created, another of its name is nobody's to read: whose it is, only creating it tells.
         if (gone) await onGone(signal);
         gone = false;
-        for (const message of await queues.receive(url, pollSeconds, signal)) this.#begin(message);
+        await this.#receive(pollSeconds);
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
@@ -80,6 +88,31 @@ export class Mailbox {
         if (!(error instanceof NoAnswer)) await sleep(clock, backOffMs(++failures, random), signal);
         if (error instanceof QueueGone) gone = true;
       }
+    }
+  }
+
+  /** Receives once, and begins with what has come. @returns whether there may be more */
+  async #receive(seconds: number): Promise<boolean> {
+    const { url, queues } = this.#options;
+    const { signal } = this.#abort;
+    const messages = await queues.receive(url, seconds, signal);
+    for (const message of messages) this.#begin(message);
+    const more = messages.length >= FULL;
+    if (more && this.#helpers.size < HELPERS && !signal.aborted) {
+      const helper = this.#help().finally(() => this.#helpers.delete(helper));
+      this.#helpers.add(helper);
+    }
+    return more;
+  }
+
+  /** Polls beside the first as long as answers are full: an event over thousands of tables brings thousands of messages. */
+  async #help(): Promise<void> {
+    const { signal } = this.#abort;
+    try {
+      while (!signal.aborted && (await this.#receive(HELPER_SECONDS)));
+    } catch (error) {
+      // The first poll goes on, and finds out what there is to do about it.
+      if (!signal.aborted) this.#options.onError(error);
     }
   }
 

@@ -2,15 +2,9 @@ import type { DispatcherKey } from "../barrier/dispatcherid.ts";
 import { WeirError } from "../error/weir-error.ts";
 import { BlockStage, ComponentState, type MaintainerPostBootstrapRequest } from "../protocol/messages.ts";
 import { ActionQueues } from "./actionqueues.ts";
-import {
-  leavingOf,
-  openingOf,
-  registrationOf,
-  type Speaker,
-  sameOpening,
-  statusOf,
-} from "./announcements.ts";
+import { leavingOf, openingOf, registrationOf, type Speaker, sameOpening } from "./announcements.ts";
 import { Answers } from "./answers.ts";
+import { ComponentStates } from "./componentstates.ts";
 import type { DispatcherConfig } from "./config.ts";
 import { withDeadlines } from "./deadlines.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -57,6 +51,7 @@ export class CaptureNode {
   readonly #starts: Starts;
   readonly #status: StatusQueue;
   readonly #reporter: Reporter;
+  readonly #states: ComponentStates;
   readonly #registrations: Registrations;
   readonly #queues: ActionQueues;
   readonly #answers: Answers;
@@ -100,13 +95,20 @@ export class CaptureNode {
       random,
       onError,
     });
-    this.#reporter = new Reporter({
+    const folding = {
       ...this.#speaker,
       encoding,
       clock,
       foldMs: options.foldMs ?? 10,
       limit: options.messageLimit ?? BODY_BYTES,
+    };
+    this.#reporter = new Reporter({
+      ...folding,
       send: (body) => this.#status.sendBody("BlockStatusRequest", body),
+    });
+    this.#states = new ComponentStates({
+      ...folding,
+      send: (body) => this.#status.sendBody("HeartBeatRequest", body),
     });
     this.#registrations = new Registrations({
       clock,
@@ -347,8 +349,8 @@ export class CaptureNode {
     this.#refuseStopped();
     if (state === ComponentState.Working) this.#notWorking.delete(dispatcher);
     else this.#notWorking.add(dispatcher);
-    const status = statusOf(this.#speaker, [{ dispatcher, state, checkpointTs }]);
-    await this.#status.send("HeartBeatRequest", status);
+    const { config, life } = dispatcher;
+    await this.#states.tell({ id: config.id, life, state, checkpointTs });
   }
 
   /**
@@ -379,7 +381,7 @@ export class CaptureNode {
     try {
       const finishing = [...this.#dispatchers.values()].map((dispatcher) => dispatcher.finish(reason));
       const quiet = await this.#isDone(
-        Promise.allSettled([...finishing, this.#queues.stop(reason)]),
+        Promise.allSettled([...finishing, this.#queues.stop(reason), this.#states.told()]),
         limitMs,
       );
       if (deleteQueues && quiet) await this.#isDone(this.#leave(), limitMs);

@@ -100,8 +100,10 @@ describe("positions", () => {
       await capture.dispatcher(12),
     ];
     await pass(100n, [one, two, three]);
-    await capture.node.removeDispatcher(d(10));
-    await capture.node.setState(two, ComponentState.Preparing);
+    const removed = capture.node.removeDispatcher(d(10));
+    const prepared = capture.node.setState(two, ComponentState.Preparing);
+    await capture.settle();
+    await Promise.all([removed, prepared]);
     void capture.node.follow(2n);
     await capture.settle();
     await minute();
@@ -110,7 +112,9 @@ describe("positions", () => {
     await capture.answerRegistration(2n, three);
     await minute();
     expect(told()).toEqual([["12 at 100"]]);
-    await capture.node.setState(two, ComponentState.Working);
+    const working = capture.node.setState(two, ComponentState.Working);
+    await capture.settle();
+    await working;
     await minute();
     expect(told()).toEqual([["11 at 100"]]);
   });

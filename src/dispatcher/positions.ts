@@ -64,7 +64,11 @@ export class Positions {
     }
     for (let from = 0; from < news.length; from += STATUSES_PER_MESSAGE) {
       const part = news.slice(from, from + STATUSES_PER_MESSAGE);
-      const sent = send(statusOf(this.#options, part));
+      const statuses = part.map(({ dispatcher, state, checkpointTs }) => {
+        const { life, config } = dispatcher;
+        return { id: config.id, life, state, checkpointTs };
+      });
+      const sent = send(statusOf(this.#options, statuses));
       // Whose sending fails is told again.
       const told = await sent.then(
         () => true,

@@ -44,8 +44,12 @@ interface Waiting {
   readonly dispatcher: Dispatcher;
   readonly queue: string;
   readonly accepted: PromiseWithResolvers<void>;
+  /** Since when it is to be registered, in ms. */
+  readonly since: number;
   /** The life with which a registration is under way: it is not sent a second time beside that. */
   underWay: bigint | undefined;
+  /** The life with which it was sent, and when: before it is repeated an answer has time to come. */
+  sent: { readonly life: bigint; readonly at: number } | undefined;
 }
 
 /**
@@ -65,6 +69,11 @@ export function removedBefore(id: DispatcherKey): RegistrationRefused {
 }
 
 const COLLECT_MS = 10;
+/**
+ * So long those who come after a registration wait at most for its answer, and are then registered together: each message is a
+ * change of the roster, and who comes while that is made would only wait behind it.
+ */
+const HOLD_MS = 250;
 const REPEAT_MS = 5_000;
 const SPANS_PER_MESSAGE = 500;
 
@@ -89,7 +98,8 @@ export class Registrations {
     const known = this.#waiting.get(dispatcher.config.id);
     // It is registered anew before it was accepted: who waited for that waits for this.
     const accepted = known?.dispatcher === dispatcher ? known.accepted : Promise.withResolvers<void>();
-    const waiting: Waiting = { dispatcher, queue, accepted, underWay: undefined };
+    const since = this.#options.clock.now();
+    const waiting: Waiting = { dispatcher, queue, accepted, since, underWay: undefined, sent: undefined };
     this.#waiting.set(dispatcher.config.id, waiting);
     this.#sendIn(COLLECT_MS);
     return waiting.accepted.promise;
@@ -156,7 +166,10 @@ export class Registrations {
 
   /** All who wait are registered again at once. */
   again(): void {
-    for (const waiting of this.#waiting.values()) waiting.underWay = undefined;
+    for (const waiting of this.#waiting.values()) {
+      waiting.underWay = undefined;
+      waiting.sent = undefined;
+    }
     if (this.#waiting.size > 0) this.#sendIn(COLLECT_MS);
   }
 
@@ -167,16 +180,21 @@ export class Registrations {
     this.#scheduled?.();
     this.#scheduled = this.#options.clock.after(ms, () => {
       this.#soon = false;
-      this.#sendAll();
-      if (this.#waiting.size > 0) this.#sendIn(REPEAT_MS);
+      const again = this.#sendDue();
+      if (this.#waiting.size > 0) this.#sendIn(again);
     });
   }
 
-  #sendAll(): void {
-    const due = [...this.#waiting.values()].filter((one) => one.underWay !== one.dispatcher.life);
-    for (const [queue, waiting] of Map.groupBy(due, (one) => one.queue))
-      for (let from = 0; from < waiting.length; from += SPANS_PER_MESSAGE)
-        void this.#sendSome(queue, waiting.slice(from, from + SPANS_PER_MESSAGE));
+  /** Sends what is due. @returns in how many ms to look again */
+  #sendDue(): number {
+    let next = REPEAT_MS;
+    for (const [queue, waiting] of Map.groupBy(this.#waiting.values(), (one) => one.queue)) {
+      const { due, inMs } = dueOf(waiting, this.#options.clock.now());
+      next = Math.min(next, inMs);
+      for (let from = 0; from < due.length; from += SPANS_PER_MESSAGE)
+        void this.#sendSome(queue, due.slice(from, from + SPANS_PER_MESSAGE));
+    }
+    return next;
   }
 
   async #sendSome(queue: string, waiting: readonly Waiting[]): Promise<void> {
@@ -189,8 +207,37 @@ export class Registrations {
         waiting.map((one) => one.dispatcher),
       )
       .catch(() => undefined);
-    for (const [index, one] of waiting.entries()) if (one.underWay === lives[index]) one.underWay = undefined;
+    const at = this.#options.clock.now();
+    for (const [index, one] of waiting.entries()) {
+      if (one.underWay !== lives[index]) continue;
+      one.underWay = undefined;
+      one.sent = { life: lives[index]!, at };
+    }
   }
+}
+
+/** Which of those that one queue answers for are to be registered now, and in how many ms others are. */
+function dueOf(waiting: readonly Waiting[], now: number): { due: Waiting[]; inMs: number } {
+  const fresh: Waiting[] = [];
+  const due: Waiting[] = [];
+  let answering = false;
+  let inMs = REPEAT_MS;
+  for (const one of waiting) {
+    const { life } = one.dispatcher;
+    const age = one.sent?.life === life ? now - one.sent.at : undefined;
+    if (one.underWay === life) answering = true;
+    else if (age === undefined) fresh.push(one);
+    else if (age >= REPEAT_MS) due.push(one);
+    else {
+      answering ||= age < HOLD_MS;
+      inMs = Math.min(inMs, REPEAT_MS - age);
+    }
+  }
+  const held =
+    answering && fresh.length < SPANS_PER_MESSAGE && fresh.every((one) => now - one.since < HOLD_MS);
+  if (held && fresh.length > 0) return { due, inMs: COLLECT_MS };
+  due.push(...fresh);
+  return { due, inMs };
 }
 
 interface Parsed extends Pick<RegistrationResult, "accepted" | "refused"> {

@@ -178,8 +178,10 @@ describe("removeDispatcher", () => {
     const d10 = await capture.dispatcher(10);
     const handled = expect(d10.handle(event())).rejects.toThrow(DispatcherClosed);
     await capture.settle();
-    await capture.node.removeDispatcher(d(10));
+    const removed = capture.node.removeDispatcher(d(10));
     await handled;
+    await capture.settle();
+    await removed;
     await expect(d10.write([])).rejects.toThrow(DispatcherClosed);
   });
 });

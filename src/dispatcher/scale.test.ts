@@ -1,0 +1,178 @@
+/** Thousands of dispatchers on one node: what is done for them grows as they do, counted and not timed. */
+import { afterEach, describe, expect, it } from "vitest";
+import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import { Capture, ManualClock } from "../conformance/capture.ts";
+import { d } from "../maintainer/testing/world.ts";
+import { decode } from "../protocol/codec.ts";
+import { ComponentState } from "../protocol/messages.ts";
+import type { DispatcherConfig } from "./config.ts";
+import { Mailbox } from "./mailbox.ts";
+import type { ReceivedMessage } from "./ports.ts";
+import { MemoryQueues } from "./testing.ts";
+
+const nothing = async () => undefined;
+const sink = { write: nothing, flushBeforeBlock: nothing, writeBlockEvent: nothing, passBlockEvent: nothing };
+const config = (number: number): DispatcherConfig => ({
+  id: d(number),
+  tableId: BigInt(number),
+  schemaId: 1n,
+  checkpointTs: 1n,
+  sink,
+});
+
+let capture: Capture;
+afterEach(() => capture.stop());
+
+/** A coordinator that answers each registration so many ms after it came. */
+class Answering {
+  messages = 0;
+  readonly spans: string[] = [];
+  readonly #ms: number;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+  }
+
+  /** Takes what has come. */
+  take(): void {
+    for (const { attributes, body } of capture.queues.take("status")) {
+      if (attributes["type"] !== "MaintainerBootstrapResponse") continue;
+      const { spans } = decode("MaintainerBootstrapResponse", "json", body);
+      if (spans.length === 0) continue;
+      this.messages++;
+      const accepted = spans.map(({ ID, life }) => ({
+        id: { high: String(ID!.high), low: String(ID!.low) },
+        life: String(life),
+      }));
+      for (const { ID } of spans) this.spans.push(dispatcherKey(ID!));
+      const answer = JSON.stringify({ accepted, refused: [], maintainerEpoch: "1" });
+      capture.clock.after(this.#ms, () => {
+        const message = { body: answer, attributes: { type: "RegistrationResult" } };
+        void capture.queues.send("weir-action-n1", message);
+      });
+    }
+  }
+}
+
+/** A millisecond, with all that happens in it. */
+async function millisecond(coordinator?: Answering): Promise<void> {
+  for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
+  coordinator?.take();
+  capture.clock.advance(1);
+}
+
+describe("registrations", () => {
+  /** Dispatchers come ten at a time, as a poll brings them, one poll each 5 ms. */
+  async function comeInTens(count: number, answerMs: number) {
+    capture = await Capture.start();
+    const coordinator = new Answering(answerMs);
+    const created: Promise<unknown>[] = [];
+    let accepted = 0;
+    for (let at = 0; accepted < count; at++) {
+      if (at % 5 === 0 && created.length < count)
+        for (let one = 0; one < 10; one++)
+          created.push(capture.node.createDispatcher(config(created.length + 10)).then(() => accepted++));
+      await millisecond(coordinator);
+    }
+    return coordinator;
+  }
+
+  it("go out once each, in few messages, while the answers of others are on their way", async () => {
+    const { messages, spans } = await comeInTens(600, 60);
+    expect(spans).toHaveLength(600);
+    expect(new Set(spans).size).toBe(600);
+    // In 300 ms there is time for five answers.
+    expect(messages).toBeLessThanOrEqual(8);
+  });
+
+  it("wait only so long for the answers of others", async () => {
+    capture = await Capture.start();
+    const silent = new Answering(1_000_000);
+    const pending = [1, 2].map(async (number) => capture.node.createDispatcher(config(number)));
+    for (let ms = 0; ms < 100; ms++) await millisecond(silent);
+    expect(silent.spans).toHaveLength(2);
+    pending.push(capture.node.createDispatcher(config(3)));
+    for (let ms = 0; ms < 150; ms++) await millisecond(silent);
+    // The first answer may be lost: 250 ms after it was asked for nobody waits for it.
+    for (let ms = 0; ms < 110; ms++) await millisecond(silent);
+    expect(silent.spans).toEqual([d(1), d(2), d(3)]);
+    // And after five seconds all three are said again.
+    for (let ms = 0; ms < 5_000; ms++) await millisecond(silent);
+    expect(silent.spans.toSorted()).toEqual([d(1), d(1), d(2), d(2), d(3), d(3)]);
+    for (const one of pending) one.catch(() => undefined);
+  });
+});
+
+describe("removals", () => {
+  it("of many at the same time go out in messages that are full, each once and in its own life", async () => {
+    capture = await Capture.start();
+    const created = Array.from({ length: 2_000 }, (_, index) =>
+      capture.node.createDispatcher(config(index + 1)),
+    );
+    const coordinator = new Answering(1);
+    for (let ms = 0; ms < 100; ms++) await millisecond(coordinator);
+    const dispatchers = await Promise.all(created);
+    capture.queues.take("status");
+    const removals = dispatchers.map(({ config: { id } }) => capture.node.removeDispatcher(id));
+    for (let ms = 0; ms < 20; ms++) await millisecond();
+    await Promise.all(removals);
+    const messages = capture.queues.take("status");
+    const statuses = messages.flatMap(({ body }) => decode("HeartBeatRequest", "json", body).statuses);
+    // Of 255 KiB with 160 bytes for each.
+    expect(messages.length).toBeLessThanOrEqual(2);
+    expect(statuses.every((one) => one.componentStatus === ComponentState.Removed)).toBe(true);
+    expect(statuses.map(({ ID, life }) => [dispatcherKey(ID!), life])).toEqual(
+      dispatchers.map(({ config: { id }, life }) => [id, life]),
+    );
+  });
+});
+
+describe("a queue that is full", () => {
+  it("is polled by several at the same time, up to a number, and by one again when it is empty", async () => {
+    capture = await Capture.start();
+    const clock = new ManualClock();
+    let [polling, most, polls] = [0, 0, 0];
+    const left = Array.from({ length: 2_000 }, (_, one) => String(one));
+    const queues = new (class extends MemoryQueues {
+      override async receive(url: string, seconds: number, signal: AbortSignal): Promise<ReceivedMessage[]> {
+        polls++;
+        most = Math.max(most, ++polling);
+        // An answer takes 10 ms; a poll of an empty queue as long as it may.
+        const { promise, resolve } = Promise.withResolvers<void>();
+        signal.addEventListener("abort", () => resolve());
+        clock.after(left.length > 0 ? 10 : seconds * 1_000, resolve);
+        await promise;
+        polling--;
+        return left.splice(0, 10).map((body) => ({ body, attributes: {}, receipt: `${url} ${body}` }));
+      }
+    })();
+    const handled: string[] = [];
+    const mailbox = new Mailbox({
+      url: "q",
+      queues,
+      clock,
+      random: () => 0.5,
+      pollSeconds: 20,
+      wanted: () => true,
+      handle: async ({ body }) => void handled.push(body),
+      onGone: nothing,
+      onError: (error) => expect.unreachable(String(error)),
+    });
+    mailbox.start();
+    const pass = async (ms: number) => {
+      for (let at = 0; at < ms; at++) {
+        for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
+        clock.advance(1);
+      }
+    };
+    await pass(600);
+    expect(new Set(handled).size).toBe(2_000);
+    expect(handled).toHaveLength(2_000);
+    expect(most).toBe(8);
+    // Each brings ten; a few are begun in vain.
+    expect(polls).toBeLessThanOrEqual(200 + 2 * 8);
+    await pass(2_000);
+    expect(polling).toBe(1);
+    await mailbox.stop();
+  });
+});
