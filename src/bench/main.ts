@@ -11,8 +11,8 @@ import { asMarkdown, asText } from "./tables.ts";
 const DOCS = fileURLToPath(new URL("../../docs/", import.meta.url));
 const SIZES = [100, 1_000, 10_000, 100_000];
 const NAMES = Object.keys(SECTIONS) as SectionName[];
-/** A quarter of an hour at the largest size: run where it is named. */
-const USUAL = NAMES.filter((name) => name !== "single");
+/** A quarter of an hour at the largest size, and what is measured on a quiet machine only: run where they are named. */
+const USUAL = NAMES.filter((name) => name !== "single" && name !== "onenode");
 
 const { json, write, only, dispatchers } = new Command("bench")
   .description("Counts what a barrier costs, and measures how long the maintainer works for it.")
@@ -20,7 +20,7 @@ const { json, write, only, dispatchers } = new Command("bench")
   .option("--write", "write docs/performance.md and docs/performance.svg")
   .option(
     "--only <names>",
-    `some parts, separated by commas: ${NAMES.join(", ")}; single takes minutes and is run if named`,
+    `some parts, separated by commas: ${NAMES.join(", ")}; single and onenode take minutes and are run if named`,
     names,
     USUAL,
   )
@@ -61,9 +61,9 @@ function document(): void {
   let page = readFileSync(file, "utf8");
   const { cores, cpu, memoryGb, node } = machine();
   const put = (name: string, text: string) => {
-    const pattern = new RegExp(`(<!-- ${name} -->\n)[\\s\\S]*?(<!-- /${name} -->)`);
+    const pattern = new RegExp(`(<!-- ${name} -->)[\\s\\S]*?(<!-- /${name} -->)`);
     if (!pattern.test(page)) throw new Error(`docs/performance.md has no place for ${name}`);
-    page = page.replace(pattern, (_, begin, end) => `${begin}${text}\n${end}`);
+    page = page.replace(pattern, (_, begin, end) => `${begin}\n${text}\n${end}`);
   };
   put(
     "machine",

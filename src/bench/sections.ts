@@ -15,6 +15,7 @@ import {
 } from "./counts.ts";
 import { cpuOf, straggler } from "./cpu.ts";
 import { Fleet } from "./fleet.ts";
+import { oneNode } from "./onenodetable.ts";
 import { countMove, countStart } from "./registration.ts";
 import type { Section } from "./section.ts";
 import { simpleBarrier } from "./simple.ts";
@@ -461,6 +462,7 @@ export const SECTIONS = {
   registration,
   wave,
   changefeeds,
+  onenode: oneNode,
 } as const satisfies Record<string, Section>;
 
 export type SectionName = keyof typeof SECTIONS;

@@ -14,7 +14,10 @@ import {
 
 type Tables = MessageInitShape<typeof InfluencedTablesSchema>;
 
-/** A DDL or a syncpoint as it reaches a dispatcher, which copies all of it but the payload (protocol.md D8). */
+/**
+ * A DDL or a syncpoint as it reaches a dispatcher, which copies all of it but the payload (protocol.md D8). Lists that are frozen, with
+ * their entries, are not copied: thousands of dispatchers share them without a look at each entry.
+ */
 export interface CaptureEvent<Payload = unknown> {
   readonly key: EventKey;
   /** Whom it touches; absent: nobody but its writer. */

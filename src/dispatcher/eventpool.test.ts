@@ -20,6 +20,37 @@ describe("copies of events", () => {
     expect(pool.stateOf(a, false, whole)).not.toBe(pool.stateOf(a, true, whole));
   });
 
+  it("hold a frozen list as it is, and look at its entries once, however many get it", () => {
+    let reads = 0;
+    const counted = <T>(list: T[]): T[] =>
+      new Proxy(Object.freeze(list) as T[], {
+        get: (of, name, self) => {
+          if (typeof name === "string" && /^\d+$/.test(name)) reads++;
+          return Reflect.get(of, name, self);
+        },
+      });
+    const tables = Array.from({ length: 400 }, (_, index) => BigInt(index));
+    const needAddedTables = counted(tables.map((TableID) => Object.freeze({ TableID, SchemaID: 1n })));
+    const given = { ...event(counted(tables)), needAddedTables };
+    const pool = new EventPool();
+    const copies = Array.from({ length: 50 }, () => pool.copyOf({ ...given }));
+    // Once each for the question whether they are frozen, and as often where the size of a report is looked at.
+    expect(reads).toBeLessThanOrEqual(4 * 800);
+    expect(copies.every((one) => one.needAddedTables === needAddedTables)).toBe(true);
+    const other = pool.copyOf({ ...given, needAddedTables: needAddedTables.slice(1) });
+    expect(other.needAddedTables).toHaveLength(399);
+  });
+
+  it("copy a frozen list whose entries may change", () => {
+    const pool = new EventPool();
+    const entry = { TableID: 40n, SchemaID: 1n };
+    const given = { ...event([1n, 2n]), needAddedTables: Object.freeze([entry]) };
+    const before = pool.copyOf(given);
+    entry.TableID = 41n;
+    expect(pool.copyOf(given).needAddedTables).toEqual([{ TableID: 41n, SchemaID: 1n }]);
+    expect(before.needAddedTables).toEqual([{ TableID: 40n, SchemaID: 1n }]);
+  });
+
   it("say the same whatever becomes of what was given (D8)", () => {
     const pool = new EventPool();
     const tables = [1n, 2n];

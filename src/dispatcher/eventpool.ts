@@ -84,14 +84,22 @@ function withOwnLists(described: Described): Described {
     key: { ...described.key },
     ...(blockTables && { blockTables: withOwnIds(blockTables) }),
     ...(needDroppedTables && { needDroppedTables: withOwnIds(needDroppedTables) }),
-    ...(needAddedTables && { needAddedTables: needAddedTables.map((one) => ({ ...one })) }),
-    ...(updatedSchemas && { updatedSchemas: updatedSchemas.map((one) => ({ ...one })) }),
-    ...(routeAdmissions && { routeAdmissions: routeAdmissions.map((one) => ({ ...one })) }),
+    ...(needAddedTables && { needAddedTables: own(needAddedTables) }),
+    ...(updatedSchemas && { updatedSchemas: own(updatedSchemas) }),
+    ...(routeAdmissions && { routeAdmissions: own(routeAdmissions) }),
   };
 }
 
 function withOwnIds(tables: NonNullable<Tables>): NonNullable<Tables> {
-  return tables.TableIDs ? { ...tables, TableIDs: [...tables.TableIDs] } : { ...tables };
+  const { TableIDs: ids } = tables;
+  return ids ? { ...tables, TableIDs: Object.isFrozen(ids) ? ids : [...ids] } : { ...tables };
+}
+
+/** A list that cannot change, nor its entries, is taken over as it is: who gets the same one again has nothing to compare. */
+function own<Entry extends object>(list: readonly Entry[]): readonly Entry[] {
+  return Object.isFrozen(list) && list.every((one) => Object.isFrozen(one))
+    ? list
+    : list.map((one) => ({ ...one }));
 }
 
 function isSame(a: Described, b: Described): boolean {
@@ -137,8 +145,9 @@ function isSameList<Entry>(
   b: readonly Entry[] | undefined,
   isSameEntry: (x: Entry, y: Entry) => boolean,
 ): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  if (a.length !== b.length) return false;
+  // The first is a list of the pool's own, or one that cannot change.
+  if (a === b) return true;
+  if (a === undefined || b === undefined || a.length !== b.length) return false;
   for (let index = 0; index < a.length; index++) if (!isSameEntry(a[index]!, b[index]!)) return false;
   return true;
 }

@@ -227,14 +227,15 @@ function dueOf(waiting: readonly Waiting[], now: number): { due: Waiting[]; inMs
     const age = one.sent?.life === life ? now - one.sent.at : undefined;
     if (one.underWay === life) answering = true;
     else if (age === undefined) fresh.push(one);
-    else if (age >= REPEAT_MS) due.push(one);
+    // The clock may have been set back: then it is due at once.
+    else if (age >= REPEAT_MS || age < 0) due.push(one);
     else {
       answering ||= age < HOLD_MS;
       inMs = Math.min(inMs, REPEAT_MS - age);
     }
   }
-  const held =
-    answering && fresh.length < SPANS_PER_MESSAGE && fresh.every((one) => now - one.since < HOLD_MS);
+  const mayWait = ({ since }: Waiting) => since <= now && now - since < HOLD_MS;
+  const held = answering && fresh.length < SPANS_PER_MESSAGE && fresh.every(mayWait);
   if (held && fresh.length > 0) return { due, inMs: COLLECT_MS };
   due.push(...fresh);
   return { due, inMs };

@@ -103,6 +103,34 @@ describe("registrations", () => {
   });
 });
 
+describe("a clock that is set back", () => {
+  it("holds no registration up, new or repeated", async () => {
+    const steady = new ManualClock();
+    let back = 0;
+    capture = await Capture.start({
+      clock: { now: () => steady.now() - back, after: (ms, work) => steady.after(ms, work) },
+    });
+    const silent = new Answering(1_000_000);
+    const pass = async (ms: number) => {
+      for (let at = 0; at < ms; at++) {
+        await millisecond(silent);
+        steady.advance(1);
+      }
+    };
+    const pending = [capture.node.createDispatcher(config(1))];
+    await pass(20);
+    back = 3_600_000;
+    pending.push(capture.node.createDispatcher(config(2)));
+    await pass(300);
+    expect(silent.spans).toEqual([d(1), d(1), d(2)]);
+    back += 3_600_000;
+    await pass(5_500);
+    expect(silent.spans).toHaveLength(5);
+    for (const one of pending) one.catch(() => undefined);
+    steady.advance(10_000);
+  });
+});
+
 describe("removals", () => {
   it("of many at the same time go out in messages that are full, each once and in its own life", async () => {
     capture = await Capture.start();
