@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { type Endpoint, healthOf, NoLocalStack } from "./endpoint.ts";
+import { type Endpoint, healthOf, NoLocalStack } from "./health.ts";
 import { progress } from "./progress.ts";
 import { until } from "./until.ts";
 

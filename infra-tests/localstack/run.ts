@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { Account } from "./account.ts";
 import { fileOf } from "./dependency.ts";
 import { Deployment, namesOfRun } from "./deployment.ts";
-import { type Endpoint, findEndpoint, NoLocalStack } from "./endpoint.ts";
+import { findEndpoint } from "./endpoint.ts";
+import { type Endpoint, NoLocalStack } from "./health.ts";
 import { progress } from "./progress.ts";
 import { asVariable, type Target } from "./target.ts";
 

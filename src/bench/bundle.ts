@@ -10,7 +10,7 @@ import { INSTEAD } from "../../cdk/instead.ts";
 import { startDynamo, startSqs } from "../local/engines.ts";
 import { synthesizeOnce } from "../local/synthcache.ts";
 import { resourcesOf } from "../local/template.ts";
-import type { StatusMessage } from "../maintainer/intake.ts";
+import type { StatusMessage } from "../maintainer/input.ts";
 import { DynamoStore } from "../storage/dynamodb/store.ts";
 import { createTable } from "../storage/testing/embedded.ts";
 import { shape } from "./counts.ts";

@@ -8,7 +8,7 @@ import { type CompleteMark, completeMark, judgePassing, judgeWaiting } from "../
 import type { BlockEvent } from "../barrier/event.ts";
 import type { Roster } from "../barrier/roster.ts";
 import { type BatchResult, handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
-import type { StatusMessage } from "../maintainer/intake.ts";
+import type { StatusMessage } from "../maintainer/input.ts";
 import { Outbox } from "../maintainer/outbox.ts";
 import type { ActionMessage, Port } from "../maintainer/port.ts";
 import type { Program } from "../maintainer/program.ts";

@@ -5,7 +5,7 @@
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { Dice } from "../chance/dice.ts";
 import { forgetBarriers, handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
-import type { StatusMessage } from "../maintainer/intake.ts";
+import type { StatusMessage } from "../maintainer/input.ts";
 import type { Port } from "../maintainer/port.ts";
 import { run } from "../maintainer/program.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";

@@ -1,5 +1,5 @@
 import { handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
-import type { StatusMessage } from "../maintainer/intake.ts";
+import type { StatusMessage } from "../maintainer/input.ts";
 import type { Program, Request } from "../maintainer/program.ts";
 import type { Settings } from "../maintainer/session.ts";
 import type { Space } from "../maintainer/space.ts";

@@ -1,6 +1,6 @@
 import { doneState, reportState } from "../dispatcher/event.ts";
 import type { SavedMachine } from "../dispatcher/machine.ts";
-import type { StatusMessage } from "../maintainer/intake.ts";
+import type { StatusMessage } from "../maintainer/input.ts";
 import type { TestSpan } from "../maintainer/testing/world.ts";
 import { BlockStage, type State as BlockState, DoneAction } from "../protocol/messages.ts";
 import { identityOf } from "./actorrun.ts";

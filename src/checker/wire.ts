@@ -1,5 +1,5 @@
 import { dispatcherKey } from "../barrier/dispatcherid.ts";
-import type { StatusMessage } from "../maintainer/intake.ts";
+import type { StatusMessage } from "../maintainer/input.ts";
 import type { ActionMessage } from "../maintainer/port.ts";
 import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
 import { d, PREFIX, type TestNode, World } from "../maintainer/testing/world.ts";

@@ -177,7 +177,7 @@ export class Dispatcher {
       for (const change of event.updatedSchemas ?? [])
         if (change.TableID === this.config.tableId) this.schemaId = change.NewSchemaID ?? this.schemaId;
       const handled = this.#stream.arrive(event);
-      this.#run(this.#machine.arrive(event));
+      this.#drive(this.#machine.arrive(event));
       return handled;
     });
   }
@@ -223,11 +223,11 @@ export class Dispatcher {
   }
 
   onAck(key: EventKey): void {
-    this.#run(this.#machine.ack(key, this.#surroundings.clock.now()));
+    this.#drive(this.#machine.ack(key, this.#surroundings.clock.now()));
   }
 
   onIgnored(key: EventKey): void {
-    this.#run(this.#machine.ignored(key));
+    this.#drive(this.#machine.ignored(key));
   }
 
   /** An action for this life. Resolves when all that it causes is durable: only then its message may go (I7). */
@@ -327,6 +327,11 @@ export class Dispatcher {
     return Promise.all(sent).then(() => undefined);
   }
 
+  /** As `#run`, where nobody waits for what is sent. */
+  #drive(commands: readonly Command[]): void {
+    this.#run(commands).catch((error) => this.#fails(error));
+  }
+
   #report(stage: "waiting" | "none", event: CaptureEvent): void {
     // Nobody would be there for the answer.
     if (this.#stopping && stage === "waiting") return;
@@ -343,7 +348,7 @@ export class Dispatcher {
     this.#work
       .run(() => this.config.sink.flushBeforeBlock(event))
       .then(
-        () => this.#run(this.#machine.flushed(this.#surroundings.clock.now())),
+        () => this.#drive(this.#machine.flushed(this.#surroundings.clock.now())),
         (error) => {
           this.#fails(error);
           this.#surroundings.clock.after(REPEAT_MS, () => {
@@ -360,10 +365,10 @@ export class Dispatcher {
         await this.config.sink.writeBlockEvent(event);
       })
       .then(
-        () => this.#run(this.#machine.wroteLocally(event, this.#surroundings.clock.now())),
+        () => this.#drive(this.#machine.wroteLocally(event, this.#surroundings.clock.now())),
         (error) => {
           if (!this.#stream.isAt(event)) return;
-          this.#run(this.#machine.failedLocally(event));
+          this.#drive(this.#machine.failedLocally(event));
           this.#stream.fail(event, error);
         },
       );
@@ -385,7 +390,7 @@ export class Dispatcher {
         (error) => {
           this.#execution = undefined;
           this.#fails(error);
-          this.#run(this.#machine.failed(this.#surroundings.clock.now()));
+          this.#drive(this.#machine.failed(this.#surroundings.clock.now()));
           execution.done.reject(error);
         },
       );
@@ -417,7 +422,7 @@ export class Dispatcher {
     if (next !== undefined) {
       // A clock that was set back makes nobody wait longer than the longest repeat.
       const ms = Math.min(Math.max(0, next - clock.now()), SLOW_REPEAT_MS);
-      this.#cancelTick = clock.after(ms, () => this.#run(this.#machine.tick(clock.now())));
+      this.#cancelTick = clock.after(ms, () => this.#drive(this.#machine.tick(clock.now())));
     }
     if (this.#machine.outstanding) onOutstanding();
   }

@@ -1,6 +1,6 @@
 /** Messages that are surely wrong, each with what its dead letter must say. */
 import fc from "fast-check";
-import type { StatusMessage } from "../maintainer/intake.ts";
+import type { StatusMessage } from "../maintainer/input.ts";
 import { d, ddl, everybody, node, normal, type World } from "../maintainer/testing/world.ts";
 
 export interface Faulty {

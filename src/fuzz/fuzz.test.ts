@@ -1,7 +1,7 @@
 /** Messages that nobody should send: nothing throws, nothing is lost, each bad one is kept with its reason (I10). */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { StatusMessage } from "../maintainer/intake.ts";
+import type { StatusMessage } from "../maintainer/input.ts";
 import { again, d, ddl, everybody, node, normal, World } from "../maintainer/testing/world.ts";
 import { decode, MalformedMessage, type MessageType, schemas } from "../protocol/codec.ts";
 import { ComponentState } from "../protocol/messages.ts";

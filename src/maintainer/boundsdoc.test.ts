@@ -24,8 +24,8 @@ import {
   OPEN_SHARE,
   ROUTES_SHARE,
 } from "./bounds.ts";
+import { MAX_NODE_ID } from "./envelope.ts";
 import { COLLECTED_AT_ONCE, MAX_FORMER } from "./formerepochs.ts";
-import { MAX_NODE_ID } from "./intake.ts";
 import { MAX_FAILURE, MAX_KEY } from "./intakemembership.ts";
 import { KEPT_BYTES, KEPT_ITEM_BYTES } from "./keptlimits.ts";
 import { INLINE_EVENT } from "./open.ts";

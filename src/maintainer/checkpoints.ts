@@ -2,7 +2,7 @@ import { type StatusChange, senderMismatch } from "../barrier/membership.ts";
 import { commitTsFault } from "../barrier/plausible.ts";
 import type { Place, Roster } from "../barrier/roster.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
-import type { SpaceInput } from "./intake.ts";
+import type { SpaceInput } from "./input.ts";
 import type { Program } from "./program.ts";
 import type { Session } from "./session.ts";
 import { settle } from "./settle.ts";

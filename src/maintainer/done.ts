@@ -4,7 +4,7 @@ import { markWritten } from "./advance.ts";
 import { contend, LOST } from "./contention.ts";
 import { noteDuplicates } from "./duplicates.ts";
 import { buryClosed } from "./ending.ts";
-import type { Report, ReportedLife } from "./intake.ts";
+import type { Report, ReportedLife } from "./input.ts";
 import type { Placed } from "./placed.ts";
 import type { Program } from "./program.ts";
 import { record } from "./record.ts";

@@ -1,5 +1,5 @@
 import { MAX_UNREACHABLE } from "./bounds.ts";
-import type { SpaceInput } from "./intake.ts";
+import type { SpaceInput } from "./input.ts";
 import type { ActionMessage } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import type { Session } from "./session.ts";

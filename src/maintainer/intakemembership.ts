@@ -14,20 +14,9 @@ import {
   type SchemaInfo,
 } from "../protocol/messages.ts";
 import { MAX_KEYSPACE } from "../protocol/span.ts";
-import {
-  binds,
-  type Intake,
-  type IntakeSettings,
-  lifeFault,
-  numberAttribute,
-  type Report,
-  refuseRedoSyncpoint,
-  refuseTooLarge,
-  registeredReport,
-  type SpaceInput,
-  type StatusMessage,
-  spaceFor,
-} from "./intake.ts";
+import { lifeFault, refuseRedoSyncpoint, refuseTooLarge, registeredReport } from "./blockreport.ts";
+import { binds, numberAttribute, spaceFor } from "./envelope.ts";
+import type { Intake, IntakeSettings, Report, SpaceInput, StatusMessage } from "./input.ts";
 import type { Space } from "./space.ts";
 
 const MODES = [0n, 1n] as const;

@@ -4,7 +4,7 @@ import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { StrictStore } from "../fuzz/strictstore.ts";
 import { keyText } from "../protocol/eventkey.ts";
 import { ComponentState } from "../protocol/messages.ts";
-import type { StatusMessage } from "./intake.ts";
+import type { StatusMessage } from "./input.ts";
 import { KEPT_BYTES } from "./keptlimits.ts";
 import { again, d, ddl, everybody, idsOf, node, normal, oldNode, World } from "./testing/world.ts";
 

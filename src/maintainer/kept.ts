@@ -9,7 +9,8 @@ import {
   type TableSpanBlockStatus,
   TableSpanBlockStatusSchema,
 } from "../protocol/messages.ts";
-import { type Report, type SpaceInput, type StatusMessage, takeIn } from "./intake.ts";
+import type { Report, SpaceInput, StatusMessage } from "./input.ts";
+import { takeIn } from "./intake.ts";
 import { inPieces, KEPT_BYTES, KEPT_OVERHEAD, LIVES_PER_STATUS } from "./keptlimits.ts";
 import type { Kept } from "./port.ts";
 import { ask, type Program } from "./program.ts";

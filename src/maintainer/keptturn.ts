@@ -1,4 +1,4 @@
-import type { SpaceInput, StatusMessage } from "./intake.ts";
+import type { SpaceInput, StatusMessage } from "./input.ts";
 import { readKept } from "./kept.ts";
 import { handleMembership } from "./membershipturn.ts";
 import type { Program } from "./program.ts";

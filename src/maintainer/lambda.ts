@@ -1,6 +1,6 @@
 import type { SQSBatchResponse, SQSRecord } from "aws-lambda";
 import { type Failure, handleBatch, type Invocation, type Memory } from "./batch.ts";
-import type { StatusMessage } from "./intake.ts";
+import type { StatusMessage } from "./input.ts";
 import type { Observer } from "./observe.ts";
 import type { Port } from "./port.ts";
 import { run } from "./program.ts";

@@ -6,7 +6,7 @@ import { rejudgeAll } from "./agenda.ts";
 import { putDraft } from "./applying.ts";
 import { contend, LOST } from "./contention.ts";
 import { formerEpochs, nextAfter } from "./formerepochs.ts";
-import type { SpaceInput } from "./intake.ts";
+import type { SpaceInput } from "./input.ts";
 import { isKept, keepEarlyStatuses } from "./kept.ts";
 import type { Root } from "./port.ts";
 import { ask, type Program } from "./program.ts";

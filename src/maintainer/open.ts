@@ -3,10 +3,10 @@ import { type BlockEvent, changesRoster, involvesTrigger } from "../barrier/even
 import type { Place, Roster } from "../barrier/roster.ts";
 import { grantCount, openedStep, type Step } from "../barrier/step.ts";
 import { afterGrant, grantOnOpening } from "./advance.ts";
+import { digestOf } from "./blockreport.ts";
 import { roomToOpen } from "./bounds.ts";
 import { commit } from "./commit.ts";
 import { contend, LOST } from "./contention.ts";
-import { digestOf } from "./intake.ts";
 import type { BarrierItem, BarrierName, BarrierResult, RootConditions } from "./port.ts";
 import { ask, type Program } from "./program.ts";
 import { completedBy } from "./record.ts";

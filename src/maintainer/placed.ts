@@ -1,5 +1,5 @@
 import type { Place } from "../barrier/roster.ts";
-import type { Report } from "./intake.ts";
+import type { Report } from "./input.ts";
 import type { Target } from "./outbox.ts";
 
 /** Lives of one report that count, with where they stand. */

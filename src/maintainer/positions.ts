@@ -2,7 +2,7 @@
 import type { ChunkPosition } from "../barrier/floor.ts";
 import type { DispatcherChunk, Life } from "../barrier/roster.ts";
 import { currentStatuses } from "./checkpoints.ts";
-import type { SpaceInput } from "./intake.ts";
+import type { SpaceInput } from "./input.ts";
 import { ask, type Program } from "./program.ts";
 import type { Session } from "./session.ts";
 

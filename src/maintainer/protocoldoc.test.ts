@@ -7,7 +7,7 @@ import { MAX_NUMBER } from "../barrier/plausible.ts";
 import { MAX_GRANTS } from "../barrier/step.ts";
 import { REPEAT_MS, SLOW_REPEAT_MS } from "../dispatcher/machine.ts";
 import { MAX_UNREACHABLE, OPEN_SHARE } from "./bounds.ts";
-import { MAX_NODE_ID } from "./intake.ts";
+import { MAX_NODE_ID } from "./envelope.ts";
 import { MAX_KEY } from "./intakemembership.ts";
 import { KEPT_BYTES } from "./keptlimits.ts";
 import { DEFAULT_SETTINGS } from "./session.ts";

@@ -1,5 +1,6 @@
 /** What becomes of a message, or a part of one, that cannot count: kept as a dead letter, with the reason (invariants.md I10). */
-import { mayReplay, principalOf, SENDER_ATTRIBUTE, SENT_AT_ATTRIBUTE, type StatusMessage } from "./intake.ts";
+import { mayReplay, principalOf, SENDER_ATTRIBUTE, SENT_AT_ATTRIBUTE } from "./envelope.ts";
+import type { StatusMessage } from "./input.ts";
 import type { Observation, Observer } from "./observe.ts";
 import type { DeadLetter } from "./port.ts";
 import { ask, type Program } from "./program.ts";

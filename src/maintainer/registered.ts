@@ -7,7 +7,7 @@ import { markWritten } from "./advance.ts";
 import { passedBefore } from "./agenda.ts";
 import { commit, sameStep } from "./commit.ts";
 import { contend, LOST } from "./contention.ts";
-import type { Report } from "./intake.ts";
+import type { Report } from "./input.ts";
 import type { Placed } from "./placed.ts";
 import type { Program } from "./program.ts";
 import { record } from "./record.ts";

@@ -6,7 +6,7 @@ import { type Grant, grantIndex, saysWritten } from "../barrier/step.ts";
 import { parseKeyText } from "../protocol/eventkey.ts";
 import { readRootBeside } from "./ahead.ts";
 import { doneReports } from "./done.ts";
-import type { Report } from "./intake.ts";
+import type { Report } from "./input.ts";
 import { keepEarly } from "./kept.ts";
 import type { Target } from "./outbox.ts";
 import type { Orphan, Placed } from "./placed.ts";

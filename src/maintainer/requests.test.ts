@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DynamoStore } from "../storage/dynamodb/store.ts";
 import { type EmbeddedDynamo, startEmbeddedDynamo } from "../storage/testing/embedded.ts";
 import { handleBatch, type Memory, newMemory } from "./batch.ts";
-import type { StatusMessage } from "./intake.ts";
+import type { StatusMessage } from "./input.ts";
 import type { ActionMessage, Port } from "./port.ts";
 import { run } from "./program.ts";
 import { DEFAULT_SETTINGS } from "./session.ts";

@@ -8,7 +8,7 @@ import { applyInTurn } from "./applying.ts";
 import { latest } from "./done.ts";
 import { noteDuplicates } from "./duplicates.ts";
 import { notDone, stillAt, stillToPass } from "./goneon.ts";
-import type { Report } from "./intake.ts";
+import type { Report } from "./input.ts";
 import { openBarrier } from "./open.ts";
 import type { Orphan, Placed } from "./placed.ts";
 import { ask, type Program } from "./program.ts";

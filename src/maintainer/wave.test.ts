@@ -1,6 +1,6 @@
 /** Waves to more queues than one invocation sends to (protocol.md M22). */
 import { describe, expect, it } from "vitest";
-import type { StatusMessage } from "./intake.ts";
+import type { StatusMessage } from "./input.ts";
 import { SLICE_LIVES, sliceText } from "./slice.ts";
 import { spaceOf } from "./space.ts";
 import { again, CHANGEFEED, d, everybody, idsOf, node, PREFIX, syncpoint, World } from "./testing/world.ts";

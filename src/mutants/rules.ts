@@ -131,7 +131,7 @@ export const RULES: readonly Mutant[] = [
   {
     id: "equal-ones-twice",
     rule: "equal statuses of a request count once (protocol.md M1a)",
-    file: "src/maintainer/intake.ts",
+    file: "src/maintainer/blockreport.ts",
     from: "return !before.has(one) && before.add(one);",
     to: "return before.add(one) !== undefined;",
     tests: ["src/maintainer/kept.test.ts"],

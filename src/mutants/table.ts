@@ -477,7 +477,7 @@ const RECOVERY: readonly Mutant[] = [
   {
     id: "redo-is-default",
     rule: "redo mode is a barrier space of its own (protocol.md M17)",
-    file: "src/maintainer/intake.ts",
+    file: "src/maintainer/blockreport.ts",
     from: "const space = spaceFor(request.changefeedID, request.mode);",
     to: "const space = spaceFor(request.changefeedID, 0n);",
   },

@@ -2,7 +2,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { compareKeys, type EventKey, keyText } from "../../protocol/eventkey.ts";
 import type { StateSchema } from "../../protocol/messages.ts";
-import type { StatusMessage } from "../intake.ts";
+import type { StatusMessage } from "../input.ts";
 import type { TestNode, World } from "./world.ts";
 
 export interface ActorEvent {

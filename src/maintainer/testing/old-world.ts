@@ -5,7 +5,7 @@ import type { Dice } from "../../chance/dice.ts";
 import { decode } from "../../protocol/codec.ts";
 import type { StateSchema } from "../../protocol/messages.ts";
 import { tableRange } from "../../protocol/span.ts";
-import type { StatusMessage } from "../intake.ts";
+import type { StatusMessage } from "../input.ts";
 import type { ActionMessage } from "../port.ts";
 import { type Effect, OldDispatcherManager } from "./old-node.ts";
 import { CHANGEFEED, d, oldNode, type TestNode, World } from "./world.ts";

@@ -24,7 +24,7 @@ import {
 } from "../../protocol/messages.ts";
 import { MemoryStore } from "../../storage/memory.ts";
 import { type BatchResult, handleBatch, type Memory, newMemory } from "../batch.ts";
-import type { StatusMessage } from "../intake.ts";
+import type { StatusMessage } from "../input.ts";
 import type { ActionMessage, DeadLetter, Port, SendResult } from "../port.ts";
 import { run } from "../program.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../session.ts";
