@@ -99,6 +99,8 @@ export interface Refused {
   readonly life: bigint;
   readonly knownLife: bigint;
   readonly reason: string;
+  /** Its table was dropped: what was registered. */
+  readonly dropped?: RegisteredSpan;
 }
 
 /** What became of a change, one outcome for its message. */
@@ -204,10 +206,18 @@ function applyLeaving(draft: RosterDraft, { sender }: Leaving, node: NodeEntry |
 function applyEviction(draft: RosterDraft, { ids, sender, wholeNode }: Eviction): void {
   for (const id of ids) {
     const life = draft.find(id)?.life;
-    if (life?.node === sender.node) draft.endLife(id, life.life, true);
+    if (life?.node === sender.node) draft.endLife(id, lastOf(life, sender), true);
   }
   const node = draft.node(sender.node);
   if (wholeNode && node && node.nodeQueue !== "") draft.putNode({ ...node, nodeQueue: "" });
+}
+
+/**
+ * The number under which a life is over. An old node's is the time of its first registration, and each later one says the same once
+ * more: a copy of any of them must not bring back who was taken out (decisions/0047).
+ */
+function lastOf({ life, stateAt }: Life, { start }: Sender): bigint {
+  return start === 0n && BigInt(stateAt) > life ? BigInt(stateAt) : life;
 }
 
 /** Why a sender may not speak as this node; undefined: it may (protocol.md R7). */
@@ -252,13 +262,21 @@ function applyRegistration(
       ...(keyspace > 0 && { keyspace }),
       ...failed,
     });
-  else {
+
+  for (const { id, life, reason } of change.unfit ?? [])
+    outcome.refused.push({ id, life, knownLife: knownLifeOf(draft, id), reason });
+  const most = highestPlausible(highest, draft.now);
+  for (const span of change.spans) register(draft, span, { sender, queue: change.replyQueue, most, outcome });
+
+  if (node !== undefined && !isNew && !restarted) {
     const { keyspace: _, failure: __, ...others } = node;
-    // Evicted it has no queue, unbound no principal: its next registration says both.
+    // Evicted it has no queue, unbound no principal: its next registration says both. That of an old node may be a copy from before:
+    // it must bring back a dispatcher, or a node that is gone would be asked for others (decisions/0047).
+    const isBack = sender.start > 0n || outcome.accepted.length > 0;
     const next: NodeEntry = {
       ...others,
       principal,
-      nodeQueue: node.nodeQueue || nodeQueue,
+      nodeQueue: node.nodeQueue || (isBack ? nodeQueue : ""),
       ...((keyspace || node.keyspace) && { keyspace: keyspace || node.keyspace! }),
       ...failed,
     };
@@ -267,11 +285,6 @@ function applyRegistration(
     );
     if (!same) draft.putNode(next);
   }
-
-  for (const { id, life, reason } of change.unfit ?? [])
-    outcome.refused.push({ id, life, knownLife: knownLifeOf(draft, id), reason });
-  const most = highestPlausible(highest, draft.now);
-  for (const span of change.spans) register(draft, span, { sender, queue: change.replyQueue, most, outcome });
 }
 
 /** Puts a registered dispatcher into the roster, or says why not. */
@@ -347,7 +360,7 @@ function refuse(
   life: bigint,
   sender: Sender,
   most: bigint,
-): { knownLife: bigint; reason: string } | undefined {
+): Omit<Refused, "id" | "life"> | undefined {
   const known = draft.find(span.id)?.life;
   const ended = draft.ended(span.id);
   const knownLife = knownLifeOf(draft, span.id);
@@ -371,7 +384,7 @@ function refuse(
   if (!known && !ended && life <= forgotten)
     return { knownLife: forgotten, reason: "a life as low as this may be over for long: use a higher one" };
   if (!draft.table(span.tableId) && draft.base.dropped.has(span.tableId))
-    return { knownLife, reason: `table ${span.tableId} was dropped` };
+    return { knownLife, reason: `table ${span.tableId} was dropped`, dropped: span };
   return undefined;
 }
 

@@ -252,6 +252,10 @@ function* answer(session: Session, input: SpaceInput, outcome: Outcome): Program
     });
   if (outcome.early.length > 0)
     yield* keepEarlyStatuses(session, sender, outcome.early, isKept(input.message));
+  // An old node understands no refusal. Of a table that was dropped it would ask for ever what to do with its event.
+  if (sender.start === 0n && membership.kind === "registration" && input.replyQueue !== "")
+    for (const { dropped } of outcome.refused)
+      if (dropped) session.outbox.removeDispatcher(input.replyQueue, membership.encoding, dropped);
   if (sender.start === 0n || membership.kind === "eviction" || membership.kind === "leaving") return;
   const queue = input.replyQueue || (session.memory.roster?.nodes.get(sender.node)?.nodeQueue ?? "");
   if (queue === "") return;

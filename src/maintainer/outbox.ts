@@ -171,7 +171,11 @@ export class Outbox {
   }
 
   /** Tells a node's queue to remove a dispatcher whose table is gone (protocol.md M10). */
-  removeDispatcher(queue: string, encoding: Encoding, life: Life): void {
+  removeDispatcher(
+    queue: string,
+    encoding: Encoding,
+    life: Pick<Life, "id" | "tableId" | "schemaId" | "start" | "end">,
+  ): void {
     const request = create(ScheduleDispatcherRequestSchema, {
       changefeedID: changefeedMessage(this.#space),
       config: {
@@ -255,6 +259,8 @@ export class Outbox {
     const [target] = [...targets.values()];
     const place = this.#roster?.find(target!.id);
     if (place === undefined || place.life.life !== target!.life) return undefined;
+    // A slice may come twice, and its Pass with it: an old node takes the second one for the next event's (decisions/0047).
+    if (kind === "pass" && !parseKeyText(key).isSyncPoint && this.#isOld(target!)) return undefined;
     const { slot } = place.life;
     return {
       space: this.#space,

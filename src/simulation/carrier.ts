@@ -1,7 +1,7 @@
-import type { Dispatcher } from "../dispatcher/dispatcher.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import { type StorageFiles, type StoragePayload, StorageSink } from "../dispatcher/storagesink.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
+import type { Streamed } from "./capture.ts";
 import type { Downstream } from "./downstream.ts";
 import { isBefore, short, storedName } from "./order.ts";
 import type { Process } from "./process.ts";
@@ -40,7 +40,7 @@ export class Incarnation {
   readonly process: Process;
   /** The node of that process: its carrier may go to another. */
   readonly node: string;
-  dispatcher: Dispatcher | undefined;
+  dispatcher: Streamed | undefined;
   /** False when it is being closed: its stream gives it nothing any more. */
   fed = true;
   /** False when it was closed. */

@@ -81,7 +81,7 @@ export class Chaos {
     if (dice.chance(0.3))
       for (const carrier of its)
         if (!carrier.lost && dice.chance(0.5)) {
-          this.#nodes.give(carrier, dice.pick([...this.#nodes.machines.keys()]));
+          this.#nodes.give(carrier, dice.pick(this.#nodes.likes(carrier.node)));
           this.#nodes.launch(carrier);
         }
     await this.#nodes.start(machine);
@@ -106,7 +106,7 @@ export class Chaos {
 
   async #move(carrier: Carrier): Promise<void> {
     const { timeline, dice } = this.#ground;
-    const others = [...this.#nodes.machines.keys()].filter((name) => name !== carrier.node);
+    const others = this.#nodes.likes(carrier.node).filter((name) => name !== carrier.node);
     if (others.length === 0 || !carrier.running?.lives) return;
     const to = dice.pick(others);
     this.#note(`moves ${carrier.id.slice(-4)} from ${carrier.node} to ${to}`);

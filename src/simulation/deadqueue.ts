@@ -1,4 +1,5 @@
 import { STATUS_QUEUE } from "./functions.ts";
+import { isOldName } from "./oldnames.ts";
 import type { Ground } from "./process.ts";
 import type { Queues, Stored } from "./queues.ts";
 
@@ -10,7 +11,7 @@ export function isUnmended({ attributes }: Pick<Letter, "attributes">): boolean 
   return attributes["sender"] === REDRIVER;
 }
 
-type Letter = Pick<Stored, "body" | "attributes" | "principal">;
+type Letter = Pick<Stored, "body" | "attributes" | "principal" | "timestamp">;
 
 /**
  * The dead-letter queue, and an operator who brings back what is in it (docs/operations.md): with its first sender's name; as it
@@ -66,9 +67,11 @@ export class DeadQueue {
   }
 
   #redrive(letter: Letter): void {
-    const { body, attributes, principal } = letter;
+    const { body, attributes, principal, timestamp } = letter;
     this.#letters.delete(letter);
     const sender = attributes["sender"] ?? principal;
-    this.#queues.put(STATUS_QUEUE, body, { ...attributes, sender }, REDRIVER);
+    // Of an old node it counts when a message was sent first (decisions/0016).
+    const old = isOldName(attributes["from"] ?? "") && { sentAt: String(timestamp) };
+    this.#queues.put(STATUS_QUEUE, body, { ...attributes, sender, ...old }, REDRIVER);
   }
 }

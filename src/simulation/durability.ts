@@ -47,10 +47,12 @@ export class Durability {
 
   /**
    * All messages that somebody received are dealt with: nothing is left to do of what they said. A sweep on a copy of the
-   * store must find nothing to go on with (invariants.md S5).
+   * store must find nothing to go on with (invariants.md S5). An old node's DONE is a message of its own: the report of its next
+   * event, which says the same, may come before it.
    * @param now milliseconds since 1970
    */
   async quiet(settings: Settings, now: number): Promise<void> {
+    if (this.#monitors.awaitsOldWriter()) return;
     const copy = this.#store.clone();
     const commit = copy.commitRoot.bind(copy);
     copy.commitRoot = async (space, conditions, changes) => {

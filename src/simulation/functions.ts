@@ -1,8 +1,10 @@
 import { handleBatch, type Memory, newMemory } from "../maintainer/batch.ts";
+import { evict } from "../maintainer/evict.ts";
 import type { ActionMessage, DeadLetter, Port, RootResult, SendResult } from "../maintainer/port.ts";
 import { run } from "../maintainer/program.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
 import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
+import type { Space } from "../maintainer/space.ts";
 import { sweep } from "../maintainer/sweep.ts";
 import { ItemTooLarge } from "../storage/dynamodb/toolarge.ts";
 import type { MemoryStore } from "../storage/memory.ts";
@@ -214,6 +216,36 @@ export class Functions {
     const lives = await outcome.promise;
     cancel();
     return lives;
+  }
+
+  /** An operator takes out a node that is lost (`weir evict --node`), again until that is done. */
+  async evict(space: Space, node: string): Promise<void> {
+    this.running++;
+    try {
+      await this.#evictAgain(space, node);
+    } finally {
+      this.running--;
+    }
+  }
+
+  async #evictAgain(space: Space, node: string): Promise<void> {
+    for (;;) {
+      const process = new Process(this.#ground, this.#wrong());
+      const name = `evict.${++this.#invocations}`;
+      const never = { crashAt: -1, freezeAt: -1, freezeFor: 0 };
+      const port = this.#port(name, process, never, () => undefined);
+      const { settings } = this;
+      this.#watcher.started(name, []);
+      const invocation = { now: process.now(), nonce: name, settings, memory: newMemory() };
+      try {
+        const lives = await run(evict(space, { node }, invocation), port);
+        this.#watcher.ended(name, `took ${lives.length} dispatchers of ${node} out`);
+        return;
+      } catch (error) {
+        this.#watcher.ended(name, `failed ${(error as Error).message}`);
+        await this.#ground.timeline.sleep(1_000);
+      }
+    }
   }
 
   async #sweepForever(): Promise<void> {

@@ -2,7 +2,15 @@
 import { availableParallelism } from "node:os";
 import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
-import { commandFor, DEFAULTS, FAULT_KINDS, type FaultKind, optionsFor, USUAL_FAULTS } from "./options.ts";
+import {
+  commandFor,
+  DEFAULTS,
+  FAULT_KINDS,
+  type FaultKind,
+  type OldNodes,
+  optionsFor,
+  USUAL_FAULTS,
+} from "./options.ts";
 import { type Summary, seedsFrom, simulateSeeds } from "./seeds.ts";
 import { shrink } from "./shrink.ts";
 import { simulate } from "./simulate.ts";
@@ -28,6 +36,12 @@ function kinds(text: string): ReadonlySet<FaultKind> {
   );
 }
 
+function old(text: string): OldNodes {
+  if (text !== "all" && text !== "some" && text !== "none")
+    throw new InvalidArgumentError(`"${text}" is none of all, some, none`);
+  return text;
+}
+
 const options = new Command("simulate")
   .description("runs seeded worlds: the maintainer, dispatchers and storage sink that ship, in virtual time")
   .option("--seeds <n>", "how many seeds", whole, 1_000)
@@ -42,6 +56,11 @@ const options = new Command("simulate")
     "--item-bytes <n>",
     "bytes that an item of the table may have (default: few in one seed of eight)",
     whole,
+  )
+  .option(
+    "--old <nodes>",
+    "old nodes: all, some, none (default: all in one seed of six, some in another)",
+    old,
   )
   .option("--faults <kinds>", "kinds of faults, with commas; none; all", kinds, new Set(USUAL_FAULTS))
   .option("--trace <n>", "lines of the trace of a seed that fails", whole, 60)
@@ -58,13 +77,14 @@ const options = new Command("simulate")
     barriers: number;
     maxFaults: number;
     itemBytes?: number;
+    old?: OldNodes;
     faults: ReadonlySet<FaultKind>;
     trace: number;
     keepGoing: boolean;
     shrink: boolean;
   }>();
 
-const { nodes, dispatchers, barriers, maxFaults, itemBytes, faults } = options;
+const { nodes, dispatchers, barriers, maxFaults, itemBytes, old: oldNodes, faults } = options;
 const optionsOf = (seed: number) =>
   optionsFor(seed, {
     nodes,
@@ -72,6 +92,7 @@ const optionsOf = (seed: number) =>
     barriers,
     maxFaults,
     ...(itemBytes !== undefined && { itemBytes }),
+    ...(oldNodes !== undefined && { old: oldNodes }),
     faults,
   });
 const seeds = options.seed === undefined ? seedsFrom(options.from, options.seeds) : [options.seed];

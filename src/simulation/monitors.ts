@@ -1,9 +1,11 @@
+import type { Step } from "../barrier/step.ts";
 import type { ActionMessage, DeadLetter, Root } from "../maintainer/port.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
 import { Action, BlockStage, DoneAction, InfluenceType } from "../protocol/messages.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { Incarnation } from "./carrier.ts";
 import { type Downstream, describe } from "./downstream.ts";
+import { isOldName, lifeOn } from "./oldnames.ts";
 import { isBefore, isBehind, storedName } from "./order.ts";
 import type { Process } from "./process.ts";
 import { idOf, keyOf, readMessage } from "./reading.ts";
@@ -109,7 +111,8 @@ export class Monitors {
       const incarnation = this.incarnationOf(process, said.id, said.life);
       if (incarnation && isBefore(incarnation.at, key))
         this.#judge.fail("D5", `${incarnation.name} says that it has done ${text} and has not`);
-      if (state.stage === BlockStage.DONE && state.doneAction === DoneAction.UNSPECIFIED)
+      const kindless = state.doneAction === DoneAction.UNSPECIFIED && !isOldName(said.node);
+      if (state.stage === BlockStage.DONE && kindless)
         this.#judge.fail("I3", "a DONE says nothing of its action");
     });
   }
@@ -234,7 +237,7 @@ export class Monitors {
     const step = root.steps.get(key)!;
     const grant = step.grants.at(-1)!;
     const node = this.rosterOf(root).lives.get(grant.id)?.node;
-    this.#granted.set(`${key} ${node} ${grant.id}@${grant.life}`, root.epoch);
+    this.#granted.set(`${key} ${node} ${grant.id}@${lifeOn(node ?? "", grant.life)}`, root.epoch);
     if (step.phase !== "writing") this.#judge.fail("I2", `${name} is granted in phase ${step.phase}`);
     this.#grantedLives.set(key, this.#livesOf(root, event));
     this.#changedAt.delete(key);
@@ -266,10 +269,33 @@ export class Monitors {
         isBefore(other.capture.key, event.capture.key) &&
         !this.#applied.has(storedName(other.capture.key)) &&
         !isBehind(this.#openedAt.get(this.#root?.epoch ?? 0n) ?? 0n, other.capture.key) &&
-        (event.trigger ||
+        ((event.trigger && !this.#mayBeUntold(other, event)) ||
           !other.tables.isDisjointFrom(event.tables) ||
           other.capture.needAddedTables?.some((table) => event.tables.has(table.TableID ?? 0n))),
     );
+  }
+
+  hasLives(node: string, id?: string): boolean {
+    const root = this.#root;
+    if (root === undefined) return false;
+    const { lives } = this.rosterOf(root);
+    if (id !== undefined) return lives.get(id)?.node === node;
+    return [...lives.values()].some((life) => life.node === node);
+  }
+
+  /** Whether somebody on an old node writes. */
+  awaitsOldWriter(): boolean {
+    const { lives } = this.#root ? this.rosterOf(this.#root) : { lives: new Map<string, StoredLife>() };
+    const writes = ({ phase, grants }: Step) =>
+      phase === "writing" && isOldName(lives.get(grants.at(-1)?.id ?? "")?.node ?? "");
+    return [...(this.#root?.steps.values() ?? [])].some(writes);
+  }
+
+  /** An old table trigger holds only `DB` and `All` until it is told that a table it created is known (ticdc.md TD6). */
+  #mayBeUntold(other: LogEvent, { capture }: LogEvent): boolean {
+    const trigger = [...this.rosterOf(this.#root!).lives.values()].find((life) => life.tableId === 0n);
+    const held = capture.blockTables?.InfluenceType !== InfluenceType.Normal;
+    return other.kind === "create" && !held && trigger !== undefined && isOldName(trigger.node);
   }
 
   /** M10: each event changes the roster once, when it is written and all before it have. */
@@ -379,6 +405,9 @@ export class Monitors {
    */
   sent(message: ActionMessage, knownSince: number): void {
     if (message.type === "RegistrationResult") this.#accepts(message);
+    if (message.type === "ScheduleDispatcherRequest")
+      for (const node of this.#nodesOf.get(message.queue) ?? [])
+        this.#sayings.asks(node, readMessage(message.type, message.encoding, message.body));
     if (message.type !== "HeartBeatResponse") return;
     const response = readMessage("HeartBeatResponse", message.encoding, message.body);
     const epoch = response.maintainerEpoch;
@@ -390,7 +419,7 @@ export class Monitors {
         const key = storedName({ commitTs: ack.CommitTs, isSyncPoint: ack.IsSyncPoint });
         for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
           for (const node of nodes)
-            newest(this.#acks, `${key} ${node} ${idOf(id)}@${status.lives[index]}`, epoch);
+            newest(this.#acks, `${key} ${node} ${idOf(id)}@${lifeOn(node, status.lives[index])}`, epoch);
       }
       if (action === undefined) continue;
       const key = { commitTs: action.CommitTs, isSyncPoint: action.IsSyncPoint };
@@ -402,7 +431,11 @@ export class Monitors {
           this.#judge.fail("I3", `Pass of ${describe(event)} is sent before it is written`);
         for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries())
           for (const node of nodes)
-            newest(this.#passes, `${storedName(key)} ${node} ${idOf(id)}@${status.lives[index]}`, epoch);
+            newest(
+              this.#passes,
+              `${storedName(key)} ${node} ${idOf(id)}@${lifeOn(node, status.lives[index])}`,
+              epoch,
+            );
       } else if (present && (this.#changedAt.get(storedName(key)) ?? Number.POSITIVE_INFINITY) < knownSince)
         this.#judge.fail(
           "I1",
@@ -410,8 +443,10 @@ export class Monitors {
         );
       else
         for (const [index, id] of status.influencedDispatchers!.DispatcherIDs.entries()) {
-          const life = `${idOf(id)}@${status.lives[index]}`;
-          const grants = nodes.map((node) => this.#granted.get(`${storedName(key)} ${node} ${life}`) ?? 0n);
+          const grants = nodes.map((node) => {
+            const life = `${idOf(id)}@${lifeOn(node, status.lives[index])}`;
+            return this.#granted.get(`${storedName(key)} ${node} ${life}`) ?? 0n;
+          });
           if (!grants.some((granted) => granted >= epoch))
             this.#judge.fail("I2", `Write of ${describe(event)} is sent to a life that was not granted it`);
         }
@@ -437,7 +472,7 @@ export class Monitors {
   /** Whether a life of the roster has been told, in the present epoch, that an event is acknowledged, or to pass it. */
   wasTold(what: "ack" | "pass", key: string, { id, life, node }: StoredLife): boolean {
     const told = what === "ack" ? this.#acks : this.#passes;
-    return (told.get(`${key} ${node} ${id}@${life}`) ?? -1n) >= this.#root!.epoch;
+    return (told.get(`${key} ${node} ${id}@${lifeOn(node, life)}`) ?? -1n) >= this.#root!.epoch;
   }
 
   /** A dispatcher does what it was told. */
@@ -447,6 +482,8 @@ export class Monitors {
     const said = this.#saidOf(incarnation);
     // What nobody was asked about is written at once.
     if (!said.waiting.has(key)) return;
+    // An old node may be told by influence, without ids: that nothing is passed before it is written, its sink watches.
+    if (action === "pass" && isOldName(node)) return;
     const told = action === "write" ? this.#granted : this.#passes;
     const epoch = told.get(`${key} ${node} ${carrier.id}@${life}`);
     if (epoch === undefined)

@@ -12,11 +12,15 @@ import {
   ScheduleAction,
   type ScheduleDispatcherRequest,
 } from "../protocol/messages.ts";
+import { tableRange } from "../protocol/span.ts";
+import type { Capture } from "./capture.ts";
 import { type Carrier, Incarnation, report, type SinkWorld, WatchedSink } from "./carrier.ts";
 import type { Disk } from "./disk.ts";
 import { ACTION_PREFIX, ROLE, STATUS_QUEUE } from "./functions.ts";
 import { halfOpening } from "./halfopening.ts";
 import { type QueueWatcher, queuesFor } from "./nodequeues.ts";
+import { OldCapture } from "./oldcapture.ts";
+import { isOldName } from "./oldnames.ts";
 import { short } from "./order.ts";
 import { type Ground, Process, type Wrongness } from "./process.ts";
 import type { Queues } from "./queues.ts";
@@ -31,8 +35,10 @@ export interface Machine {
   readonly tablesPerPart: number;
   readonly encoding: "json" | "protobuf";
   readonly layout: "node" | "dispatcher";
+  /** Of an old node: whether its bridge has the gate. */
+  readonly gated: boolean;
   process: Process | undefined;
-  capture: CaptureNode | undefined;
+  capture: Capture | undefined;
   /** The epoch that it follows, and in which all of its dispatchers were accepted that were there when it came to it. */
   epoch: bigint;
   settled: bigint;
@@ -65,8 +71,12 @@ export class Nodes {
   readonly #queues: Queues;
   readonly #world: SinkWorld;
   readonly #watcher: QueueWatcher;
+  readonly #evict: (node: string) => Promise<void>;
+  readonly #stands: (node: string, id?: string) => boolean;
   readonly #created = new Set<bigint>();
   #halfOpened = false;
+  /** Who opens epoch 1, if that is an old node; "" afterwards. */
+  #opener: string;
   #lastId = 1n;
   #lastName = 0;
   /** Dispatchers that are being moved, split or merged. */
@@ -88,17 +98,25 @@ export class Nodes {
       world: SinkWorld;
       watcher: QueueWatcher;
       mode: bigint;
+      /** Takes an old node out that is lost. */
+      evict: (node: string) => Promise<void>;
+      /** Whether somebody, or this dispatcher, stands in the roster on a node. */
+      stands: (node: string, id?: string) => boolean;
       machines: readonly Omit<Machine, "process" | "capture" | "epoch" | "settled">[];
     },
   ) {
     this.#ground = ground;
     this.mode = parts.mode;
+    this.#evict = parts.evict;
+    this.#stands = parts.stands;
     this.#workload = parts.workload;
     this.#disk = parts.disk;
     this.#queues = parts.queues;
     this.#world = parts.world;
     this.#watcher = parts.watcher;
     for (const machine of parts.machines) this.#add(machine);
+    this.#opener = parts.machines[0]!.name;
+    if (parts.machines.some(({ name }) => isOldName(name))) void this.#tidyUp();
     this.addCarrier({
       id: TRIGGER_ID,
       tableId: 0n,
@@ -130,7 +148,7 @@ export class Nodes {
     if (!process?.alive || capture === undefined) return;
     const successor = this.#add({
       ...machine,
-      name: `${machine.name.replace(/-.*/, "")}-${++this.#lastName}`,
+      name: this.#nextName(machine),
     });
     this.machines.delete(machine.name);
     this.departed.set(machine.name, machine);
@@ -203,7 +221,9 @@ export class Nodes {
       const drop = this.#workload.tables.get(carrier.tableId)?.droppedBy;
       // Nobody asks for a dispatcher of a table that is gone.
       if (carrier.lost && drop && this.#world.downstream.isWritten(drop)) carrier.over = true;
-      if (carrier.over || (running?.lives && running.finished)) continue;
+      // A dispatcher of an old node begins without being accepted.
+      const known = !isOldName(carrier.node) || this.#stands(carrier.node, carrier.id);
+      if (carrier.over || (running?.lives && running.finished && known)) continue;
       const blocked = running?.dispatcher?.blockedAt;
       const where = !running?.lives
         ? "does not run"
@@ -220,34 +240,20 @@ export class Nodes {
   }
 
   /** Starts a machine's process, which creates again what is to run there. */
-  async start(machine: Machine): Promise<void> {
+  async start(known: Machine): Promise<void> {
+    // TiCDC gives a server a new id with each start.
+    const machine = isOldName(known.name) && known.process ? this.#renamed(known) : known;
     const process = new Process(this.#ground, machine.wrong);
     machine.epoch = this.epoch;
     machine.settled = this.epoch;
-    const capture = new CaptureNode({
-      id: machine.name,
-      epoch: this.epoch,
-      mode: this.mode,
-      changefeed: this.changefeed,
-      statusQueueUrl: STATUS_QUEUE,
-      actionQueuePrefix: ACTION_PREFIX,
-      coordinators: [ROLE],
-      queues: queuesFor(process, this.#queues, this.#watcher, principalOf(machine.name)),
-      clock: process.clock,
-      random: () => this.#ground.dice.next(),
-      layout: machine.layout,
-      encoding: machine.encoding,
-      tablesPerPart: machine.tablesPerPart,
-      onSchedule: async (request) => this.#schedule(machine, request),
-      onError: (error, dispatcher) => {
-        this.#world.note(machine.name, `error ${(error as Error).message}`);
-        if (dispatcher && error instanceof RegistrationRefused) this.#refused(machine, dispatcher.config.id);
-      },
-    });
+    const capture = this.#captureOf(machine, process);
     machine.process = process;
     this.#world.note(machine.name, "starts");
-    const opener = machine === this.machines.values().next().value;
-    if (opener && machine.tablesPerPart < 10 && !this.#halfOpened) {
+    const old = isOldName(machine.name);
+    const opener = old
+      ? this.#opener === machine.name.split("-")[0]
+      : machine === [...this.machines.values()][0];
+    if (opener && machine.tablesPerPart < 10 && !this.#halfOpened && !old) {
       this.#halfOpened = true;
       const speaker = { changefeed: this.changefeed, mode: this.mode };
       const half = halfOpening(speaker, this.#workload, machine, process.now(), this.#ground.dice);
@@ -267,6 +273,100 @@ export class Nodes {
       if (carrier.node === machine.name && !carrier.over && !this.busy.has(carrier.id)) this.launch(carrier);
     // Of a higher epoch it is the table trigger's node that does it.
     if (opener && machine.epoch === 1n) await capture.open(TRIGGER_ID, this.#workload.opening);
+    if (old && opener) this.#opener = "";
+  }
+
+  /** A machine of an old node that has ended, under another name: what ran there is to run under that. */
+  #renamed(machine: Machine): Machine {
+    const successor = this.#add({ ...machine, name: this.#nextName(machine) });
+    this.machines.delete(machine.name);
+    this.departed.set(machine.name, machine);
+    const { dice, timeline } = this.#ground;
+    // Some starters create again what it had, others leave that to Weir; the table trigger is theirs.
+    const left = dice.chance(0.5) && machine.settled === this.epoch;
+    for (const carrier of this.carriers.values()) {
+      if (carrier.node !== machine.name) continue;
+      carrier.node = successor.name;
+      const ran = carrier.running?.process === machine.process && !carrier.over;
+      if (left && ran && carrier.tableId !== 0n && !this.busy.has(carrier.id)) carrier.lost = true;
+    }
+    timeline.after(dice.between(500, 20_000), () => void this.#takeOut(machine.name));
+    return successor;
+  }
+
+  /**
+   * An old node's dispatcher of a dropped table stays at its event if the invocation that was to tell it has died: its starter
+   * removes it (decisions/0047).
+   */
+  async #tidyUp(): Promise<void> {
+    const { timeline } = this.#ground;
+    const seen = new Set<string>();
+    for (;;) {
+      await timeline.sleep(60_000);
+      for (const carrier of this.carriers.values()) {
+        const drop = this.#workload.tables.get(carrier.tableId)?.droppedBy;
+        if (!isOldName(carrier.node) || !drop || !this.#world.downstream.isWritten(drop)) continue;
+        const machine = this.machines.get(carrier.node);
+        if (seen.has(carrier.id) && machine) this.#over(machine, carrier);
+        seen.add(carrier.id);
+      }
+    }
+  }
+
+  /** An operator takes a lost node out, and once more when what it had sent before has come behind that. */
+  async #takeOut(node: string): Promise<void> {
+    for (;;) {
+      await this.#evict(node);
+      do await this.#ground.timeline.sleep(60_000);
+      while (!this.#stands(node));
+    }
+  }
+
+  #nextName({ name }: Machine): string {
+    return `${name.replace(/-.*/, "")}-${++this.#lastName}`;
+  }
+
+  /**
+   * Nodes that a dispatcher of this one can go to under its id: numbers of lives come from the clocks of new nodes, and from the queue
+   * for old ones (decisions/0047).
+   */
+  likes(name: string): string[] {
+    return [...this.machines.keys()].filter((other) => isOldName(other) === isOldName(name));
+  }
+
+  #captureOf(machine: Machine, process: Process): Capture {
+    const queues = queuesFor(process, this.#queues, this.#watcher, principalOf(machine.name));
+    if (isOldName(machine.name))
+      return new OldCapture({
+        id: machine.name,
+        epoch: this.epoch,
+        changefeed: this.changefeed,
+        encoding: machine.encoding,
+        queues,
+        clock: process.clock,
+        gated: machine.gated,
+        onSchedule: (request) => this.#schedule(machine, request),
+      });
+    return new CaptureNode({
+      id: machine.name,
+      epoch: this.epoch,
+      mode: this.mode,
+      changefeed: this.changefeed,
+      statusQueueUrl: STATUS_QUEUE,
+      actionQueuePrefix: ACTION_PREFIX,
+      coordinators: [ROLE],
+      queues,
+      clock: process.clock,
+      random: () => this.#ground.dice.next(),
+      layout: machine.layout,
+      encoding: machine.encoding,
+      tablesPerPart: machine.tablesPerPart,
+      onSchedule: async (request) => this.#schedule(machine, request),
+      onError: (error, dispatcher) => {
+        this.#world.note(machine.name, `error ${(error as Error).message}`);
+        if (dispatcher && error instanceof RegistrationRefused) this.#refused(machine, dispatcher.config.id);
+      },
+    });
   }
 
   /** Who runs on a machine and was accepted: the coordinator misses nobody else. */
@@ -279,7 +379,7 @@ export class Nodes {
   /** A machine that has ended forgets some of those that it ran, for the coordinator to see to (protocol.md R9b). */
   lose(machine: Machine, ran: readonly Carrier[]): void {
     const { faults, dice } = this.#ground;
-    const known = machine.settled === this.epoch;
+    const known = machine.settled === this.epoch && !isOldName(machine.name);
     if (!faults.happens("lose", 0.3) || !known) return;
     for (const carrier of ran)
       if (
@@ -303,7 +403,7 @@ export class Nodes {
   launch(carrier: Carrier): void {
     // It was to go to a node that has left meanwhile.
     if (!this.machines.has(carrier.node))
-      this.give(carrier, this.#ground.dice.pick([...this.machines.keys()]));
+      this.give(carrier, this.#ground.dice.pick(this.likes(carrier.node)));
     const machine = this.machines.get(carrier.node)!;
     const { process, capture } = machine;
     if (!process?.alive || capture === undefined || carrier.lost || carrier.over || carrier.running?.lives)
@@ -320,8 +420,8 @@ export class Nodes {
       id: carrier.id,
       tableId: carrier.tableId,
       schemaId: table ? schemaAt(table, carrier.reported) : 0n,
-      ...(carrier.from > 0 && { start: new Uint8Array([carrier.from]) }),
-      ...(carrier.to < KEYS && { end: new Uint8Array([carrier.to]) }),
+      ...(carrier.from > 0 && { start: this.#keyOf(carrier.tableId, carrier.from) }),
+      ...(carrier.to < KEYS && { end: this.#keyOf(carrier.tableId, carrier.to) }),
       checkpointTs: carrier.reported,
       skipDMLAsStartTs: carrier.skipsNext,
       ...(carrier.asked !== undefined && { life: carrier.asked }),
@@ -353,6 +453,12 @@ export class Nodes {
     );
   }
 
+  /** A key within a table: where old nodes are, one behind the table's own. */
+  #keyOf(tableId: bigint, key: number): Uint8Array {
+    const old = [...this.machines.keys()].some(isOldName);
+    return new Uint8Array(old ? [...tableRange(tableId).start, key] : [key]);
+  }
+
   /** Closes a carrier's dispatcher in good order. Resolves false if its process ended meanwhile. */
   async close(carrier: Carrier): Promise<boolean> {
     const incarnation = carrier.running;
@@ -376,7 +482,7 @@ export class Nodes {
   }
 
   /** Its sink, or the way to the coordinator, may take longer than a node waits at a time. */
-  async #remove(capture: CaptureNode, carrier: Carrier): Promise<void> {
+  async #remove(capture: Capture, carrier: Carrier): Promise<void> {
     for (;;)
       try {
         return await capture.removeDispatcher(carrier.id);

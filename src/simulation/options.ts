@@ -13,7 +13,11 @@ export interface SimulationOptions {
   readonly maxFaults: number;
   /** Bytes that an item of the table may have. Small: bounds are met in a small world (docs/bounds.md). */
   readonly itemBytes: number;
+  /** Which nodes are old ones: TiCDC's dispatcher managers as they are (decisions/0047). */
+  readonly old: OldNodes;
 }
+
+export type OldNodes = "all" | "some" | "none";
 
 export const FAULT_KINDS = [
   /** An invocation ends between any two of its operations, or with one of them under way. */
@@ -77,6 +81,7 @@ export const DEFAULTS = {
   barriers: 20,
   maxFaults: 1_000_000,
   itemBytes: MAX_ITEM_BYTES,
+  old: "none",
 } as const;
 
 /** Room in the root for some barriers of a world as it is by default, and not for all that are open at a time. */
@@ -85,7 +90,9 @@ export const SMALL_ITEM_BYTES = 4_000;
 export function optionsFor(seed: number, other: Partial<SimulationOptions> = {}): SimulationOptions {
   // In one world of eight items may have so little that bounds are met.
   const itemBytes = seed % 8 === 7 ? SMALL_ITEM_BYTES : DEFAULTS.itemBytes;
-  return { ...DEFAULTS, faults: new Set(USUAL_FAULTS), itemBytes, ...other, seed };
+  // One in six has old nodes only, one in six some.
+  const old = seed % 6 === 3 ? "all" : seed % 6 === 5 ? "some" : "none";
+  return { ...DEFAULTS, faults: new Set(USUAL_FAULTS), itemBytes, old, ...other, seed };
 }
 
 /** The options of a run as arguments of `npm run simulate`; what is as always is left out. */
@@ -95,6 +102,7 @@ export function commandFor(options: SimulationOptions): string {
     if (options[name] !== DEFAULTS[name]) parts.push(`--${name} ${options[name]}`);
   if (options.itemBytes !== optionsFor(options.seed).itemBytes)
     parts.push(`--item-bytes ${options.itemBytes}`);
+  if (options.old !== optionsFor(options.seed).old) parts.push(`--old ${options.old}`);
   if (options.maxFaults !== DEFAULTS.maxFaults) parts.push(`--max-faults ${options.maxFaults}`);
   const { faults } = options;
   if (faults.size === FAULT_KINDS.length) parts.push("--faults all");

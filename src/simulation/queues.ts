@@ -34,7 +34,11 @@ export class Queues {
   #messages = 0;
   #receipts = 0;
 
-  constructor(ground: Ground) {
+  /** Queues in which nothing comes twice. */
+  readonly #once: (name: string) => boolean;
+
+  constructor(ground: Ground, once: (name: string) => boolean) {
+    this.#once = once;
     this.#ground = ground;
   }
 
@@ -75,7 +79,7 @@ export class Queues {
     };
     const late = faults.happens("delay", 0.02);
     store(late ? dice.between(500, 60_000) : dice.between(1, 20));
-    if (faults.happens("duplicate", 0.03))
+    if (faults.happens("duplicate", this.#once(name) ? 0 : 0.03))
       store(dice.chance(0.5) ? dice.between(1, 50) : dice.between(500, 180_000));
     this.#alarm(queue);
   }
@@ -89,7 +93,7 @@ export class Queues {
     const taken = dice.shuffle(visible).slice(0, most);
     return taken.map((message) => {
       // At least once: it may come again before its time.
-      const early = faults.happens("duplicate", 0.02);
+      const early = faults.happens("duplicate", this.#once(name) ? 0 : 0.02);
       message.visibleAt = timeline.now + (early ? dice.between(10, 2_000) : visibility);
       message.receives++;
       message.receipt = `r${++this.#receipts}`;

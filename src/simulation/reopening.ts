@@ -1,5 +1,5 @@
-import type { CaptureNode } from "../dispatcher/node.ts";
 import { ComponentState } from "../protocol/messages.ts";
+import type { Capture } from "./capture.ts";
 import { capped, report } from "./carrier.ts";
 import type { Machine, Nodes } from "./nodes.ts";
 import { TRIGGER_ID } from "./nodes.ts";
@@ -124,7 +124,7 @@ export class Reopening {
   }
 
   /** @returns false if its process has ended meanwhile */
-  async #sent(process: { readonly alive: boolean }, capture: CaptureNode, at: bigint): Promise<boolean> {
+  async #sent(process: { readonly alive: boolean }, capture: Capture, at: bigint): Promise<boolean> {
     let sent = false;
     void capture.open(TRIGGER_ID, openingAt(this.#workload, at)).then(
       () => {

@@ -1,6 +1,13 @@
 import type { DeadLetter } from "../maintainer/port.ts";
 import type { Encoding } from "../protocol/codec.ts";
-import { BlockStage, ComponentState, type State } from "../protocol/messages.ts";
+import {
+  BlockStage,
+  ComponentState,
+  ScheduleAction,
+  type ScheduleDispatcherRequest,
+  type State,
+} from "../protocol/messages.ts";
+import { isOldName, lifeOn } from "./oldnames.ts";
 import { storedName } from "./order.ts";
 import type { Process } from "./process.ts";
 import { idOf, keyOf, livesOf, readMessage } from "./reading.ts";
@@ -56,13 +63,16 @@ export class Sayings {
   readonly #starts = new Map<string, bigint>();
   /** The epoch that a node follows. */
   readonly #followedOn: (node: string) => bigint;
+  /** What old nodes were asked to create: they say no more of it than that it works (decisions/0040). */
+  readonly #asked = new Map<string, { readonly epoch: bigint; readonly registered: Registered }>();
 
   constructor(followedOn: (node: string) => bigint) {
     this.#followedOn = followedOn;
   }
 
   /** What a life of a process has said; nothing so far, for one that is new. */
-  by(process: Process, node: string, id: string, life: bigint): Said {
+  by(process: Process, node: string, id: string, named: bigint): Said {
+    const life = lifeOn(node, named);
     let lives = this.#by.get(process);
     if (lives === undefined) {
       lives = new Map();
@@ -82,7 +92,7 @@ export class Sayings {
 
   /** All processes of a node that have given a dispatcher this life: one, unless clocks were set back by chance. */
   on(node: string, id: string, life: bigint): readonly Said[] {
-    return this.#on.get(`${node} ${id}@${life}`) ?? [];
+    return this.#on.get(`${node} ${id}@${lifeOn(node, life)}`) ?? [];
   }
 
   /**
@@ -148,12 +158,26 @@ export class Sayings {
     }
   }
 
+  /** A node is asked to create a dispatcher. */
+  asks(node: string, { config, scheduleAction, maintainerEpoch: epoch }: ScheduleDispatcherRequest): void {
+    if (!isOldName(node) || scheduleAction !== ScheduleAction.Create) return;
+    const { span, startTs, dispatcherID } = config!;
+    const [from, to] = keysOf(span!.StartKey, span!.EndKey);
+    const registered = { tableId: span!.TableID, from, to, since: new Set([startTs]) };
+    this.#asked.set(`${node} ${idOf(dispatcherID!)}`, { epoch, registered });
+  }
+
   /** Component states are in the status queue. */
   tells(process: Process, body: string, attributes: Readonly<Record<string, string>>): void {
     const node = attributes["from"]!;
     const message = readMessage("HeartBeatRequest", attributes["encoding"] as Encoding, body);
     for (const { ID, life, checkpointTs, componentStatus } of message.statuses) {
       const id = idOf(ID!);
+      const asked = this.#asked.get(`${node} ${id}`);
+      if (asked && componentStatus === ComponentState.Working) {
+        const { registered } = this.by(process, node, id, life);
+        if (!registered.has(asked.epoch)) registered.set(asked.epoch, asked.registered);
+      }
       if (checkpointTs > 0n && checkpointTs !== NOTHING_KNOWN)
         this.by(process, node, id, life).keys.add(storedName({ commitTs: checkpointTs, isSyncPoint: false }));
       if (componentStatus !== ComponentState.Removed && componentStatus !== ComponentState.Stopped) continue;

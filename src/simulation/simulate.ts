@@ -2,22 +2,26 @@ import { Dice } from "../chance/dice.ts";
 import type { Root, RootChanges, RootConditions, RootResult } from "../maintainer/port.ts";
 import { type Space, spaceOf } from "../maintainer/space.ts";
 import { MemoryStore } from "../storage/memory.ts";
+import type { Carrier } from "./carrier.ts";
 import { Chaos } from "./chaos.ts";
 import { DeadQueue } from "./deadqueue.ts";
 import { Disk } from "./disk.ts";
 import { Downstream, tablesAtTheEnd } from "./downstream.ts";
 import { Durability } from "./durability.ts";
 import { Faults } from "./faults.ts";
-import { ACTION_PREFIX, Functions, MAX_RECEIVES } from "./functions.ts";
+import { ACTION_PREFIX, Functions, MAX_RECEIVES, STATUS_QUEUE } from "./functions.ts";
 import { leftOver } from "./leftover.ts";
 import { makeWorkload } from "./makelog.ts";
 import { Monitors } from "./monitors.ts";
 import { Nodes } from "./nodes.ts";
+import { castOf } from "./oldcast.ts";
+import { isOldName } from "./oldnames.ts";
 import type { FaultKind, SimulationOptions } from "./options.ts";
 import { EPOCH, type Ground, type Wrongness } from "./process.ts";
 import { Queues } from "./queues.ts";
 import { Reopening } from "./reopening.ts";
 import { Seasons } from "./seasons.ts";
+import type { StoredLife } from "./stored.ts";
 import { Stranger } from "./stranger.ts";
 import { Timeline } from "./timeline.ts";
 import { Trace } from "./trace.ts";
@@ -69,7 +73,9 @@ class WatchedStore extends MemoryStore {
 }
 
 /** Runs one world from its beginning to its end, or to the first thing that must not happen. */
-export async function simulate(options: SimulationOptions, traceLines = 60): Promise<SimulationResult> {
+export async function simulate(given: SimulationOptions, traceLines = 60): Promise<SimulationResult> {
+  const cast = castOf(given);
+  const { options } = cast;
   const timeline = new Timeline();
   const faults = new Faults(options);
   const ground: Ground = { timeline, faults, dice: new Dice(options.seed, "world") };
@@ -77,7 +83,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
   const judge = new Judge(trace);
   const setup = new Dice(options.seed, "setup");
   // Some worlds are of redo dispatchers.
-  const mode = new Dice(options.seed, "mode").chance(0.1) ? 1n : 0n;
+  const mode = options.old === "none" && new Dice(options.seed, "mode").chance(0.1) ? 1n : 0n;
   const workload = makeWorkload(options, mode);
   const downstream = new Downstream(workload, judge);
   const space = spaceOf({ high: 1n, low: 2n, name: "simulated", keyspace: "default" }, mode);
@@ -93,7 +99,7 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
   const durability = new Durability(store, space.text, monitors, judge);
   const startedAt = new Map<string, number>();
   const disk = new Disk((path, content) => downstream.file(path, content));
-  const queues = new Queues(ground);
+  const queues = new Queues(ground, (name) => !cast.gated && name !== STATUS_QUEUE);
   const note = (who: string, what: string) => trace.note(who, what);
 
   const clocks: { wrong: Wrongness; most: number }[] = [];
@@ -164,8 +170,11 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
       obeyed: (message) => durability.obeyed(message),
     },
     mode,
+    evict: (node) => functions.evict(space, node),
+    stands: (node, id) => monitors.hasLives(node, id),
     machines: Array.from({ length: options.nodes }, (_, index) => ({
-      name: `n${index + 1}`,
+      name: cast.names[index]!,
+      gated: cast.gated,
       wrong: wrong(3_600_000)(),
       encoding: setup.chance(0.5) ? ("protobuf" as const) : ("json" as const),
       layout: setup.chance(0.3) ? ("dispatcher" as const) : ("node" as const),
@@ -242,9 +251,13 @@ export async function simulate(options: SimulationOptions, traceLines = 60): Pro
     if (expected.sort().join() !== known.sort().join())
       by.fail("roster", `tables are ${known.join()} and should be ${expected.join()}`);
     for (const carrier of of.carriers.values())
-      if (!carrier.over && roster.lives.get(carrier.id)?.life !== carrier.running?.life)
+      if (!carrier.over && !stands(roster.lives.get(carrier.id), carrier))
         by.fail("roster", `dispatcher ${carrier.id} is known in another life`);
   }
+}
+
+function stands(known: StoredLife | undefined, { node, running }: Carrier): boolean {
+  return isOldName(node) ? known?.node === node : known?.life === running?.life;
 }
 
 function describeArgs(method: string, args: readonly unknown[]): string {

@@ -87,9 +87,10 @@ export function readStored(
 /** Of an outer end that is left empty: the table's own. */
 const LAST = 256;
 
-/** A span as keys of rows: the nodes of a simulation have keys of one byte. */
+/** A span as keys of rows: they are the last byte, alone or behind the table's own key. That by itself, or none, is an end of the table. */
 export function keysOf(start: Uint8Array, end: Uint8Array): [number, number] {
-  return [start[0] ?? 0, end[0] ?? LAST];
+  const inner = (key: Uint8Array) => (key.length === 1 || key.length === 19 ? key.at(-1)! : undefined);
+  return [inner(start) ?? 0, inner(end) ?? LAST];
 }
 
 /** Whether spans join from the first key to the last without a gap (protocol.md R9). */

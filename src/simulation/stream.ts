@@ -1,5 +1,5 @@
-import type { Dispatcher } from "../dispatcher/dispatcher.ts";
 import { isOver } from "../dispatcher/errors.ts";
+import type { Streamed } from "./capture.ts";
 import { type Incarnation, reach, report } from "./carrier.ts";
 import { short } from "./order.ts";
 import type { Ground } from "./process.ts";
@@ -14,7 +14,7 @@ export type StreamEnd = "finished" | "dropped" | "closing";
  */
 export async function runStream(
   incarnation: Incarnation,
-  dispatcher: Dispatcher,
+  dispatcher: Streamed,
   { dice, timeline }: Ground,
   note: (who: string, what: string) => void,
 ): Promise<StreamEnd> {

@@ -11,6 +11,7 @@ import {
   type ChangefeedID,
   ComponentState,
   type DispatcherID,
+  type DispatcherStatus,
   type HeartBeatRequest,
   type HeartBeatResponse,
   InfluenceType,
@@ -42,6 +43,8 @@ interface Pending {
   readonly ts: bigint;
   readonly isSyncPoint: boolean;
   readonly state: State;
+  /** What its sink does, with what the action said of the event: until it has, nothing else is heard (TD18). */
+  executing?: { readonly isSyncPoint: boolean };
 }
 
 interface Resend {
@@ -65,12 +68,40 @@ interface Dispatcher {
   /** The table trigger only: a DB or All event that waits until everything is acknowledged (TD6, TD9). */
   held: Pending | undefined;
   pendingAcks: number;
+  /** Whether its stream has brought anything: what it is told before is dropped (TD19). */
+  working: boolean;
   readonly resends: Map<string, Resend>;
   readonly stream: StreamItem[];
+  /** An event that it writes by itself, until its sink has. */
+  alone: { readonly ts: bigint; readonly state: State } | undefined;
+  /** Responses that wait until its sink is done (TD18). */
+  readonly suspended: DispatcherStatus[];
 }
 
 /** TiCDC's repeat of what is not acknowledged, in ms (TD22). */
 export const REPEAT_AFTER = 5_000;
+
+function capOf({ resends, alone }: Dispatcher): bigint | undefined {
+  const told = [...resends.values()].map((one) => one.state).filter((state) => !state.IsBlocked);
+  const all = alone ? [...told, alone.state] : told;
+  const adding = all.filter((state) => state.NeedAddedTables.length > 0).map((state) => state.BlockTs - 1n);
+  return adding.length === 0 ? undefined : adding.reduce((a, b) => (a < b ? a : b));
+}
+
+/** It is at the event, and not past a table that it adds without an ACK (TD23). */
+function checkpointOf(one: Dispatcher): bigint {
+  const at = one.pending ?? one.alone;
+  const reached = at ? at.ts - 1n : one.resolvedTs;
+  const cap = capOf(one) ?? reached;
+  return cap < reached ? cap : reached;
+}
+
+/** A table's own keys differ in one byte: `_r` is where its rows start, `_s` where they end. */
+function isWhole(start: Uint8Array, end: Uint8Array): boolean {
+  const differ = [...start.keys()].filter((at) => start[at] !== end[at]);
+  const [at = 0] = differ;
+  return start.length === end.length && differ.length === 1 && start[at] === 0x72 && end[at] === 0x73;
+}
 
 const named = (ts: bigint, isSyncPoint: boolean) => `${ts}/${isSyncPoint}`;
 const idText = ({ high, low }: { high: bigint; low: bigint }) => `${high}/${low}`;
@@ -80,15 +111,21 @@ export class OldDispatcherManager {
   readonly #dispatchers = new Map<string, Dispatcher>();
   readonly #effects: Effect[];
   #out: Output[] = [];
+  readonly #slow: boolean;
   #epoch = 0n;
   #now = 0;
 
-  /** @param effects gets what it does, in order */
+  /**
+   * @param effects gets what it does, in order
+   * @param slow its sinks take time: each write or pass ends with `executed`
+   */
   constructor(
     changefeed: MessageInitShape<typeof schemas.MaintainerBootstrapResponse>["changefeedID"],
     effects: Effect[],
+    slow = false,
   ) {
     this.#effects = effects;
+    this.#slow = slow;
     this.#changefeed = create(schemas.MaintainerBootstrapResponse, { changefeedID: changefeed! })
       .changefeedID!;
   }
@@ -121,8 +158,11 @@ export class OldDispatcherManager {
       pending: undefined,
       held: undefined,
       pendingAcks: 0,
+      working: false,
       resends: new Map(),
       stream: [],
+      alone: undefined,
+      suspended: [],
     });
   }
 
@@ -146,13 +186,57 @@ export class OldDispatcherManager {
         SchemaID: one.schemaId,
         span: { TableID: one.tableId, StartKey: one.start, EndKey: one.end },
         componentStatus: ComponentState.Working,
-        checkpointTs: one.pending ? one.pending.ts - 1n : one.resolvedTs,
+        checkpointTs: checkpointOf(one),
         ...(one.pending && {
-          blockState: one.pending.state,
+          blockState: one.pending.executing
+            ? { ...one.pending.state, stage: BlockStage.WRITING }
+            : one.pending.state,
         }),
       })),
       maintainerEpoch: this.#epoch,
     });
+  }
+
+  /** Before which event its checkpoint must stay: one that adds tables, written by itself, without an ACK (TD10). */
+  cap(id: { high: bigint; low: bigint }): bigint | undefined {
+    const one = this.#dispatchers.get(idText(id));
+    return one && capOf(one);
+  }
+
+  /** Whether a dispatcher may be closed: its sink does nothing, and no table that it told of is without an ACK (TD24). */
+  mayClose(id: { high: bigint; low: bigint }): boolean {
+    const one = this.#dispatchers.get(idText(id));
+    if (one === undefined) return true;
+    return capOf(one) === undefined && one.alone === undefined && one.pending?.executing === undefined;
+  }
+
+  /** It is bootstrapped with an epoch: what is of a lower one means nothing any more. */
+  follow(epoch: bigint): void {
+    if (epoch > this.#epoch) this.#epoch = epoch;
+  }
+
+  /** Puts something into the stream of one dispatcher. */
+  feed(id: { high: bigint; low: bigint }, item: StreamItem): void {
+    const one = this.#dispatchers.get(idText(id));
+    if (one === undefined) return;
+    one.stream.push(item);
+    this.#goOn(one);
+  }
+
+  /** The sink of a dispatcher has done what it was at. */
+  executed(id: { high: bigint; low: bigint }): void {
+    const one = this.#dispatchers.get(idText(id));
+    if (one === undefined) return;
+    const { alone, pending } = one;
+    if (alone) {
+      one.alone = undefined;
+      this.#tellsAlone(one, alone.ts, alone.state);
+    } else if (pending?.executing) {
+      one.pending = undefined;
+      this.#done(one, pending.ts, pending.executing.isSyncPoint);
+    }
+    this.#goOn(one);
+    for (const status of one.suspended.splice(0)) this.#hear(one, status);
   }
 
   /** Puts something into the streams of the dispatchers that it is for. */
@@ -180,7 +264,7 @@ export class OldDispatcherManager {
     const statuses = [...this.#dispatchers.values()].map((one) => ({
       ID: one.dispatcherId,
       componentStatus: ComponentState.Working,
-      checkpointTs: one.pending ? one.pending.ts - 1n : one.resolvedTs,
+      checkpointTs: checkpointOf(one),
     }));
     this.#heartbeat(statuses);
   }
@@ -198,34 +282,47 @@ export class OldDispatcherManager {
     if (!this.#obeys(maintainerEpoch)) return;
     const id = config!.dispatcherID!;
     if (scheduleAction === ScheduleAction.Remove) {
-      if (!this.#dispatchers.delete(idText(id))) return;
-      this.#heartbeat([{ ID: id, componentStatus: ComponentState.Stopped }]);
+      this.remove(id);
       return;
     }
     if (this.#dispatchers.has(idText(id))) return;
     const { TableID: tableId, StartKey: start, EndKey: end } = config!.span!;
     const { schemaID: schemaId, startTs, skipDMLAsStartTs } = config!;
-    const complete = start.length > 0 && end.length > 0;
+    const complete = isWhole(start, end);
     this.create({ id, tableId, schemaId, start, end, startTs, skipDMLAsStartTs, complete });
     this.#heartbeat([{ ID: id, componentStatus: ComponentState.Working, checkpointTs: startTs }]);
+  }
+
+  /** Closes a dispatcher: what it stands at is forgotten (TD24). */
+  remove(id: DispatcherID): void {
+    if (!this.#dispatchers.delete(idText(id))) return;
+    this.#heartbeat([{ ID: id, componentStatus: ComponentState.Stopped }]);
   }
 
   /** Each entry in the order ACK, ignored, action (ticdc.md 3.4). */
   respond({ dispatcherStatuses, maintainerEpoch }: HeartBeatResponse): void {
     if (!this.#obeys(maintainerEpoch)) return;
-    for (const { influencedDispatchers: whom, ack, ignoredBlockStatus, action } of dispatcherStatuses)
-      for (const one of this.#influenced(whom!)) {
-        if (ack) this.#acked(one, ack.CommitTs, ack.IsSyncPoint);
-        if (ignoredBlockStatus) {
-          const { pending } = one;
-          const { CommitTs, IsSyncPoint } = ignoredBlockStatus;
-          if (pending?.ts === CommitTs && pending.isSyncPoint === IsSyncPoint) {
-            this.#report(one, pending.state);
-            continue;
-          }
-        }
-        if (action) this.#act(one, action.action, action.CommitTs, action.IsSyncPoint);
+    for (const status of dispatcherStatuses)
+      for (const one of this.#influenced(status.influencedDispatchers!)) this.#hear(one, status);
+  }
+
+  #hear(one: Dispatcher, status: DispatcherStatus): void {
+    if (!one.working) return;
+    if (one.alone || one.pending?.executing) {
+      one.suspended.push(status);
+      return;
+    }
+    const { ack, ignoredBlockStatus, action } = status;
+    if (ack) this.#acked(one, ack.CommitTs, ack.IsSyncPoint);
+    if (ignoredBlockStatus) {
+      const { pending } = one;
+      const { CommitTs, IsSyncPoint } = ignoredBlockStatus;
+      if (pending?.ts === CommitTs && pending.isSyncPoint === IsSyncPoint) {
+        this.#report(one, pending.state);
+        return;
       }
+    }
+    if (action) this.#act(one, action.action, action.CommitTs, action.IsSyncPoint);
   }
 
   #obeys(epoch: bigint): boolean {
@@ -264,9 +361,8 @@ export class OldDispatcherManager {
     if (pending?.ts === ts) {
       const did = action === Action.Write ? "write" : "pass";
       this.#effects.push({ did, id: one.id, ts: pending.ts, isSyncPoint: pending.isSyncPoint });
-      one.pending = undefined;
-      this.#done(one, ts, isSyncPoint);
-      this.#goOn(one);
+      pending.executing = { isSyncPoint };
+      if (!this.#slow) this.executed(one.dispatcherId);
     } else if (pending && pending.ts < ts) return;
     else this.#done(one, ts, isSyncPoint);
   }
@@ -285,16 +381,19 @@ export class OldDispatcherManager {
   }
 
   #goOn(one: Dispatcher): void {
-    while (one.pending === undefined && one.held === undefined) {
+    while (one.pending === undefined && one.held === undefined && one.alone === undefined) {
       const item = one.stream.shift();
       if (item === undefined) return;
       if (item.kind === "event") this.#meets(one, item.state);
       else {
         const { kind, ts } = item;
+        one.working ||= ts > one.startTs;
         const skipped = ts <= one.startTs || (one.skipDMLAsStartTs && ts === one.startTs + 1n);
         if (kind === "row" && !skipped)
           this.#effects.push({ did: "row", id: one.id, ts, isSyncPoint: false });
-        if (ts > one.resolvedTs) one.resolvedTs = ts;
+        // More may come at a row's commitTs.
+        const upTo = kind === "row" ? ts - 1n : ts;
+        if (upTo > one.resolvedTs) one.resolvedTs = upTo;
       }
     }
   }
@@ -304,6 +403,7 @@ export class OldDispatcherManager {
     const { BlockTs: ts, IsSyncPoint: isSyncPoint } = state;
     // A syncpoint at the start is an event of this life, a DDL there is not (TD25).
     if (isSyncPoint ? ts < one.startTs : ts <= one.startTs) return;
+    one.working = true;
     for (const change of state.UpdatedSchemas)
       if (change.TableID === one.tableId) one.schemaId = change.NewSchemaID;
     const wide = state.BlockTables?.InfluenceType !== InfluenceType.Normal;
@@ -330,8 +430,12 @@ export class OldDispatcherManager {
   }
 
   #writesAlone(one: Dispatcher, ts: bigint, state: State): void {
+    one.alone = { ts, state };
     this.#effects.push({ did: "write", id: one.id, ts, isSyncPoint: false });
-    const { NeedAddedTables, NeedDroppedTables } = state;
+    if (!this.#slow) this.executed(one.dispatcherId);
+  }
+
+  #tellsAlone(one: Dispatcher, ts: bigint, { NeedAddedTables, NeedDroppedTables }: State): void {
     if (one.tableId !== 0n || (NeedAddedTables.length === 0 && NeedDroppedTables === undefined)) return;
     const none = create(StateSchema, {
       BlockTs: ts,
