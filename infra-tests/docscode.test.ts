@@ -1,5 +1,5 @@
 /** Code in the documentation is what it says: programs compile, JSON parses, commands and their options are there. */
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -78,6 +78,20 @@ describe("TypeScript in the documentation", () => {
     const said = await typeCheck(programs);
     expect(said.filter((one) => !one.startsWith("wrong.ts:2 "))).toEqual([]);
     expect(said.length).toBeGreaterThan(0);
+  });
+});
+
+describe("Go in the documentation", () => {
+  const blocks = blocksOf("go");
+  const formatted = (text: string) => spawnSync("gofmt", { input: text, encoding: "utf8" });
+
+  it.skipIf(formatted("").error !== undefined)("parses, and is formatted", () => {
+    expect(blocks.length).toBeGreaterThan(2);
+    for (const { path, line, value } of blocks) {
+      const { stdout, stderr } = formatted(value.text);
+      expect(`${stderr}${stdout}`, `${path}:${line}`).toBe(value.text);
+    }
+    expect(formatted("if {").status).not.toBe(0);
   });
 });
 
