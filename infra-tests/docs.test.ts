@@ -55,6 +55,17 @@ describe.each(PAGES.map((page) => [page.path, page] as const))("%s", (path, page
   );
 });
 
+it("what a program writes into a page has marks that it finds", () => {
+  const text = BY_PATH.get("docs/performance.md")!.lines.join("\n");
+  const names = [...text.matchAll(/<!-- (\w+) -->/g)].map(([, name]) => name!);
+  expect(names).toContain("counts");
+  // As `npm run bench -- --write` looks for them.
+  const found = names.filter((name) =>
+    new RegExp(`^<!-- ${name} -->\\n[\\s\\S]*?^<!-- /${name} -->$`, "m").test(text),
+  );
+  expect(found).toEqual(names);
+});
+
 it("there is no exception for a page that is gone", () => {
   expect(Object.keys(EXCEPTIONS).filter((path) => !BY_PATH.has(path))).toEqual([]);
 });
