@@ -38,6 +38,7 @@ export class Chaos {
         "merge",
         "merge",
         "leave",
+        "goodbye",
       ] as const);
       const carriers = [...this.#nodes.carriers.values()].filter(
         (one) => !one.over && !one.lost && !this.#nodes.busy.has(one.id),
@@ -48,17 +49,28 @@ export class Chaos {
       if (kind === "restart") void this.#restart();
       else if (kind === "move") void this.#move(carrier);
       else if (kind === "leave") void this.#leave();
+      else if (kind === "goodbye") void this.#goodbye();
       else if (kind === "split") void this.#split(carrier);
       else void this.#merge(carrier, carriers);
     }
   }
 
-  /** Opens the changefeed again with a higher epoch, once, twice or never. */
-  async reopen(reopening: Reopening): Promise<void> {
+  /**
+   * Opens the changefeed again with a higher epoch, once, twice or never.
+   * @param remove removes it, before it is created again so
+   */
+  async reopen(reopening: Reopening, remove: () => Promise<bigint | undefined>): Promise<void> {
     const { timeline, dice, faults } = this.#ground;
-    for (let count = 0; count < REOPENINGS && faults.possible("reopen"); count++) {
+    const due = () => faults.possible("reopen") || faults.possible("remove");
+    for (let count = 0; count < REOPENINGS && due(); count++) {
       await timeline.sleep(dice.between(1_000, 30_000));
-      if (faults.happens("reopen", 0.5)) reopening.begin();
+      if (faults.happens("remove", 0.15)) {
+        this.#note("an operator removes the changefeed");
+        const epoch = await remove();
+        if (epoch === undefined) continue;
+        await timeline.sleep(dice.between(0, 20_000));
+        reopening.begin(epoch + 1n);
+      } else if (faults.happens("reopen", 0.5)) reopening.begin(this.#nodes.epoch + 1n);
     }
   }
 
@@ -76,6 +88,7 @@ export class Chaos {
       (one) => one.node === machine.name && !this.#nodes.busy.has(one.id),
     );
     if (this.#nodes.epoch === epoch) this.#nodes.lose(machine, ran);
+    void this.#headless(machine.name);
     if (faults.happens("step", 0.3)) machine.wrong.offset += dice.between(-3_600_000, 1_800_000);
     // Of what ran there, some may have been given to others meanwhile.
     if (dice.chance(0.3))
@@ -85,6 +98,20 @@ export class Chaos {
           this.#nodes.launch(carrier);
         }
     await this.#nodes.start(machine);
+  }
+
+  /** Nobody but the scheduler sees to a table trigger that is lost (protocol.md R11). */
+  async #headless(node: string): Promise<void> {
+    const { timeline, dice, faults } = this.#ground;
+    const trigger = [...this.#nodes.carriers.values()].find((one) => one.tableId === 0n)!;
+    if (trigger.node !== node || this.#nodes.busy.has(trigger.id) || !faults.happens("headless", 0.7)) return;
+    trigger.lost = true;
+    await timeline.sleep(dice.between(1_000, 40_000));
+    // A higher epoch may have seen to it.
+    if (!trigger.lost) return;
+    trigger.lost = false;
+    this.#nodes.give(trigger, dice.pick([...this.#nodes.machines.keys()]));
+    this.#nodes.launch(trigger);
   }
 
   /** A node gives all that it has to others, and goes when nothing is left of it. */
@@ -102,6 +129,16 @@ export class Chaos {
       if (this.#nodes.machines.get(machine.name) !== machine || machine.process !== process) return;
       if (!this.#nodes.isUsed(machine)) return this.#nodes.leave(machine);
     }
+  }
+
+  /** A node goes for good with a word. The table trigger is given to another before, for nobody asks for that one. */
+  async #goodbye(): Promise<void> {
+    const { up } = this.#nodes;
+    const machine = this.#ground.dice.pick(up);
+    const trigger = [...this.#nodes.carriers.values()].find((one) => one.tableId === 0n)!;
+    if (machine === undefined || this.#nodes.busy.has(trigger.id)) return;
+    if (trigger.node === machine.name) await this.#move(trigger);
+    if (trigger.node !== machine.name) await this.#nodes.goodbye(machine);
   }
 
   async #move(carrier: Carrier): Promise<void> {

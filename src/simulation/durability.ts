@@ -5,6 +5,7 @@ import type { Settings } from "../maintainer/session.ts";
 import { sweep } from "../maintainer/sweep.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import { BlockStage, DoneAction, type State } from "../protocol/messages.ts";
+import type { Where } from "../storage/ledger.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { Incarnation } from "./carrier.ts";
 import { REDRIVER } from "./deadqueue.ts";
@@ -34,6 +35,8 @@ export class Durability {
 
   /** Keys that had no room in the root once: what was recorded of them by then is judged with the reports' repeats. */
   readonly #full = new Set<string>();
+
+  #keptLost = false;
 
   /** What the messages that nodes have in hand do, by their receipts. */
   readonly #effects = new Map<string, Effect[]>();
@@ -82,6 +85,7 @@ export class Durability {
     const { id, body, attributes, sentAt, receives } = message;
     for (const key of full) this.#full.add(key);
     const { root } = this.#monitors;
+    if (attributes["type"] === "HeartBeatRequest") this.#hearsOfLeaving(body, attributes);
     // What was to be told in a former epoch is nothing to anybody in this one.
     if (untold.size > 0 && knownSince >= this.#monitors.epochSince) {
       if (forGood && untold.isOwed(message, (key) => this.#monitors.isOver(key)))
@@ -89,7 +93,8 @@ export class Durability {
       if (receives < OFTEN && untold.isOnlyOf(message, again))
         this.#judge.fail("I7", `${id} is gone and its invocation could not send all that it had to tell`);
     }
-    if (root === undefined) return;
+    // What is said of a changefeed that was removed is nowhere.
+    if (root === undefined || root.meta.removed || this.#monitors.isOfWhoLeft(attributes)) return;
     // It is a dead letter once more, and nothing of it is in the store: it is brought back in its first sender's name.
     if (message.principal === REDRIVER && aside.has(body)) return;
     const roster = this.#monitors.rosterOf(root);
@@ -106,6 +111,18 @@ export class Durability {
           ? this.#registrations(root, roster, encoding, body)
           : undefined;
     if (missing !== undefined) this.#judge.fail("I7", `${id} is gone and ${missing}`);
+  }
+
+  #hearsOfLeaving(body: string, attributes: Readonly<Record<string, string>>): void {
+    const encoding = attributes["encoding"] as Encoding;
+    if (readMessage("HeartBeatRequest", encoding, body).leaving)
+      this.#monitors.left({ node: attributes["from"]!, start: BigInt(attributes["start"] ?? 0) });
+  }
+
+  /** An item is gone before its time: what it said is nowhere. */
+  lost({ part, path }: Where): void {
+    if (part === "kept") this.#keptLost = true;
+    if (part === "tallies" || part === "barriers") this.#full.add(path.split(" ")[2]!);
   }
 
   #registrations(root: Root, roster: StoredRoster, encoding: Encoding, body: string): string | undefined {
@@ -180,6 +197,7 @@ export class Durability {
       (state.IsBlocked || state.NeedAddedTables.length > 0 || state.NeedDroppedTables)
     )
       return `the report ${about} has opened nothing`;
+    if (this.#full.has(key)) return undefined;
     const needed = phase === "waiting" || phase === "writing" || phase === "written";
     // Who is being registered just now is looked for in what is kept afterwards.
     const known = () => this.#recorded(item, key, "waiting", place) || this.#isKept(id);
@@ -187,6 +205,7 @@ export class Durability {
   }
 
   #isKept(id: string): boolean {
+    if (this.#keptLost) return true;
     return [...this.#store.kept.values()].some(
       ({ type, body }) =>
         type === "BlockStatusRequest" &&

@@ -38,6 +38,7 @@ export class Monitors {
   readonly #events = new Map<string, LogEvent>();
   readonly #sayings = new Sayings((node) => this.followedOn(node));
   readonly #rosters: RosterWatch;
+  readonly #left = new Map<string, bigint>();
   /** Nodes that hear of a queue's messages: of a dispatcher's own queue, those that it was on. */
   readonly #nodesOf = new Map<string, Set<string>>();
   /** The epoch that a node follows. */
@@ -120,6 +121,21 @@ export class Monitors {
   /** A registration is gone for good. */
   took(body: string, attributes: Readonly<Record<string, string>>): void {
     this.#rosters.took(body, attributes);
+  }
+
+  /** A node has gone for good, and the coordinator has dealt with its word. */
+  left({ node, start }: { readonly node: string; readonly start: bigint }): void {
+    this.#left.set(node, start);
+    this.#rosters.left(node, start);
+  }
+
+  /** Whether a message is of a process of a node that had said goodbye when it was dealt with: nothing of it counts any more. */
+  isOfWhoLeft(attributes: Readonly<Record<string, string>>): boolean {
+    return BigInt(attributes["start"] ?? 0) <= (this.#left.get(attributes["from"] ?? "") ?? -1n);
+  }
+
+  hasLeft(process: Process): boolean {
+    return this.#sayings.hasLeft(process);
   }
 
   /** The root after a write of it. */

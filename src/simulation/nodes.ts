@@ -24,6 +24,7 @@ import { isOldName } from "./oldnames.ts";
 import { short } from "./order.ts";
 import { type Ground, Process, type Wrongness } from "./process.ts";
 import type { Queues } from "./queues.ts";
+import { Rivals } from "./rivals.ts";
 import { runStream } from "./stream.ts";
 import { KEYS, schemaAt, type Workload } from "./workload.ts";
 
@@ -86,6 +87,9 @@ export class Nodes {
   /** The epoch whose opening is sent, with all nodes in it; and the commitTs of the last opening that was begun. */
   opened = 1n;
   openedAt: bigint | undefined;
+  /** Whether a process has said that its node goes for good. */
+  hasSaid: (process: Process) => boolean = () => false;
+  readonly #rivals: Rivals;
   /** The process that has opened the present epoch: when it has ended, its opening may be taken for an old one's. */
   opener: Process | undefined;
 
@@ -117,6 +121,9 @@ export class Nodes {
     for (const machine of parts.machines) this.#add(machine);
     this.#opener = parts.machines[0]!.name;
     if (parts.machines.some(({ name }) => isOldName(name))) void this.#tidyUp();
+    this.#rivals = new Rivals(this.#ground, this, this.#world, (machine, request) =>
+      this.#schedule(machine, request),
+    );
     this.addCarrier({
       id: TRIGGER_ID,
       tableId: 0n,
@@ -146,16 +153,42 @@ export class Nodes {
   async leave(machine: Machine): Promise<void> {
     const { process, capture } = machine;
     if (!process?.alive || capture === undefined) return;
-    const successor = this.#add({
-      ...machine,
-      name: this.#nextName(machine),
-    });
+    const successor = this.#add({ ...machine, name: this.#nextName(machine) });
     this.machines.delete(machine.name);
     this.departed.set(machine.name, machine);
     this.#world.note(machine.name, "is gone");
     process.end();
     for (const name of this.#queues.namesOf(`${ACTION_PREFIX}${machine.name}`)) this.#queues.remove(name);
     await this.start(successor);
+  }
+
+  /**
+   * A machine goes for good and says so, after what its dispatchers have begun: the coordinator asks others for those that it had
+   * accepted (decisions/0029). If it could not say so, the scheduler sees to them.
+   */
+  async goodbye(machine: Machine): Promise<void> {
+    const { process, capture } = machine;
+    const its = [...this.carriers.values()].filter((one) => one.node === machine.name && !one.over);
+    if (!process?.alive || !(capture instanceof CaptureNode) || this.machines.size < 2) return;
+    if (its.some((one) => this.busy.has(one.id) || one.tableId === 0n)) return;
+    const ran = new Set(this.acceptedOn(machine).map(({ id }) => id));
+    const { epoch } = this;
+    const known = machine.settled === epoch;
+    for (const { id } of its) this.busy.add(id);
+    this.#world.note(machine.name, "says goodbye");
+    this.machines.delete(machine.name);
+    this.departed.set(machine.name, machine);
+    await Promise.race([capture.stop({ deleteQueues: true }).catch(() => undefined), this.#deathOf(process)]);
+    process.end();
+    for (const name of this.#queues.namesOf(`${ACTION_PREFIX}${machine.name}`)) this.#queues.remove(name);
+    for (const carrier of its) {
+      this.busy.delete(carrier.id);
+      report(carrier);
+      if (carrier.running) carrier.running.open = false;
+      carrier.lost = known && this.hasSaid(process) && this.epoch === epoch && ran.has(carrier.id);
+      if (!carrier.lost) this.launch(carrier);
+    }
+    await this.start(this.#add({ ...machine, name: this.#nextName(machine) }));
   }
 
   newId(): string {
@@ -361,7 +394,7 @@ export class Nodes {
       layout: machine.layout,
       encoding: machine.encoding,
       tablesPerPart: machine.tablesPerPart,
-      onSchedule: async (request) => this.#schedule(machine, request),
+      onSchedule: async (request) => this.#rivals.asked(machine, request),
       onError: (error, dispatcher) => {
         this.#world.note(machine.name, `error ${(error as Error).message}`);
         if (dispatcher && error instanceof RegistrationRefused) this.#refused(machine, dispatcher.config.id);

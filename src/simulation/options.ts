@@ -42,6 +42,8 @@ export const FAULT_KINDS = [
   "lose",
   /** A node goes for good with its queue, when others have its dispatchers, and another comes under a new name. */
   "leave",
+  /** A node says that it goes for good while it has dispatchers: the coordinator asks others for them. */
+  "goodbye",
   /** A dispatcher goes to another node. */
   "move",
   /** A dispatcher becomes two. */
@@ -50,12 +52,20 @@ export const FAULT_KINDS = [
   "merge",
   /** The changefeed is opened again with a higher epoch, while barriers are open. */
   "reopen",
+  /** An operator removes the changefeed, and it is created again under the same id with a higher epoch. */
+  "remove",
+  /** The table trigger is lost with its node, and the scheduler creates it again later, somewhere. */
+  "headless",
+  /** A node does what it was asked for minutes later, when another may have been asked for it. */
+  "late",
   /** Clocks of nodes and functions are wrong, and run fast or slow. */
   "clock",
   /** Clocks are set forward or back, while processes run and between two starts of a node. */
   "step",
   /** Nothing happens for hours or weeks; what has a TTL expires, on time or late. */
   "quiet",
+  /** An item with a time to live is deleted before its time. */
+  "early",
   /** A node is away in such a time, and comes back with checkpoints from before. */
   "away",
   /** A message that was received too often is a dead letter: it is brought back, and a copy of it weeks later. */

@@ -1,3 +1,4 @@
+import { QueueGone } from "../dispatcher/errors.ts";
 import { EPOCH, type Ground } from "./process.ts";
 
 /** A message as a queue holds it. */
@@ -64,10 +65,10 @@ export class Queues {
     this.#queues.delete(name);
   }
 
-  /** @throws if there is no such queue */
+  /** @throws QueueGone if there is no such queue */
   put(name: string, body: string, attributes: Readonly<Record<string, string>>, principal = ""): void {
     const queue = this.#queues.get(name);
-    if (queue === undefined) throw new Error(`there is no queue ${name}`);
+    if (queue === undefined) throw new QueueGone(`there is no queue ${name}`);
     const { timeline, faults, dice } = this.#ground;
     const id = `m${++this.#messages}`;
     const store = (delay: number) => {
@@ -87,7 +88,7 @@ export class Queues {
   /** Takes up to `most` visible messages, in any order, and hides them for so many ms. */
   take(name: string, most: number, visibility: number): Stored[] {
     const queue = this.#queues.get(name);
-    if (queue === undefined) throw new Error(`there is no queue ${name}`);
+    if (queue === undefined) throw new QueueGone(`there is no queue ${name}`);
     const { timeline, dice, faults } = this.#ground;
     const visible = [...queue.messages].filter((message) => message.visibleAt <= timeline.now);
     const taken = dice.shuffle(visible).slice(0, most);
@@ -104,7 +105,7 @@ export class Queues {
   /** Waits until a queue has a visible message, or so many ms. */
   async visible(name: string, ms: number, signal?: AbortSignal): Promise<void> {
     const queue = this.#queues.get(name);
-    if (queue === undefined) throw new Error(`there is no queue ${name}`);
+    if (queue === undefined) throw new QueueGone(`there is no queue ${name}`);
     const { timeline } = this.#ground;
     for (const message of queue.messages) if (message.visibleAt <= timeline.now) return;
     await new Promise<void>((resolve) => {

@@ -35,9 +35,11 @@ export class Reopening {
     this.#opens = opens;
   }
 
-  begin(): void {
+  /** @param epoch above the present one */
+  begin(epoch: bigint): void {
     const { timeline, dice } = this.#ground;
-    const epoch = ++this.#nodes.epoch;
+    const first = this.#nodes.epoch === 1n;
+    this.#nodes.epoch = epoch;
     this.#nodes.opener = undefined;
     this.#note(`epoch ${epoch} begins`);
     for (const one of this.#nodes.carriers.values()) one.past = [];
@@ -50,7 +52,7 @@ export class Reopening {
     for (const machine of this.#nodes.machines.values())
       timeline.after(5 * 1_000 ** dice.next(), () => void this.#follow(machine, epoch));
     void this.#open(epoch);
-    if (epoch === 2n) void this.#tellCheckpoints();
+    if (first) void this.#tellCheckpoints();
   }
 
   /**

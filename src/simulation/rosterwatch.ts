@@ -74,6 +74,12 @@ export class RosterWatch {
     if (start > (starts.get(node) ?? -1n)) starts.set(node, start);
   }
 
+  /** The coordinator has dealt with the word of a node that goes for good: nobody of that start of it stands any more. */
+  left(node: string, start: bigint): void {
+    const starts = of(this.#starts, this.#epoch);
+    if (start >= (starts.get(node) ?? -1n)) starts.set(node, start + 1n);
+  }
+
   /** A node is told that a life is accepted: then it stands, until something ends it. */
   accepted(epoch: bigint, node: string, id: string, life: bigint, start: bigint): void {
     const taken = of(this.#taken, epoch);
@@ -123,7 +129,7 @@ export class RosterWatch {
     const { life, node, process } = said;
     if ((roster.lives.get(id)?.life ?? -1n) >= life || this.#dropped.has(tableId)) return;
     if (this.#sayings.highest(this.#epoch, id) > life) return;
-    if (this.#sayings.highestStart(this.#epoch, node) > start) return;
+    if (this.#sayings.highestStart(this.#epoch, node) > start || this.#sayings.hasLeft(process)) return;
     // Only who speaks in this epoch, or hosts it, can say that it is over: a life number alone may be an old one's.
     for (const ending of this.#sayings.endings(id))
       if (ending.life >= life && (ending.epoch >= this.#epoch || ending.process === process)) return;

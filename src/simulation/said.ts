@@ -57,6 +57,8 @@ export class Sayings {
   readonly #by = new Map<Process, Map<string, Said>>();
   readonly #on = new Map<string, Said[]>();
   readonly #endings = new Map<string, Ending[]>();
+  /** Who has said that its node goes for good. */
+  readonly #leaving = new Set<Process>();
   /** The highest life of a dispatcher that was registered in an epoch, whoever did. */
   readonly #highest = new Map<string, bigint>();
   /** The highest `start` with which a node has registered in an epoch. */
@@ -111,6 +113,10 @@ export class Sayings {
       const said = this.on(node, id, life);
       return said.length > 0 && said.every((one) => !one.registered.has(epoch));
     });
+  }
+
+  hasLeft(process: Process): boolean {
+    return this.#leaving.has(process);
   }
 
   endings(id: string): readonly Ending[] {
@@ -171,6 +177,7 @@ export class Sayings {
   tells(process: Process, body: string, attributes: Readonly<Record<string, string>>): void {
     const node = attributes["from"]!;
     const message = readMessage("HeartBeatRequest", attributes["encoding"] as Encoding, body);
+    if (message.leaving) this.#leaving.add(process);
     for (const { ID, life, checkpointTs, componentStatus } of message.statuses) {
       const id = idOf(ID!);
       const asked = this.#asked.get(`${node} ${id}`);

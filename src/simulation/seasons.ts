@@ -1,3 +1,4 @@
+import type { Where } from "../storage/ledger.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { DeadQueue } from "./deadqueue.ts";
 import type { Functions } from "./functions.ts";
@@ -27,6 +28,8 @@ export class Seasons {
   readonly #functions: Functions;
   readonly #nodes: Nodes;
   readonly #note: (what: string) => void;
+  /** An item is gone before its time. */
+  readonly #lost: (item: Where) => void;
   /** The chance of an item to be deleted, each time when its time is over: on time, or up to weeks late. */
   readonly #promptness: number;
 
@@ -35,7 +38,9 @@ export class Seasons {
     parts: { store: MemoryStore; queues: Queues; dead: DeadQueue; functions: Functions; nodes: Nodes },
     promptness: number,
     note: (what: string) => void,
+    lost: (item: Where) => void,
   ) {
+    this.#lost = lost;
     this.#ground = ground;
     this.#store = parts.store;
     this.#queues = parts.queues;
@@ -51,7 +56,17 @@ export class Seasons {
     for (;;) {
       await this.#ground.timeline.sleep(TTL_EVERY);
       this.#expireNow();
+      this.#expireEarly();
     }
+  }
+
+  /** Some go before their time, by a clock that was wrong when they were written: nothing correct rests on a TTL. */
+  #expireEarly(): void {
+    const { dice, timeline, faults } = this.#ground;
+    if (!faults.happens("early", 0.3)) return;
+    const gone = this.#store.expire(EPOCH + timeline.wall + 400 * DAY, () => dice.chance(0.2));
+    for (const item of gone) this.#lost(item);
+    if (gone.length > 0) this.#note(`${gone.length} items expire before their time`);
   }
 
   #expireNow(): void {

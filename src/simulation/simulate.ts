@@ -19,6 +19,7 @@ import { isOldName } from "./oldnames.ts";
 import type { FaultKind, SimulationOptions } from "./options.ts";
 import { EPOCH, type Ground, type Wrongness } from "./process.ts";
 import { Queues } from "./queues.ts";
+import { removeChangefeed } from "./removing.ts";
 import { Reopening } from "./reopening.ts";
 import { Seasons } from "./seasons.ts";
 import type { StoredLife } from "./stored.ts";
@@ -34,6 +35,8 @@ const PATIENCE = 20 * 60_000;
 const ROOT_AGE = 2_100;
 /** Between two restarts, moves, splits or merges, in ms, about. */
 const CHAOS_EVERY = 6_000;
+
+const NOT_OF_OLD_NODES: ReadonlySet<FaultKind> = new Set(["goodbye", "headless", "late", "remove", "early"]);
 
 export interface SimulationResult {
   readonly seed: number;
@@ -77,7 +80,9 @@ export async function simulate(given: SimulationOptions, traceLines = 60): Promi
   const cast = castOf(given);
   const { options } = cast;
   const timeline = new Timeline();
-  const faults = new Faults(options);
+  // Of old nodes nothing is known yet of these.
+  const usual = options.old === "none" ? options.faults : options.faults.difference(NOT_OF_OLD_NODES);
+  const faults = new Faults({ ...options, faults: usual });
   const ground: Ground = { timeline, faults, dice: new Dice(options.seed, "world") };
   const trace = new Trace(timeline);
   const judge = new Judge(trace);
@@ -190,16 +195,19 @@ export async function simulate(given: SimulationOptions, traceLines = 60): Promi
     nodes.addCarrier({ id: nodes.newId(), tableId, from, to, node: setup.pick(names), start: 1n });
   for (const machine of nodes.machines.values())
     timeline.after(setup.between(0, 300), () => void nodes.start(machine));
+  nodes.hasSaid = (process) => monitors.hasLeft(process);
   monitors.followedOn = (node) => (nodes.machines.get(node) ?? nodes.departed.get(node))!.epoch;
   const scheduler = (what: string) => note("scheduler", what);
   const chaos = new Chaos(ground, nodes, options.dispatchers, scheduler);
   void chaos.run(CHAOS_EVERY);
   const opens = (epoch: bigint, at: bigint) => monitors.opens(epoch, at);
   const stranger = new Stranger(ground, { nodes, queues, monitors, judge });
-  void chaos.reopen(new Reopening(ground, nodes, workload, scheduler, opens)).then(() => stranger.run());
+  const reopening = new Reopening(ground, nodes, workload, scheduler, opens);
+  void chaos.reopen(reopening, () => removeChangefeed(ground, store, space)).then(() => stranger.run());
   const promptness = times.pick([0.02, 0.3, 1]);
   const parts = { store, queues, dead, functions, nodes };
-  const seasons = new Seasons(ground, parts, promptness, (what) => note("seasons", what));
+  const season = (what: string) => note("seasons", what);
+  const seasons = new Seasons(ground, parts, promptness, season, (item) => durability.lost(item));
   void seasons.expire();
   void seasons.run();
   void seasons.step(clocks);

@@ -79,9 +79,14 @@ export class Ledger {
 
   /** Takes out the items whose time is over and that `choose` takes. */
   expire(now: number, choose: (item: Billed) => boolean): Billed[] {
+    return this.take((item) => item.ttl !== undefined && item.ttl * 1000 <= now && choose(item));
+  }
+
+  /** Takes out the items that `choose` takes. */
+  take(choose: (item: Billed) => boolean): Billed[] {
     const over: Billed[] = [];
     for (const [name, item] of this.#items) {
-      if (item.ttl === undefined || item.ttl * 1000 > now || !choose(item)) continue;
+      if (!choose(item)) continue;
       this.#items.delete(name);
       this.#stamps.delete(name);
       over.push(item);
