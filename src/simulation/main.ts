@@ -7,6 +7,7 @@ import {
   DEFAULTS,
   FAULT_KINDS,
   type FaultKind,
+  LEAST_ITEM_BYTES,
   type OldNodes,
   optionsFor,
   USUAL_FAULTS,
@@ -19,6 +20,15 @@ function whole(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
     throw new InvalidArgumentError(`"${text}" is no whole number`);
+  return value;
+}
+
+function bytes(text: string): number {
+  const value = whole(text);
+  if (value < LEAST_ITEM_BYTES)
+    throw new InvalidArgumentError(
+      `an item of ${value} bytes has no room for a chain of barriers: give ${LEAST_ITEM_BYTES} or more`,
+    );
   return value;
 }
 
@@ -55,7 +65,7 @@ const options = new Command("simulate")
   .option(
     "--item-bytes <n>",
     "bytes that an item of the table may have (default: few in one seed of eight)",
-    whole,
+    bytes,
   )
   .option(
     "--old <nodes>",

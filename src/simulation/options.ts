@@ -97,8 +97,19 @@ export const DEFAULTS = {
 /** Room in the root for some barriers of a world as it is by default, and not for all that are open at a time. */
 export const SMALL_ITEM_BYTES = 4_000;
 
+/**
+ * With fewer bytes worlds stand still, as decisions/0030 says of chains: of events that are reported from the highest key to the lowest each
+ * gets into the share of the lowest, and the one that all others wait for finds that full. An item of the table has room for a hundred
+ * of them there; of this one for the five that dispatchers of a world as it is by default come to.
+ */
+export const LEAST_ITEM_BYTES = SMALL_ITEM_BYTES;
+
 export function optionsFor(seed: number, other: Partial<SimulationOptions> = {}): SimulationOptions {
   // In one world of eight items may have so little that bounds are met.
+  if ((other.itemBytes ?? LEAST_ITEM_BYTES) < LEAST_ITEM_BYTES)
+    throw new RangeError(
+      `an item of ${other.itemBytes} bytes has no room for a chain of barriers: give ${LEAST_ITEM_BYTES} or more`,
+    );
   const itemBytes = seed % 8 === 7 ? SMALL_ITEM_BYTES : DEFAULTS.itemBytes;
   // One in six has old nodes only, one in six some.
   const old = seed % 6 === 3 ? "all" : seed % 6 === 5 ? "some" : "none";
