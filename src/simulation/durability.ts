@@ -94,10 +94,11 @@ export class Durability {
         this.#judge.fail("I7", `${id} is gone and its invocation could not send all that it had to tell`);
     }
     // What is said of a changefeed that was removed is nowhere.
-    if (root === undefined || root.meta.removed || this.#monitors.isOfWhoLeft(attributes)) return;
+    if (root === undefined || root.meta.removed) return;
     // It is a dead letter once more, and nothing of it is in the store: it is brought back in its first sender's name.
     if (message.principal === REDRIVER && aside.has(body)) return;
     const roster = this.#monitors.rosterOf(root);
+    if (this.#monitors.isOfWhoLeft(attributes, roster)) return;
     if (attributes["type"] === "MaintainerBootstrapResponse") this.#monitors.took(body, attributes);
     if (BigInt(attributes["start"] ?? 0) < (roster.starts.get(attributes["from"] ?? "") ?? 0n)) return;
     const encoding = attributes["encoding"] as Encoding;

@@ -129,9 +129,15 @@ export class Monitors {
     this.#rosters.left(node, start);
   }
 
-  /** Whether a message is of a process of a node that had said goodbye when it was dealt with: nothing of it counts any more. */
-  isOfWhoLeft(attributes: Readonly<Record<string, string>>): boolean {
-    return BigInt(attributes["start"] ?? 0) <= (this.#left.get(attributes["from"] ?? "") ?? -1n);
+  /**
+   * Whether nothing of a message counts, for its node had said goodbye when it was dealt with; or for nobody knows its node, and another
+   * that left had as high a start: it is told so, and goes above (protocol.md R12).
+   */
+  isOfWhoLeft(attributes: Readonly<Record<string, string>>, { starts }: StoredRoster): boolean {
+    const node = attributes["from"] ?? "";
+    const start = BigInt(attributes["start"] ?? 0);
+    if (start <= (this.#left.get(node) ?? -1n)) return true;
+    return !starts.has(node) && [...this.#left.values()].some((other) => start <= other);
   }
 
   hasLeft(process: Process): boolean {
