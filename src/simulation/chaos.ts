@@ -38,7 +38,7 @@ export class Chaos {
         "merge",
         "merge",
         "leave",
-        "goodbye",
+        ...(faults.possible("goodbye") ? (["goodbye"] as const) : []),
       ] as const);
       const carriers = [...this.#nodes.carriers.values()].filter(
         (one) => !one.over && !one.lost && !this.#nodes.busy.has(one.id),
