@@ -138,7 +138,7 @@ it("makes the stack that the repository makes, from the bundles that it brings",
     expect(readdirSync(join(CDK_OUTDIR, asset)).sort()).toEqual(["index.mjs", "index.mjs.map"]);
     const { code, err } = await run(whole, [join(CDK_OUTDIR, asset, "index.mjs")]);
     expect(code).toBe(1);
-    expect(err).toContain("Error: environment variable WEIR_ACTION_QUEUE_PREFIX is not set");
+    expect(err).toContain("environment variable WEIR_ACTION_QUEUE_PREFIX is not set");
     expect(err).toMatch(/ {4}at \w+ \(functions\/wiring\.ts:\d+:\d+\)/);
   }
 });

@@ -1,8 +1,7 @@
 /** Capture nodes pass every kind of barrier through the deployed functions, with both layouts of queues and both encodings. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Dispatcher } from "../../src/dispatcher/dispatcher.ts";
+import type { Dispatcher } from "../../src/dispatcher/hosted.ts";
 import type { CaptureEvent } from "../../src/dispatcher/index.ts";
-import { InfluenceType } from "../../src/protocol/messages.ts";
 import { Deployed } from "./deployed.ts";
 import { progress } from "./progress.ts";
 import { readTarget } from "./target.ts";
@@ -87,8 +86,8 @@ describe.each([
       210n,
       { tables: [0n, 101n] },
       {
-        needDroppedTables: { InfluenceType: InfluenceType.Normal, TableIDs: [101n] },
-        needAddedTables: [{ TableID: 103n, SchemaID: SHOP }],
+        needDroppedTables: { type: "tables", tableIds: [101n] },
+        needAddedTables: [{ tableId: 103n, schemaId: SHOP }],
       },
     );
     await passes(truncate, [world.trigger, ...carts], world.trigger);
@@ -112,7 +111,7 @@ describe.each([
 
   it("applies a CREATE TABLE that stops nobody, and makes the next syncpoint wait for its table", async () => {
     progress("  a table that is added without a barrier");
-    const create = event(240n, { tables: [0n] }, { needAddedTables: [{ TableID: 104n, SchemaID: LEDGER }] });
+    const create = event(240n, { tables: [0n] }, { needAddedTables: [{ tableId: 104n, schemaId: LEDGER }] });
     await world.meet(create, [world.trigger]);
     await until("the request to create table 104", () => world.scheduled.has("create 104"));
     const syncpoint = event(250n, "all", { isSyncPoint: true });

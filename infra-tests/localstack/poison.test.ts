@@ -1,7 +1,7 @@
 /** A message that nobody can read: it stops nobody, is kept with the reason, and does its work when it is mended. */
 import { ListMessageMoveTasksCommand, StartMessageMoveTaskCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { Dispatcher } from "../../src/dispatcher/dispatcher.ts";
+import type { Dispatcher } from "../../src/dispatcher/hosted.ts";
 import type { QueueClient } from "../../src/dispatcher/index.ts";
 import { attributesOf, Deployed } from "./deployed.ts";
 import { Environment } from "./environment.ts";

@@ -1,22 +1,17 @@
-import { create } from "@bufbuild/protobuf";
 import { dispatcherKey } from "../../src/barrier/dispatcherid.ts";
-import type { Dispatcher } from "../../src/dispatcher/dispatcher.ts";
 import {
   type CaptureEvent,
   CaptureNode,
   type CaptureNodeOptions,
+  type Dispatcher,
+  type InfluencedTables,
   type OpeningSchema,
   type QueueClient,
+  type ScheduleRequest,
   type Sink,
   SqsQueues,
 } from "../../src/dispatcher/index.ts";
 import { keyText } from "../../src/protocol/eventkey.ts";
-import {
-  ChangefeedIDSchema,
-  InfluenceType,
-  ScheduleAction,
-  type ScheduleDispatcherRequest,
-} from "../../src/protocol/messages.ts";
 import { spanRange } from "../../src/replay/spans.ts";
 import { clientConfig, output, type Target } from "./target.ts";
 import { within } from "./until.ts";
@@ -62,7 +57,7 @@ export class World implements AsyncDisposable {
     this.#queues = new SqsQueues(clientConfig(target.endpoint));
     this.#client = options.queues?.(this.#queues) ?? this.#queues;
     this.#actionPrefix = output(target, "ActionQueuePrefix");
-    this.changefeed = create(ChangefeedIDSchema, { high: 7n, low: 9n, name, keyspace: "default" });
+    this.changefeed = { high: 7n, low: 9n, name, keyspace: "default" };
     this.nodes = Array.from(
       { length: nodes },
       (_, index) =>
@@ -148,9 +143,8 @@ export class World implements AsyncDisposable {
     return within(`the registration of ${id} on ${node.id}`, created);
   }
 
-  async #schedule({ config, scheduleAction }: ScheduleDispatcherRequest): Promise<void> {
-    const action = scheduleAction === ScheduleAction.Create ? "create" : "remove";
-    this.scheduled.add(`${action} ${config?.span?.TableID}`);
+  async #schedule({ action, dispatcher }: ScheduleRequest): Promise<void> {
+    this.scheduled.add(`${action} ${dispatcher.tableId}`);
   }
 
   #sink(dispatcher: string): Sink {
@@ -174,11 +168,11 @@ export function event(
   more: Partial<CaptureEvent> & { readonly isSyncPoint?: boolean } = {},
 ): CaptureEvent {
   const { isSyncPoint = false, ...rest } = more;
-  const blockTables =
+  const blockTables: InfluencedTables =
     influence === "all"
-      ? { InfluenceType: InfluenceType.All }
+      ? { type: "all" }
       : "schema" in influence
-        ? { InfluenceType: InfluenceType.DB, SchemaID: influence.schema }
-        : { InfluenceType: InfluenceType.Normal, TableIDs: [...influence.tables] };
+        ? { type: "schema", schemaId: influence.schema }
+        : { type: "tables", tableIds: [...influence.tables] };
   return { key: { commitTs, isSyncPoint }, blockTables, payload: undefined, ...rest };
 }

@@ -5,7 +5,7 @@ import { type DispatcherID, DispatcherIDSchema } from "../protocol/messages.ts";
 /** A dispatcher's 128-bit id as 32 lower-case hex digits: a map key, and what people see. */
 export type DispatcherKey = string;
 
-export function dispatcherKey(id: Pick<DispatcherID, "high" | "low">): DispatcherKey {
+export function dispatcherKey(id: { readonly high: bigint; readonly low: bigint }): DispatcherKey {
   return hexId(id.high, id.low);
 }
 

@@ -3,21 +3,15 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { create } from "@bufbuild/protobuf";
 import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
-import type { Dispatcher } from "../dispatcher/dispatcher.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
+import type { Dispatcher } from "../dispatcher/hosted.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import type { QueueClient, QueueMessage } from "../dispatcher/ports.ts";
+import type { ScheduleRequest } from "../dispatcher/schedule.ts";
 import { SqsQueues } from "../dispatcher/sqsqueues.ts";
 import type { Endpoints } from "../local/deployment.ts";
 import { keyText } from "../protocol/eventkey.ts";
-import {
-  ChangefeedIDSchema,
-  InfluenceType,
-  ScheduleAction,
-  type ScheduleDispatcherRequest,
-} from "../protocol/messages.ts";
 import { DynamoStore } from "../storage/dynamodb/store.ts";
 import type { LocalReport } from "./localserver.ts";
 
@@ -151,7 +145,7 @@ class OneNode {
     this.#store = new DynamoStore(this.#dynamodb, { table });
     this.#node = new CaptureNode({
       id: "one",
-      changefeed: create(ChangefeedIDSchema, { low: 1n, name: "bench", keyspace: "default" }),
+      changefeed: { high: 0n, low: 1n, name: "bench", keyspace: "default" },
       queues: this.#queues,
       statusQueueUrl,
       actionQueuePrefix,
@@ -170,12 +164,9 @@ class OneNode {
     // Frozen, so that nobody has to look whether they are still the same.
     const truncate: CaptureEvent = {
       key: { commitTs: 2_000n, isSyncPoint: false },
-      blockTables: {
-        InfluenceType: InfluenceType.Normal,
-        TableIDs: Object.freeze([0n, ...tables]) as bigint[],
-      },
-      needDroppedTables: { InfluenceType: InfluenceType.Normal, TableIDs: Object.freeze(tables) as bigint[] },
-      needAddedTables: Object.freeze(added.map((TableID) => Object.freeze({ TableID, SchemaID: SCHEMA }))),
+      blockTables: { type: "tables", tableIds: Object.freeze([0n, ...tables]) },
+      needDroppedTables: { type: "tables", tableIds: Object.freeze(tables) },
+      needAddedTables: Object.freeze(added.map((tableId) => Object.freeze({ tableId, schemaId: SCHEMA }))),
       payload: undefined,
     };
     const truncated = await this.#barrier(truncate);
@@ -185,7 +176,7 @@ class OneNode {
     const obeying = since(beforeObeying, await this.#worked());
     const synced = await this.#barrier({
       key: { commitTs: 3_000n, isSyncPoint: true },
-      blockTables: { InfluenceType: InfluenceType.All },
+      blockTables: { type: "all" },
       payload: undefined,
     });
     return { dispatchers: this.#count, truncate: truncated, obeyed, obeying, syncpoint: synced };
@@ -213,14 +204,13 @@ class OneNode {
     return this.#node.createDispatcher({ id, tableId, schemaId: SCHEMA, checkpointTs, life, sink });
   }
 
-  async #obey({ config, scheduleAction }: ScheduleDispatcherRequest): Promise<void> {
-    const id = dispatcherKey(config!.dispatcherID!);
-    const tableId = config!.span!.TableID;
-    if (scheduleAction === ScheduleAction.Remove) {
+  async #obey({ action, dispatcher }: ScheduleRequest): Promise<void> {
+    const { id, tableId, checkpointTs, life } = dispatcher;
+    if (action === "remove") {
       await this.#node.removeDispatcher(id);
       this.#hasObeyed(id);
     } else {
-      if (!this.#node.dispatcher(id)) await this.#create(id, tableId, config!.startTs, config!.life);
+      if (!this.#node.dispatcher(id)) await this.#create(id, tableId, checkpointTs, life);
       this.#hasObeyed(tableId);
     }
   }

@@ -1,7 +1,7 @@
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import { type ActionKind, DispatcherMachine, type SavedMachine } from "../dispatcher/machine.ts";
 import { compareKeys, type EventKey } from "../protocol/eventkey.ts";
-import { ComponentState, InfluenceType } from "../protocol/messages.ts";
+import { ComponentState } from "../protocol/messages.ts";
 import { ActorRun, identityOf } from "./actorrun.ts";
 import { Interner } from "./intern.ts";
 import type { CastMember, Scenario } from "./scenario.ts";
@@ -219,7 +219,7 @@ export function reaches(event: CaptureEvent, { table, schema, redo }: CastMember
   if (event.key.isSyncPoint) return !redo;
   const tables = event.blockTables;
   if (tables === undefined) return table === 0n;
-  if (tables.InfluenceType === InfluenceType.Normal) return tables.TableIDs?.includes(table) ?? false;
-  if (tables.InfluenceType === InfluenceType.DB) return table === 0n || (schema ?? 1n) === tables.SchemaID;
+  if (tables.type === "tables") return tables.tableIds.includes(table);
+  if (tables.type === "schema") return table === 0n || (schema ?? 1n) === tables.schemaId;
   return true;
 }

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { dispatcherId } from "../barrier/dispatcherid.ts";
 import type { DispatcherConfig } from "../dispatcher/config.ts";
-import type { Dispatcher } from "../dispatcher/dispatcher.ts";
+import type { Dispatcher } from "../dispatcher/hosted.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import type { CaptureNodeOptions } from "../dispatcher/options.ts";
 import type { Clock } from "../dispatcher/ports.ts";
@@ -67,10 +67,10 @@ export class Capture {
 
   private constructor(options: Partial<CaptureNodeOptions>) {
     this.#epoch = options.epoch ?? 1n;
-    this.#queue = `${PREFIX}n1${options.mode === 1n ? "-redo" : ""}`;
+    this.#queue = `${PREFIX}n1${options.mode === "redo" ? "-redo" : ""}`;
     this.node = new CaptureNode({
       id: "n1",
-      changefeed: changefeedId,
+      changefeed: CHANGEFEED,
       queues: this.queues,
       clock: this.clock,
       statusQueueUrl: "status",
@@ -194,7 +194,7 @@ export class Capture {
     const response = create(HeartBeatResponseSchema, {
       changefeedID: changefeedId,
       maintainerEpoch: this.#epoch,
-      mode: this.node.options.mode ?? 0n,
+      mode: this.node.options.mode === "redo" ? 1n : 0n,
       dispatcherStatuses: [
         {
           influencedDispatchers: byId

@@ -2,7 +2,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { NodeStopped } from "../dispatcher/errors.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
-import { ddl, everybody, normal, schema, syncpoint } from "../maintainer/testing/world.ts";
+import { everybody, normal, schema } from "../dispatcher/testing.ts";
+import { ddl, syncpoint } from "../maintainer/testing/world.ts";
 import { Capture } from "./capture.ts";
 
 const K = ddl(100n);
@@ -16,7 +17,7 @@ const event = (key = K, more: Partial<CaptureEvent> = {}): CaptureEvent => ({
 });
 /** An event of the table trigger alone: it blocks nobody. */
 const alone = (more: Partial<CaptureEvent>, key = K) => event(key, { blockTables: normal(0n), ...more });
-const adds = { needAddedTables: [{ TableID: 40n, SchemaID: 1n }] };
+const adds = { needAddedTables: [{ tableId: 40n, schemaId: 1n }] };
 
 let capture: Capture;
 const start = async (...options: Parameters<typeof Capture.start>) => {
@@ -163,7 +164,7 @@ describe("a blocking event", () => {
   });
 
   it("#50 of redo is reported, answered and finished in its own mode", async () => {
-    const d10 = await (await start({ mode: 1n })).dispatcher(10);
+    const d10 = await (await start({ mode: "redo" })).dispatcher(10);
     const handled = d10.handle(event());
     await capture.settle();
     const [request] = capture.requests();

@@ -2,27 +2,14 @@
  * A coordinator that knows nothing takes over at every moment of a changefeed: a higher epoch, while reports and actions of
  * the former one are on their way (docs/conformance.md, integration scenarios). Nodes and maintainer are those that ship.
  */
-import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { dispatcherKey } from "../barrier/dispatcherid.ts";
 import { isOver } from "../dispatcher/errors.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
-import { MemoryQueues } from "../dispatcher/testing.ts";
+import { everybody, MemoryQueues, normal, schema } from "../dispatcher/testing.ts";
 import { type Deed, faultsOf } from "../maintainer/testing/actors.ts";
-import {
-  CHANGEFEED,
-  d,
-  ddl,
-  everybody,
-  normal,
-  PREFIX,
-  schema,
-  syncpoint,
-  World,
-} from "../maintainer/testing/world.ts";
+import { CHANGEFEED, d, ddl, PREFIX, syncpoint, World } from "../maintainer/testing/world.ts";
 import { keyText } from "../protocol/eventkey.ts";
-import { ChangefeedIDSchema, ScheduleAction } from "../protocol/messages.ts";
 import { ManualClock } from "./capture.ts";
 
 const T = d(1);
@@ -67,14 +54,14 @@ class Changefeed {
     const make = (id: Stream["node"]) =>
       new CaptureNode({
         id,
-        changefeed: create(ChangefeedIDSchema, CHANGEFEED),
+        changefeed: CHANGEFEED,
         queues: this.queues,
         clock: this.clock,
         statusQueueUrl: "status",
         actionQueuePrefix: PREFIX,
         foldMs: 2,
-        onSchedule: async ({ scheduleAction, config }) => {
-          if (scheduleAction === ScheduleAction.Remove) this.#over(id, dispatcherKey(config!.dispatcherID!));
+        onSchedule: async ({ action, dispatcher }) => {
+          if (action === "remove") this.#over(id, dispatcher.id);
         },
       });
     this.nodes = { n1: make("n1"), n2: make("n2") };

@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { CaptureEvent } from "../dispatcher/event.ts";
+import type { Sink } from "../dispatcher/sink.ts";
 import { StorageSink } from "../dispatcher/storagesink.ts";
-import { ddl, everybody, normal, syncpoint } from "../maintainer/testing/world.ts";
+import { everybody, normal } from "../dispatcher/testing.ts";
+import { ddl, syncpoint } from "../maintainer/testing/world.ts";
 import { Capture } from "./capture.ts";
 
 const K = ddl(100n);
@@ -17,7 +19,7 @@ const event = (key = K, more: Partial<CaptureEvent> = {}): CaptureEvent => ({
   payload: undefined,
   ...more,
 });
-const adds = { needAddedTables: [{ TableID: 40n, SchemaID: 1n }] };
+const adds = { needAddedTables: [{ tableId: 40n, schemaId: 1n }] };
 
 let capture: Capture;
 const start = async (...options: Parameters<typeof Capture.start>) => {
@@ -98,19 +100,19 @@ describe("what is reported", () => {
     const lists = {
       blockTables: normal(0n, 10n),
       needDroppedTables: normal(10n),
-      needAddedTables: [{ TableID: 40n, SchemaID: 1n }],
-      updatedSchemas: [{ TableID: 10n, OldSchemaID: 1n, NewSchemaID: 2n }],
-      routeAdmissions: [{ SourceSchemaName: "a", SourceTableName: "t" }],
+      needAddedTables: [{ tableId: 40n, schemaId: 1n }],
+      updatedSchemas: [{ tableId: 10n, oldSchemaId: 1n, newSchemaId: 2n }],
+      routeAdmissions: [{ action: "admit" as const, sourceSchema: "a", sourceTable: "t" }],
     };
     void d0.handle(event(K, lists));
     await capture.settle();
     const [first] = capture.requests();
     capture.queues.take("status");
-    lists.blockTables.TableIDs.push(99n);
-    lists.needDroppedTables.TableIDs.push(99n);
-    lists.needAddedTables[0]!.TableID = 99n;
+    lists.blockTables.tableIds.push(99n);
+    lists.needDroppedTables.tableIds.push(99n);
+    lists.needAddedTables[0]!.tableId = 99n;
     lists.updatedSchemas.pop();
-    lists.routeAdmissions[0]!.SourceTableName = "other";
+    lists.routeAdmissions[0]!.sourceTable = "other";
     await capture.respond(K, "ignored", [d0]);
     expect(capture.requests()).toEqual([first]);
   });
@@ -119,7 +121,9 @@ describe("what is reported", () => {
     await start();
     const d0 = await capture.dispatcher(1, { tableId: 0n });
     const d10 = await capture.dispatcher(10);
-    const routed = event(K, { routeAdmissions: [{ SourceSchemaName: "a", SourceTableName: "t" }] });
+    const routed = event(K, {
+      routeAdmissions: [{ action: "admit" as const, sourceSchema: "a", sourceTable: "t" }],
+    });
     void d0.handle(routed);
     void d10.handle(routed);
     await capture.settle();
@@ -208,7 +212,7 @@ describe("answers", () => {
     const d0 = await capture.dispatcher(1, { tableId: 0n });
     const [d10, d11] = [await capture.dispatcher(10), await capture.dispatcher(11)];
     const d20 = await capture.dispatcher(20, { schemaId: 2n });
-    const rename = { updatedSchemas: [{ TableID: 10n, OldSchemaID: 1n, NewSchemaID: 2n }] };
+    const rename = { updatedSchemas: [{ tableId: 10n, oldSchemaId: 1n, newSchemaId: 2n }] };
     const four = [d0, d10, d11, d20];
     const renamed = [d0.handle(event(ddl(90n), rename)), d10.handle(event(ddl(90n), rename))];
     await capture.settle();
@@ -230,7 +234,7 @@ describe("a syncpoint", () => {
   it("T-A14 is reported when every row before it is in the storage, and not earlier", async () => {
     const folder = await mkdtemp(join(tmpdir(), "weir-conformance-"));
     try {
-      const d10 = await (await start()).dispatcher(10, { sink: new StorageSink(folder, "d10") });
+      const d10 = await (await start()).dispatcher(10, { sink: new StorageSink(folder, "d10") as Sink });
       const row = { schema: "a", table: "t", version: 7n, commitTs: 462406916505600001n, text: "{}" };
       await d10.write([row]);
       expect(await readdir(folder)).toEqual([]);

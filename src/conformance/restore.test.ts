@@ -134,7 +134,7 @@ describe("a capture node that follows into another epoch", () => {
     const capture = await Capture.start();
     const one = await capture.dispatcher(10);
     for (const key of [K, S]) {
-      const handled = one.handle({ key, blockTables: everybody, payload: undefined });
+      const handled = one.handle({ key, blockTables: { type: "all" }, payload: undefined });
       await capture.settle();
       await capture.respond(key, "pass", [one]);
       await handled;

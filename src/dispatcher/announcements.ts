@@ -11,7 +11,7 @@ import {
   MaintainerPostBootstrapRequestSchema,
 } from "../protocol/messages.ts";
 import type { ComponentStatus } from "./componentstates.ts";
-import type { Dispatcher } from "./dispatcher.ts";
+import type { HostedDispatcher } from "./dispatcher.ts";
 import type { OpeningSchema } from "./options.ts";
 
 /** Tables in one part of an opening: about 40 bytes each, far below the message limit. */
@@ -71,7 +71,7 @@ export function sameOpening(
 export function registrationOf(
   { changefeed, mode }: Speaker,
   epoch: bigint,
-  dispatchers: readonly Dispatcher[],
+  dispatchers: readonly HostedDispatcher[],
 ): MaintainerBootstrapResponse {
   return create(MaintainerBootstrapResponseSchema, {
     changefeedID: changefeed,

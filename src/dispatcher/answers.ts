@@ -5,22 +5,24 @@ import {
   type ChangefeedID,
   type DispatcherStatus,
   type HeartBeatResponse,
-  type ScheduleDispatcherRequest,
 } from "../protocol/messages.ts";
-import { type Dispatcher, isInfluenced } from "./dispatcher.ts";
+import { type HostedDispatcher, isInfluenced } from "./dispatcher.ts";
 import { UnknownSender } from "./errors.ts";
+import type { Dispatcher } from "./hosted.ts";
 import type { ReceivedMessage } from "./ports.ts";
 import { RegistrationRefused } from "./registrations.ts";
+import type { ScheduleRequest } from "./schedule.ts";
+import { fromScheduleRequest } from "./wire.ts";
 
 export interface AnswersOptions {
   readonly changefeed: ChangefeedID;
   readonly mode: bigint;
-  readonly dispatchers: ReadonlyMap<DispatcherKey, Dispatcher>;
+  readonly dispatchers: ReadonlyMap<DispatcherKey, HostedDispatcher>;
   /** Principals whose messages count; undefined: everybody's. */
   readonly coordinators: readonly string[] | undefined;
   /** @throws MalformedMessage if the body is no `RegistrationResult` */
   readonly onRegistrationResult: (body: string) => void;
-  readonly onSchedule: (request: ScheduleDispatcherRequest) => Promise<void>;
+  readonly onSchedule: (request: ScheduleRequest) => Promise<void>;
   readonly onError: (error: unknown, dispatcher?: Dispatcher) => void;
 }
 
@@ -60,7 +62,7 @@ export class Answers {
           this.#isMine(request.changefeedID, request.config?.mode) &&
           this.#follows(request.maintainerEpoch)
         )
-          await onSchedule(request);
+          await onSchedule(fromScheduleRequest(request));
       } else throw new MalformedMessage(`attribute type is "${type}": nothing is known of it`);
     } catch (error) {
       // What cannot be understood will not be understood the next time, and a dispatcher that is refused will be refused again: it
@@ -99,7 +101,7 @@ export class Answers {
   }
 
   /** The dispatchers that a status is for; an action of another life is for nobody (protocol.md D6). */
-  #addressed(status: DispatcherStatus): Dispatcher[] {
+  #addressed(status: DispatcherStatus): HostedDispatcher[] {
     const { dispatchers } = this.#options;
     const about = status.influencedDispatchers;
     if (about === undefined) return [];
@@ -112,7 +114,10 @@ export class Answers {
     return [...dispatchers.values()].filter((one) => isInfluenced(one, about.InfluenceType, about.SchemaID));
   }
 
-  async #tell(dispatcher: Dispatcher, { ack, ignoredBlockStatus, action }: DispatcherStatus): Promise<void> {
+  async #tell(
+    dispatcher: HostedDispatcher,
+    { ack, ignoredBlockStatus, action }: DispatcherStatus,
+  ): Promise<void> {
     if (ack) dispatcher.onAck({ commitTs: ack.CommitTs, isSyncPoint: ack.IsSyncPoint });
     if (ignoredBlockStatus)
       dispatcher.onIgnored({

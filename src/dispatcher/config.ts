@@ -1,8 +1,23 @@
 import type { DispatcherKey } from "../barrier/dispatcherid.ts";
 import type { Sink } from "./sink.ts";
 
-/** Where a dispatcher comes from and what it carries. */
-export interface DispatcherConfig {
+/**
+ * Where a dispatcher comes from and what it carries. `Row` and `Payload` are those of its sink.
+ *
+ * @example
+ * ```ts
+ * import { type DispatcherConfig, dispatcherKey, type Sink } from "@weir-cdc/weir";
+ *
+ * export const orders = (sink: Sink<string, string>): DispatcherConfig<string, string> => ({
+ *   id: dispatcherKey({ high: 0n, low: 2n }),
+ *   tableId: 100n,
+ *   schemaId: 3n,
+ *   checkpointTs: 449779372969249700n,
+ *   sink,
+ * });
+ * ```
+ */
+export interface DispatcherConfig<Row = unknown, Payload = unknown> {
   readonly id: DispatcherKey;
   readonly tableId: bigint;
   readonly schemaId: bigint;
@@ -13,17 +28,15 @@ export interface DispatcherConfig {
   readonly checkpointTs: bigint;
   /**
    * Rows of commitTs `checkpointTs + 1` are in the sink already and are dropped: it starts just before a DDL at which it
-   * stood in an earlier life (`skipDMLAsStartTs` of `ScheduleDispatcherRequest`, ticdc.md TM59). Needs `commitTsOf`.
+   * stood in an earlier life (`skipDmlAsStartTs` of `ScheduleRequest`, ticdc.md TM59). Needs `commitTsOf`.
    */
-  readonly skipDMLAsStartTs?: boolean;
+  readonly skipDmlAsStartTs?: boolean;
   /**
-   * `life` of the `ScheduleDispatcherRequest` that asks for it: whoever is asked after this node has a higher one, and of the
+   * `life` of the `ScheduleRequest` that asks for it: whoever is asked after this node has a higher one, and of the
    * two only that is accepted (protocol.md R11). Absent or 0: the node numbers it.
    */
   readonly life?: bigint;
   /** The commitTs of a row. */
-  // biome-ignore lint/suspicious/noExplicitAny: rows are the sink's own business
-  readonly commitTsOf?: (row: any) => bigint;
-  // biome-ignore lint/suspicious/noExplicitAny: rows and payloads are the sink's own business
-  readonly sink: Sink<any, any>;
+  commitTsOf?(row: NoInfer<Row>): bigint;
+  readonly sink: Sink<Row, Payload>;
 }

@@ -4,6 +4,7 @@ import type { DispatcherConfig } from "./config.ts";
 import { DispatcherClosed, isOver } from "./errors.ts";
 import { type CaptureEvent, doneState, reportState } from "./event.ts";
 import type { EventPool } from "./eventpool.ts";
+import type { Dispatcher, Standing } from "./hosted.ts";
 import { type ActionKind, type Command, DispatcherMachine, REPEAT_MS, SLOW_REPEAT_MS } from "./machine.ts";
 import type { Clock } from "./ports.ts";
 import type { Reporter } from "./reporter.ts";
@@ -29,9 +30,8 @@ interface Execution {
  * A dispatcher of a capture node: carries its machine's commands out, its sink's work one after the other on an executor
  * of its own, so that neither the event stream nor the mailbox is held up by I/O (protocol.md D2).
  */
-export class Dispatcher {
+export class HostedDispatcher implements Dispatcher {
   readonly config: DispatcherConfig;
-  /** The number of this existence of the dispatcher (protocol.md R4). */
   readonly #surroundings: Surroundings;
   readonly #machine: DispatcherMachine;
   life: bigint;
@@ -57,9 +57,9 @@ export class Dispatcher {
 
   /** @throws TypeError if rows are to be skipped and nothing says what their commitTs is */
   constructor(config: DispatcherConfig, surroundings: Surroundings) {
-    if (config.skipDMLAsStartTs && !config.commitTsOf)
+    if (config.skipDmlAsStartTs && !config.commitTsOf)
       throw new TypeError(
-        `dispatcher ${config.id}: skipDMLAsStartTs needs commitTsOf, to know which rows to skip`,
+        `dispatcher ${config.id}: skipDmlAsStartTs needs commitTsOf, to know which rows to skip`,
       );
     this.config = config;
     this.#surroundings = surroundings;
@@ -85,12 +85,10 @@ export class Dispatcher {
     return this.#ended === undefined && this.#machine.unacknowledged;
   }
 
-  /** The event at which its stream stands, for people. */
-  get blockedAt() {
+  get blockedAt(): Standing | undefined {
     return this.#machine.blockedAt;
   }
 
-  /** What it would have to end before it can be closed, for people. */
   get busyWith(): string {
     if (this.#execution) return `its sink executes the action of event ${keyText(this.#execution.key)}`;
     if (this.unacknowledged) return "an event that it wrote by itself has no ACK yet";
@@ -127,28 +125,16 @@ export class Dispatcher {
     return state;
   }
 
-  /**
-   * The commitTs up to which all that its stream brought is durable, as far as this knows: what it started from, the events that it
-   * finished, and what `flush` was told. Never past an event that adds tables and has no ACK (protocol.md D10).
-   */
   get checkpointTs(): bigint {
     const { finishedTs, checkpointCap: cap } = this;
     const reached = this.#flushedTs > finishedTs ? this.#flushedTs : finishedTs;
     return cap !== undefined && cap < reached ? cap : reached;
   }
 
-  /** What its checkpoint may not pass yet (protocol.md D10). */
   get checkpointCap(): bigint | undefined {
     return this.#machine.checkpointCap;
   }
 
-  /**
-   * Takes rows, in the order of the stream. Calls may overlap: rows are written in the order of the calls. If one rejects, nothing
-   * behind it is written, flushed or reported until `write` was called again with the same array, or `retry`.
-   * @throws OverlappingCall while an event is handled
-   * @throws EarlierFailed if something failed before: nothing of these rows was taken
-   * @throws NodeStopped or DispatcherClosed
-   */
   write(rows: readonly unknown[]): Promise<void> {
     return this.#taken(() => {
       this.#stream.refuse("write");
@@ -156,39 +142,23 @@ export class Dispatcher {
     });
   }
 
-  /** Writes the rows again whose `write` failed, and those that were given behind them. */
   retry(): Promise<void> {
     return this.#taken(() => this.#work.retry());
   }
 
-  /**
-   * Takes a DDL or a syncpoint of the stream. Resolves when it was written or passed and the stream may go on.
-   * @throws if an event that blocks nobody could not be written: then the stream must come to it again
-   * @throws MessageRefused if it lists so many tables that no message holds a report of it
-   * @throws OverlappingCall while another event is handled: that goes on
-   * @throws EarlierFailed if something failed before
-   * @throws NodeStopped or DispatcherClosed: then it may have been written or not
-   */
   handle(given: CaptureEvent): Promise<void> {
     return this.#taken(() => {
       this.#stream.refuse("handle", given.key);
       const event = this.#surroundings.events.copyOf(given);
       // A rename moves the dispatcher's own table when it arrives, not when its barrier ends (protocol.md D9).
       for (const change of event.updatedSchemas ?? [])
-        if (change.TableID === this.config.tableId) this.schemaId = change.NewSchemaID ?? this.schemaId;
+        if (change.tableId === this.config.tableId) this.schemaId = change.newSchemaId;
       const handled = this.#stream.arrive(event);
       this.#drive(this.#machine.arrive(event));
       return handled;
     });
   }
 
-  /**
-   * Makes everything that was written durable.
-   * @param resolvedTs the stream has brought everything up to this commitTs: its rows were written, its DDLs handled. From then
-   * on `checkpointTs` is no lower.
-   * @throws EarlierFailed if something failed before
-   * @throws RangeError if the stream stands at an event up to `resolvedTs`
-   */
   flush(resolvedTs = 0n): Promise<void> {
     return this.#taken(() => {
       const stands = this.#stream.standsAt;
@@ -216,9 +186,9 @@ export class Dispatcher {
   }
 
   #wanted(rows: readonly unknown[]): readonly unknown[] {
-    const { skipDMLAsStartTs, commitTsOf, checkpointTs } = this.config;
-    return skipDMLAsStartTs && commitTsOf
-      ? rows.filter((row) => commitTsOf(row) !== checkpointTs + 1n)
+    const { config } = this;
+    return config.skipDmlAsStartTs
+      ? rows.filter((row) => config.commitTsOf?.(row) !== config.checkpointTs + 1n)
       : rows;
   }
 
@@ -431,7 +401,11 @@ export class Dispatcher {
 const DONE = { write: DoneAction.WRITE_DONE, pass: DoneAction.PASS_DONE } as const;
 
 /** Whether an answer by influence is for a dispatcher (ticdc.md TM45): by id otherwise. */
-export function isInfluenced(dispatcher: Dispatcher, influence: InfluenceType, schemaId: bigint): boolean {
+export function isInfluenced(
+  dispatcher: HostedDispatcher,
+  influence: InfluenceType,
+  schemaId: bigint,
+): boolean {
   if (influence === InfluenceType.All) return true;
   return (
     influence === InfluenceType.DB && (dispatcher.schemaId === schemaId || dispatcher.config.tableId === 0n)

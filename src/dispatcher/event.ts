@@ -1,38 +1,91 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { EventKey } from "../protocol/eventkey.ts";
-import {
-  BlockStage,
-  type DoneAction,
-  type InfluencedTablesSchema,
-  InfluenceType,
-  type RouteTableAdmissionSchema,
-  type SchemaIDChangeSchema,
-  type State,
-  StateSchema,
-  type TableSchema,
-} from "../protocol/messages.ts";
+import { BlockStage, type DoneAction, type State, StateSchema } from "../protocol/messages.ts";
+import { toAddedTable, toInfluencedTables, toRouteAdmission, toSchemaChange } from "./wire.ts";
 
-type Tables = MessageInitShape<typeof InfluencedTablesSchema>;
+/**
+ * Whose dispatchers an event touches (protocol.md 1.4).
+ *
+ * @example
+ * ```ts
+ * import type { InfluencedTables } from "@weir-cdc/weir";
+ *
+ * // DROP TABLE: the table, and 0, the table trigger, which hears of every table that comes or goes.
+ * export const drop: InfluencedTables = { type: "tables", tableIds: [0n, 100n] };
+ * // DROP DATABASE.
+ * export const dropDatabase: InfluencedTables = { type: "schema", schemaId: 3n };
+ * // CREATE VIEW, and every syncpoint.
+ * export const view: InfluencedTables = { type: "all" };
+ * ```
+ */
+export type InfluencedTables =
+  /** Every dispatcher. */
+  | { readonly type: "all" }
+  /** The dispatchers of one schema's tables, and the table trigger. */
+  | { readonly type: "schema"; readonly schemaId: bigint }
+  /** The dispatchers of these tables; 0 is the table trigger. */
+  | { readonly type: "tables"; readonly tableIds: readonly bigint[] };
+
+/** A table that an event adds: the coordinator asks for its dispatchers. */
+export interface AddedTable {
+  readonly tableId: bigint;
+  readonly schemaId: bigint;
+  /** Whether its rows can be told apart, so that it may be split into spans. Default: false. */
+  readonly splittable?: boolean;
+}
+
+/** A table that an event moves to another schema: a RENAME over schemas. */
+export interface SchemaChange {
+  readonly tableId: bigint;
+  readonly oldSchemaId: bigint;
+  readonly newSchemaId: bigint;
+}
+
+/** With table routing: a route from a source table to a target table that an event admits or releases (ticdc.md 2.13). */
+export interface RouteAdmission {
+  readonly action: "admit" | "release" | "release-schema";
+  readonly sourceSchema: string;
+  /** Absent with `release-schema`. */
+  readonly sourceTable?: string;
+  readonly targetSchema?: string;
+  readonly targetTable?: string;
+}
 
 /**
  * A DDL or a syncpoint as it reaches a dispatcher, which copies all of it but the payload (protocol.md D8). Lists that are frozen, with
  * their entries, are not copied: thousands of dispatchers share them without a look at each entry.
+ *
+ * @example
+ * ```ts
+ * import type { CaptureEvent } from "@weir-cdc/weir";
+ *
+ * // TRUNCATE TABLE gives the table another id.
+ * export const truncate: CaptureEvent<string> = {
+ *   key: { commitTs: 449779372969249750n, isSyncPoint: false },
+ *   blockTables: { type: "tables", tableIds: [0n, 100n] },
+ *   needDroppedTables: { type: "tables", tableIds: [100n] },
+ *   needAddedTables: [{ tableId: 101n, schemaId: 3n }],
+ *   payload: "TRUNCATE TABLE orders",
+ * };
+ * ```
  */
 export interface CaptureEvent<Payload = unknown> {
   readonly key: EventKey;
   /** Whom it touches; absent: nobody but its writer. */
-  readonly blockTables?: Tables;
-  readonly needDroppedTables?: Tables;
-  readonly needAddedTables?: readonly MessageInitShape<typeof TableSchema>[];
-  readonly updatedSchemas?: readonly MessageInitShape<typeof SchemaIDChangeSchema>[];
+  readonly blockTables?: InfluencedTables;
+  /** Tables whose dispatchers end with it. */
+  readonly needDroppedTables?: InfluencedTables;
+  readonly needAddedTables?: readonly AddedTable[];
+  readonly updatedSchemas?: readonly SchemaChange[];
   /** With table routing: the routes that it admits or releases; only the table trigger reports them (ticdc.md 2.13). */
-  readonly routeAdmissions?: readonly MessageInitShape<typeof RouteTableAdmissionSchema>[];
+  readonly routeAdmissions?: readonly RouteAdmission[];
   /** What the sink needs to write it. */
   readonly payload: Payload;
 }
 
-/** Who a dispatcher is. */
+/** Which part of the tables a dispatcher carries. */
 export interface DispatcherIdentity {
+  /** 0: it is the table trigger. */
   readonly tableId: bigint;
   /** Whether its span is the whole table. */
   readonly whole: boolean;
@@ -43,21 +96,31 @@ export function isTrigger(identity: DispatcherIdentity): boolean {
   return identity.tableId === 0n;
 }
 
-/** Whether a dispatcher must stop at an event and ask the coordinator (protocol.md D1). */
+/**
+ * Whether a dispatcher must stop at an event and ask the coordinator (protocol.md D1).
+ *
+ * @example
+ * ```ts
+ * import { blocks, type CaptureEvent } from "@weir-cdc/weir";
+ *
+ * const key = { commitTs: 449779372969249750n, isSyncPoint: false };
+ * const alter: CaptureEvent = { key, blockTables: { type: "tables", tableIds: [100n] }, payload: undefined };
+ * // Who carries the whole table writes it by itself; who carries a part of it waits for the others.
+ * console.log(blocks(alter, { tableId: 100n, whole: true }), blocks(alter, { tableId: 100n, whole: false }));
+ * ```
+ */
 export function blocks(event: CaptureEvent, identity: DispatcherIdentity): boolean {
   if (event.key.isSyncPoint) return true;
   const tables = event.blockTables;
   if (tables === undefined) return false;
-  if (tables.InfluenceType !== InfluenceType.Normal) return true;
-  return (tables.TableIDs?.length ?? 0) > 1 || !identity.whole;
+  if (tables.type !== "tables") return true;
+  return tables.tableIds.length > 1 || !identity.whole;
 }
 
 /** Whether the coordinator must hear of an event that blocks nobody: it changes tables or routes (protocol.md D1). */
 export function needsReport(event: CaptureEvent): boolean {
   const dropped = event.needDroppedTables;
-  const drops =
-    dropped !== undefined &&
-    (dropped.InfluenceType !== InfluenceType.Normal || (dropped.TableIDs?.length ?? 0) > 0);
+  const drops = dropped !== undefined && (dropped.type !== "tables" || dropped.tableIds.length > 0);
   return drops || (event.needAddedTables?.length ?? 0) > 0 || (event.routeAdmissions?.length ?? 0) > 0;
 }
 
@@ -71,16 +134,18 @@ export function isOfItsTable(event: CaptureEvent, identity: DispatcherIdentity):
 
 /** The state that a WAITING or NONE report of a dispatcher carries. */
 export function reportState(event: CaptureEvent, blocked: boolean, identity: DispatcherIdentity): State {
+  const { blockTables, needDroppedTables, needAddedTables, updatedSchemas, routeAdmissions } = event;
   return create(StateSchema, {
     IsBlocked: blocked,
     BlockTs: event.key.commitTs,
     IsSyncPoint: event.key.isSyncPoint,
     stage: blocked ? BlockStage.WAITING : BlockStage.NONE,
-    ...(blocked && event.blockTables && { BlockTables: event.blockTables }),
-    ...(event.needDroppedTables && { NeedDroppedTables: event.needDroppedTables }),
-    ...(event.needAddedTables && { NeedAddedTables: [...event.needAddedTables] }),
-    ...(blocked && event.updatedSchemas && { UpdatedSchemas: [...event.updatedSchemas] }),
-    ...(isTrigger(identity) && event.routeAdmissions && { RouteTableAdmissions: [...event.routeAdmissions] }),
+    ...(blocked && blockTables && { BlockTables: toInfluencedTables(blockTables) }),
+    ...(needDroppedTables && { NeedDroppedTables: toInfluencedTables(needDroppedTables) }),
+    ...(needAddedTables && { NeedAddedTables: needAddedTables.map(toAddedTable) }),
+    ...(blocked && updatedSchemas && { UpdatedSchemas: updatedSchemas.map(toSchemaChange) }),
+    ...(isTrigger(identity) &&
+      routeAdmissions && { RouteTableAdmissions: routeAdmissions.map(toRouteAdmission) }),
   });
 }
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { InfluenceType } from "../protocol/messages.ts";
 import type { CaptureEvent } from "./event.ts";
 import { EventPool } from "./eventpool.ts";
+import { normal } from "./testing.ts";
 
 const event = (tables: bigint[], added = 40n): CaptureEvent => ({
   key: { commitTs: 100n, isSyncPoint: false },
-  blockTables: { InfluenceType: InfluenceType.Normal, TableIDs: tables },
-  needAddedTables: [{ TableID: added, SchemaID: 1n }],
+  blockTables: { type: "tables", tableIds: tables },
+  needAddedTables: [{ tableId: added, schemaId: 1n }],
   payload: undefined,
 });
 const whole = { tableId: 10n, whole: true };
@@ -30,7 +30,7 @@ describe("copies of events", () => {
         },
       });
     const tables = Array.from({ length: 400 }, (_, index) => BigInt(index));
-    const needAddedTables = counted(tables.map((TableID) => Object.freeze({ TableID, SchemaID: 1n })));
+    const needAddedTables = counted(tables.map((tableId) => Object.freeze({ tableId, schemaId: 1n })));
     const given = { ...event(counted(tables)), needAddedTables };
     const pool = new EventPool();
     const copies = Array.from({ length: 50 }, () => pool.copyOf({ ...given }));
@@ -43,12 +43,12 @@ describe("copies of events", () => {
 
   it("copy a frozen list whose entries may change", () => {
     const pool = new EventPool();
-    const entry = { TableID: 40n, SchemaID: 1n };
+    const entry = { tableId: 40n, schemaId: 1n };
     const given = { ...event([1n, 2n]), needAddedTables: Object.freeze([entry]) };
     const before = pool.copyOf(given);
-    entry.TableID = 41n;
-    expect(pool.copyOf(given).needAddedTables).toEqual([{ TableID: 41n, SchemaID: 1n }]);
-    expect(before.needAddedTables).toEqual([{ TableID: 40n, SchemaID: 1n }]);
+    entry.tableId = 41n;
+    expect(pool.copyOf(given).needAddedTables).toEqual([{ tableId: 41n, schemaId: 1n }]);
+    expect(before.needAddedTables).toEqual([{ tableId: 40n, schemaId: 1n }]);
   });
 
   it("say the same whatever becomes of what was given (D8)", () => {
@@ -58,11 +58,29 @@ describe("copies of events", () => {
     const before = pool.copyOf(given);
     tables.push(3n);
     const after = pool.copyOf(given);
-    expect(before.blockTables?.TableIDs).toEqual([1n, 2n]);
-    expect(after.blockTables?.TableIDs).toEqual([1n, 2n, 3n]);
-    (given.needAddedTables![0] as { TableID: bigint }).TableID = 41n;
-    expect(pool.copyOf(given).needAddedTables).toEqual([{ TableID: 41n, SchemaID: 1n }]);
-    expect(after.needAddedTables).toEqual([{ TableID: 40n, SchemaID: 1n }]);
+    expect(before.blockTables).toEqual(normal(1n, 2n));
+    expect(after.blockTables).toEqual(normal(1n, 2n, 3n));
+    (given.needAddedTables![0] as { tableId: bigint }).tableId = 41n;
+    expect(pool.copyOf(given).needAddedTables).toEqual([{ tableId: 41n, schemaId: 1n }]);
+    expect(after.needAddedTables).toEqual([{ tableId: 40n, schemaId: 1n }]);
     expect(pool.stateOf(before, true, whole).BlockTables!.TableIDs).toEqual([1n, 2n]);
+  });
+
+  it.each([
+    ["blockTables", { InfluenceType: 0 }],
+    ["blockTables", { type: "tables" }],
+    ["blockTables", { type: "tables", tableIds: [1] }],
+    ["needDroppedTables", { type: "schema", schemaId: 3 }],
+    ["needDroppedTables", { type: "All" }],
+    ["needAddedTables", [{ TableID: 1n, SchemaID: 2n }]],
+    ["updatedSchemas", [{ tableId: 1n, oldSchemaId: 2n }]],
+  ])("are refused with %s %o", (name, tables) => {
+    const given = { ...event([1n]), [name]: tables } as unknown as CaptureEvent;
+    expect(() => new EventPool().copyOf(given)).toThrow(
+      expect.objectContaining({
+        code: "bad-input",
+        message: expect.stringMatching(`^event 0{17}100-0: ${name} must be .*, with bigints for ids$`),
+      }),
+    );
   });
 });

@@ -1,8 +1,15 @@
-import { type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { toBinary } from "@bufbuild/protobuf";
+import { WeirError } from "../error/weir-error.ts";
 import { keyText } from "../protocol/eventkey.ts";
-import { type InfluencedTablesSchema, type State, StateSchema } from "../protocol/messages.ts";
+import { type State, StateSchema } from "../protocol/messages.ts";
 import { MessageRefused } from "./errors.ts";
-import { type CaptureEvent, type DispatcherIdentity, isTrigger, reportState } from "./event.ts";
+import {
+  type CaptureEvent,
+  type DispatcherIdentity,
+  type InfluencedTables,
+  isTrigger,
+  reportState,
+} from "./event.ts";
 import { MAX_BODY_BYTES } from "./tofit.ts";
 
 /** Events of which equal copies are found again: dispatchers of a node come to few at a time. */
@@ -26,12 +33,16 @@ export class EventPool {
   readonly #known = new Map<string, Shared>();
   readonly #sharedOf = new WeakMap<CaptureEvent, Shared>();
 
-  /** @throws MessageRefused if a report of the event fits into no message */
+  /**
+   * @throws MessageRefused if a report of the event fits into no message
+   * @throws WeirError `bad-input` if its lists are none: a program in JavaScript may give anything
+   */
   copyOf<Payload>(event: CaptureEvent<Payload>): CaptureEvent<Payload> {
     const { payload, ...described } = event;
     const text = keyText(event.key);
     let shared = this.#known.get(text);
     if (shared === undefined || !isSame(shared.described, described)) {
+      refuseMalformed(event);
       shared = { described: withOwnLists(described), states: new Map() };
       refuseTooLarge(shared.described);
       this.#known.delete(text);
@@ -55,11 +66,31 @@ export class EventPool {
   }
 }
 
+function refuseMalformed(event: CaptureEvent): void {
+  const bad = (name: string, shape: string) =>
+    new WeirError("bad-input", `event ${keyText(event.key)}: ${name} must be ${shape}, with bigints for ids`);
+  for (const name of ["blockTables", "needDroppedTables"] as const)
+    if (event[name] !== undefined && !isInfluence(event[name]))
+      throw bad(name, '{ type: "all" }, { type: "schema", schemaId } or { type: "tables", tableIds }');
+  if (!(event.needAddedTables ?? []).every((one) => areIds(one.tableId, one.schemaId)))
+    throw bad("needAddedTables", "a list of { tableId, schemaId }");
+  if (!(event.updatedSchemas ?? []).every((one) => areIds(one.tableId, one.oldSchemaId, one.newSchemaId)))
+    throw bad("updatedSchemas", "a list of { tableId, oldSchemaId, newSchemaId }");
+}
+
+function isInfluence(tables: InfluencedTables): boolean {
+  if (tables.type === "tables") return Array.isArray(tables.tableIds) && tables.tableIds.every(isId);
+  return tables.type === "all" || (tables.type === "schema" && isId(tables.schemaId));
+}
+
+const isId = (id: unknown) => typeof id === "bigint";
+const areIds = (...ids: readonly unknown[]) => ids.every(isId);
+
 function refuseTooLarge(described: Omit<CaptureEvent, "payload">): void {
   const { blockTables, needDroppedTables, needAddedTables, updatedSchemas, routeAdmissions } = described;
   const lists = [
-    blockTables?.TableIDs,
-    needDroppedTables?.TableIDs,
+    tableIdsOf(blockTables),
+    tableIdsOf(needDroppedTables),
     needAddedTables,
     updatedSchemas,
     routeAdmissions,
@@ -90,9 +121,14 @@ function withOwnLists(described: Described): Described {
   };
 }
 
-function withOwnIds(tables: NonNullable<Tables>): NonNullable<Tables> {
-  const { TableIDs: ids } = tables;
-  return ids ? { ...tables, TableIDs: Object.isFrozen(ids) ? ids : [...ids] } : { ...tables };
+function withOwnIds(tables: InfluencedTables): InfluencedTables {
+  if (tables.type !== "tables") return { ...tables };
+  const { tableIds: ids } = tables;
+  return { ...tables, tableIds: Object.isFrozen(ids) ? ids : [...ids] };
+}
+
+function tableIdsOf(tables: InfluencedTables | undefined): readonly bigint[] | undefined {
+  return tables?.type === "tables" ? tables.tableIds : undefined;
 }
 
 /** A list that cannot change, nor its entries, is taken over as it is: who gets the same one again has nothing to compare. */
@@ -109,35 +145,32 @@ function isSame(a: Described, b: Described): boolean {
     isSameList(
       a.needAddedTables,
       b.needAddedTables,
-      (x, y) => x.TableID === y.TableID && x.SchemaID === y.SchemaID && x.Splitable === y.Splitable,
+      (x, y) => x.tableId === y.tableId && x.schemaId === y.schemaId && x.splittable === y.splittable,
     ) &&
     isSameList(
       a.updatedSchemas,
       b.updatedSchemas,
-      (x, y) => x.TableID === y.TableID && x.OldSchemaID === y.OldSchemaID && x.NewSchemaID === y.NewSchemaID,
+      (x, y) => x.tableId === y.tableId && x.oldSchemaId === y.oldSchemaId && x.newSchemaId === y.newSchemaId,
     ) &&
     isSameList(
       a.routeAdmissions,
       b.routeAdmissions,
       (x, y) =>
-        x.SourceSchemaName === y.SourceSchemaName &&
-        x.SourceTableName === y.SourceTableName &&
-        x.TargetSchemaName === y.TargetSchemaName &&
-        x.TargetTableName === y.TargetTableName &&
-        x.Action === y.Action,
+        x.sourceSchema === y.sourceSchema &&
+        x.sourceTable === y.sourceTable &&
+        x.targetSchema === y.targetSchema &&
+        x.targetTable === y.targetTable &&
+        x.action === y.action,
     )
   );
 }
 
-type Tables = MessageInitShape<typeof InfluencedTablesSchema> | undefined;
-
-function isSameTables(a: Tables, b: Tables): boolean {
+function isSameTables(a: InfluencedTables | undefined, b: InfluencedTables | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return (
-    a.InfluenceType === b.InfluenceType &&
-    a.SchemaID === b.SchemaID &&
-    isSameList(a.TableIDs, b.TableIDs, (x, y) => x === y)
-  );
+  if (a.type === "tables")
+    return b.type === "tables" && isSameList(a.tableIds, b.tableIds, (x, y) => x === y);
+  if (a.type === "schema") return b.type === "schema" && a.schemaId === b.schemaId;
+  return a.type === b.type;
 }
 
 function isSameList<Entry>(

@@ -1,20 +1,9 @@
 /** What a capture node in TypeScript embeds. docs/capture-nodes.md is the protocol for all other languages. */
-export { create } from "@bufbuild/protobuf";
 export { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorMeaning, WeirError } from "../error/weir-error.ts";
 export type { EventKey } from "../protocol/eventkey.ts";
-export {
-  type ChangefeedID,
-  ChangefeedIDSchema,
-  ComponentState,
-  InfluenceType,
-  OperatorType,
-  RouteTableAdmissionAction,
-  ScheduleAction,
-  type ScheduleDispatcherRequest,
-} from "../protocol/messages.ts";
+export type { ChangefeedId, DispatcherState, Mode } from "./changefeed.ts";
 export type { DispatcherConfig } from "./config.ts";
-export { Dispatcher } from "./dispatcher.ts";
 export {
   DispatcherClosed,
   EarlierFailed,
@@ -27,7 +16,16 @@ export {
   UnknownSender,
   UnsafeQueue,
 } from "./errors.ts";
-export { blocks, type CaptureEvent } from "./event.ts";
+export {
+  type AddedTable,
+  blocks,
+  type CaptureEvent,
+  type DispatcherIdentity,
+  type InfluencedTables,
+  type RouteAdmission,
+  type SchemaChange,
+} from "./event.ts";
+export type { Dispatcher, Standing } from "./hosted.ts";
 export { CaptureNode } from "./node.ts";
 export type { CaptureNodeOptions, OpeningSchema } from "./options.ts";
 export {
@@ -38,6 +36,7 @@ export {
   systemClock,
 } from "./ports.ts";
 export { RegistrationRefused } from "./registrations.ts";
+export type { ScheduledDispatcher, ScheduleOperator, ScheduleRequest } from "./schedule.ts";
 export type { Sink } from "./sink.ts";
 export { SqsQueues, type SqsQueuesOptions } from "./sqsqueues.ts";
 export { StorageTaken } from "./storage/errors.ts";

@@ -1,17 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type EventKey, keyText } from "../protocol/eventkey.ts";
-import { InfluenceType } from "../protocol/messages.ts";
 import type { CaptureEvent } from "./event.ts";
 import { blocks } from "./event.ts";
 import { type Command, DispatcherMachine, REPEAT_MS, SLOW_REPEAT_MS } from "./machine.ts";
+import { everybody, normal } from "./testing.ts";
 
 const ddl = (commitTs: bigint): EventKey => ({ commitTs, isSyncPoint: false });
 const syncpoint = (commitTs: bigint): EventKey => ({ commitTs, isSyncPoint: true });
-const normal = (...tables: bigint[]) => ({ InfluenceType: InfluenceType.Normal, TableIDs: tables });
 const event = (key: EventKey, more: Partial<CaptureEvent> = {}): CaptureEvent => ({
   key,
-  blockTables: key.isSyncPoint ? { InfluenceType: InfluenceType.All } : normal(1n, 2n),
+  blockTables: key.isSyncPoint ? everybody : normal(1n, 2n),
   payload: undefined,
   ...more,
 });
@@ -33,8 +32,8 @@ function waitingAt(key: EventKey, identity = table): DispatcherMachine {
 describe("D1: what blocks", () => {
   it.each([
     ["a syncpoint", event(syncpoint(5n)), table, true],
-    ["All", event(ddl(5n), { blockTables: { InfluenceType: InfluenceType.All } }), table, true],
-    ["DB", event(ddl(5n), { blockTables: { InfluenceType: InfluenceType.DB, SchemaID: 3n } }), table, true],
+    ["All", event(ddl(5n), { blockTables: everybody }), table, true],
+    ["DB", event(ddl(5n), { blockTables: { type: "schema", schemaId: 3n } }), table, true],
     ["Normal over two tables", event(ddl(5n)), table, true],
     [
       "Normal over a table of which it carries a part",
@@ -53,7 +52,7 @@ describe("an event is known by its key", () => {
   it("a second one with the key of the one before it is refused: what it adds would be lost as a repeat", () => {
     const machine = new DispatcherMachine(trigger, 1n);
     const adds = (tableId: bigint) =>
-      event(ddl(5n), { blockTables: normal(0n), needAddedTables: [{ TableID: tableId, SchemaID: 1n }] });
+      event(ddl(5n), { blockTables: normal(0n), needAddedTables: [{ tableId: tableId, schemaId: 1n }] });
     machine.arrive(adds(7n));
     machine.wroteLocally(adds(7n), 0);
     expect(() => machine.arrive(adds(8n))).toThrow(/two events with the key .* give it as one/);
@@ -134,7 +133,7 @@ describe("D2, D4, D5: a blocking event", () => {
 
 describe("D3, D10: the table trigger", () => {
   const adds = (commitTs: bigint) =>
-    event(ddl(commitTs), { blockTables: normal(0n), needAddedTables: [{ TableID: commitTs, SchemaID: 1n }] });
+    event(ddl(commitTs), { blockTables: normal(0n), needAddedTables: [{ tableId: commitTs, schemaId: 1n }] });
 
   it("holds every blocking event while a report is not acknowledged", () => {
     const machine = new DispatcherMachine(trigger, 1n);

@@ -8,6 +8,7 @@ import {
   isTrigger,
   needsReport,
 } from "./event.ts";
+import type { Standing } from "./hosted.ts";
 
 /** ms between repeats of a NONE, and of a WAITING that has no ACK yet (protocol.md D4). */
 export const REPEAT_MS = 5_000;
@@ -108,7 +109,7 @@ export class DispatcherMachine {
   }
 
   /** The event that the stream stands at, and since which stage. */
-  get blockedAt(): { readonly event: CaptureEvent; readonly stage: string } | undefined {
+  get blockedAt(): Standing | undefined {
     if (this.#held) return { event: this.#held, stage: "held" };
     return this.#pending && { event: this.#pending.event, stage: this.#pending.stage };
   }

@@ -11,6 +11,7 @@ import { NoAnswer } from "./errors.ts";
 import { CaptureNode } from "./node.ts";
 import { type ReceivedMessage, systemClock } from "./ports.ts";
 import { SqsQueues } from "./sqsqueues.ts";
+import { everybody } from "./testing.ts";
 
 const changefeed = create(ChangefeedIDSchema, { low: 1n, name: "cf" });
 const id = dispatcherKey({ high: 0n, low: 1n });
@@ -118,7 +119,7 @@ async function until(what: () => boolean): Promise<void> {
   while (!what()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-const event = { key, blockTables: { InfluenceType: InfluenceType.All }, payload: undefined };
+const event = { key, blockTables: everybody, payload: undefined };
 
 it("asks anew, over new connections, when its own have fallen silent and stay open", {
   timeout: 60_000,

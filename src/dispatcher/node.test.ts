@@ -12,17 +12,18 @@ import {
   HeartBeatResponseSchema,
   InfluenceType,
 } from "../protocol/messages.ts";
-import type { Dispatcher } from "./dispatcher.ts";
+import type { HostedDispatcher } from "./dispatcher.ts";
+import type { Dispatcher } from "./hosted.ts";
 import { CaptureNode } from "./node.ts";
 import type { CaptureNodeOptions } from "./options.ts";
 import { RegistrationRefused } from "./registrations.ts";
 import type { Sink } from "./sink.ts";
-import { MemoryQueues } from "./testing.ts";
+import { everybody, MemoryQueues, normal } from "./testing.ts";
 
 const changefeed = create(ChangefeedIDSchema, { low: 1n, name: "cf" });
 const id = (low: bigint) => dispatcherKey({ high: 0n, low });
 const key = { commitTs: 100n, isSyncPoint: true };
-const syncpoint = { key, blockTables: { InfluenceType: InfluenceType.All }, payload: undefined };
+const syncpoint = { key, blockTables: everybody, payload: undefined };
 
 let queues: MemoryQueues;
 let node: CaptureNode;
@@ -287,7 +288,7 @@ describe("a capture node", () => {
     for (const commitTs of [100n, 110n])
       await one.handle({
         key: { commitTs, isSyncPoint: false },
-        needAddedTables: [{ TableID: commitTs, SchemaID: 1n }],
+        needAddedTables: [{ tableId: commitTs, schemaId: 1n }],
         payload: undefined,
       });
     await answer(
@@ -471,9 +472,9 @@ describe("a capture node", () => {
   });
 
   it("registers one in a higher epoch that cannot be removed before its ACK comes", async () => {
-    const needAddedTables = [{ TableID: 9n, SchemaID: 1n }];
+    const needAddedTables = [{ tableId: 9n, schemaId: 1n }];
     const create = { key: { commitTs: 50n, isSyncPoint: false }, needAddedTables, payload: undefined };
-    const blockTables = { InfluenceType: InfluenceType.Normal, TableIDs: [0n] };
+    const blockTables = normal(0n);
     const trigger = await dispatcher(1n, 0n);
     write.resolve();
     await trigger.handle({ ...create, blockTables });
@@ -582,7 +583,7 @@ describe("modes and epochs", () => {
 
   it("opens redo by its own schemas, on a queue of its own (M17)", async () => {
     await node.stop();
-    await start({ mode: 1n });
+    await start({ mode: "redo" });
     expect([...queues.queues.keys()]).toContain("p-n1-redo");
     await node.open(id(1n), []);
     expect(opening()).toMatchObject({ schemas: [], redoSchemas: [{ Tables: [] }] });
@@ -654,11 +655,17 @@ describe("modes and epochs", () => {
     await expect(node.follow(2n)).rejects.toThrow("epoch 2 is not above 2");
     await respond({ action: Action.Write, to: [one], epoch: 2n });
     await until(() => calls.includes("d1 write"));
-    expect(one.blockState?.stage).toBe(BlockStage.WRITING);
+    expect(one.blockedAt).toMatchObject({ stage: "writing" });
+    const { blockState } = one as HostedDispatcher;
+    expect(blockState?.stage).toBe(BlockStage.WRITING);
     write.resolve();
     await until(() => one.finishedTs === 100n);
     // Its checkpoint alone would say that the syncpoint is still to come (R10).
-    expect(one.blockState).toMatchObject({ BlockTs: 100n, IsSyncPoint: true, stage: BlockStage.DONE });
+    expect((one as HostedDispatcher).blockState).toMatchObject({
+      BlockTs: 100n,
+      IsSyncPoint: true,
+      stage: BlockStage.DONE,
+    });
   });
 });
 
@@ -696,7 +703,7 @@ describe("coordinators (protocol.md D12)", () => {
   });
 });
 
-describe("skipDMLAsStartTs (ticdc.md TM59)", () => {
+describe("skipDmlAsStartTs (ticdc.md TM59)", () => {
   it("drops the rows of the commitTs right behind the start, and no others", async () => {
     const taken: unknown[] = [];
     const config = {
@@ -708,14 +715,14 @@ describe("skipDMLAsStartTs (ticdc.md TM59)", () => {
     };
     const commitTsOf = (row: { commitTs: bigint }) => row.commitTs;
     const rows = [{ commitTs: 99n }, { commitTs: 100n }, { commitTs: 101n }];
-    for (const skipDMLAsStartTs of [true, false]) {
+    for (const skipDmlAsStartTs of [true, false]) {
       // It is never accepted: it is stopped with its node.
-      node.createDispatcher({ ...config, skipDMLAsStartTs, commitTsOf }).catch(() => undefined);
+      node.createDispatcher({ ...config, skipDmlAsStartTs, commitTsOf }).catch(() => undefined);
       await until(() => node.dispatcher(id(7n)));
       await node.dispatcher(id(7n))!.write(rows);
     }
     expect(taken).toEqual([rows[0], rows[2], ...rows]);
-    await expect(node.createDispatcher({ ...config, skipDMLAsStartTs: true })).rejects.toThrow(
+    await expect(node.createDispatcher({ ...config, skipDmlAsStartTs: true })).rejects.toThrow(
       "needs commitTsOf",
     );
   });

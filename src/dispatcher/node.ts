@@ -1,15 +1,17 @@
 import type { DispatcherKey } from "../barrier/dispatcherid.ts";
 import { WeirError } from "../error/weir-error.ts";
-import { BlockStage, ComponentState, type MaintainerPostBootstrapRequest } from "../protocol/messages.ts";
+import { BlockStage, type MaintainerPostBootstrapRequest } from "../protocol/messages.ts";
 import { ActionQueues } from "./actionqueues.ts";
 import { leavingOf, openingOf, registrationOf, type Speaker, sameOpening } from "./announcements.ts";
 import { Answers } from "./answers.ts";
+import type { DispatcherState } from "./changefeed.ts";
 import { ComponentStates } from "./componentstates.ts";
 import type { DispatcherConfig } from "./config.ts";
 import { withDeadlines } from "./deadlines.ts";
-import { Dispatcher } from "./dispatcher.ts";
+import { HostedDispatcher } from "./dispatcher.ts";
 import { isOver, NodeStopped, StillBusy } from "./errors.ts";
 import { EventPool } from "./eventpool.ts";
+import type { Dispatcher } from "./hosted.ts";
 import type { CaptureNodeOptions, OpeningSchema } from "./options.ts";
 import { type Clock, systemClock } from "./ports.ts";
 import { Positions } from "./positions.ts";
@@ -18,6 +20,7 @@ import { Reporter } from "./reporter.ts";
 import { Starts } from "./starts.ts";
 import { StatusQueue } from "./statusqueue.ts";
 import { toFit } from "./tofit.ts";
+import { toChangefeedId, toComponentState, toMode } from "./wire.ts";
 
 const HEARTBEAT_MS = 60_000;
 const ANSWER_MS = 10_000;
@@ -37,13 +40,29 @@ const GIVEN_UP_MS = 1_000;
  *
  * Create it, `start` it, `open` the changefeed on the node of the table trigger, create dispatchers; then feed each
  * dispatcher its rows and block events in the order of its stream.
+ *
+ * @example
+ * ```ts
+ * import { CaptureNode, type CaptureNodeOptions, dispatcherKey, type Sink } from "@weir-cdc/weir";
+ *
+ * export async function run(options: CaptureNodeOptions, sink: Sink<string, string>) {
+ *   await using node = new CaptureNode(options);
+ *   await node.start();
+ *   const trigger = dispatcherKey({ high: 0n, low: 1n });
+ *   await node.open(trigger, [{ schemaId: 3n, name: "shop", tables: [{ tableId: 100n, name: "orders" }] }]);
+ *   const checkpointTs = 449779372969249700n;
+ *   const ddls = await node.createDispatcher({ id: trigger, tableId: 0n, schemaId: 0n, checkpointTs, sink });
+ *   const key = { commitTs: 449779372969249750n, isSyncPoint: true };
+ *   await ddls.handle({ key, blockTables: { type: "all" }, payload: "" });
+ * }
+ * ```
  */
 export class CaptureNode {
   readonly id: string;
   readonly options: CaptureNodeOptions;
   readonly clock: Clock;
   readonly #speaker: Speaker;
-  readonly #dispatchers = new Map<DispatcherKey, Dispatcher>();
+  readonly #dispatchers = new Map<DispatcherKey, HostedDispatcher>();
   /** Dispatchers of which somebody said that they do not replicate. */
   readonly #notWorking = new WeakSet<Dispatcher>();
   /** Dispatchers that are being removed, or were. */
@@ -64,7 +83,7 @@ export class CaptureNode {
   #epoch: bigint;
   readonly #events = new EventPool();
   /** Removals that have begun. */
-  readonly #removals = new WeakMap<Dispatcher, Promise<void>>();
+  readonly #removals = new WeakMap<HostedDispatcher, Promise<void>>();
   #stopped: NodeStopped | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -72,7 +91,10 @@ export class CaptureNode {
     this.id = options.id;
     this.options = options;
     this.clock = options.clock ?? systemClock;
-    this.#speaker = { changefeed: options.changefeed, mode: options.mode ?? 0n };
+    this.#speaker = {
+      changefeed: toChangefeedId(options.changefeed),
+      mode: toMode(options.mode ?? "default"),
+    };
     this.#epoch = options.epoch ?? 1n;
     const encoding = options.encoding ?? "json";
     const random = options.random ?? Math.random;
@@ -133,7 +155,7 @@ export class CaptureNode {
       clock,
       random,
       everyMs: options.heartbeatMs ?? HEARTBEAT_MS,
-      replicating: () => this.dispatchers.filter((one) => this.#replicates(one)),
+      replicating: () => this.#dispatchers.values().filter((one) => this.#replicates(one)),
       send: (request) => this.#status.send("HeartBeatRequest", request),
     });
     this.#queues = new ActionQueues({
@@ -174,7 +196,7 @@ export class CaptureNode {
    */
   async open(trigger: DispatcherKey, schemas: readonly OpeningSchema[]): Promise<void> {
     this.#refuseStopped();
-    const at = this.dispatcher(trigger)?.finishedTs ?? 0n;
+    const at = this.#dispatchers.get(trigger)?.finishedTs ?? 0n;
     const parts = openingOf(this.#speaker, this.#epoch, trigger, schemas, at, this.options.tablesPerPart);
     const before = this.#opening?.epoch === this.#epoch ? this.#opening.parts : undefined;
     const inParts = Math.max(before?.length ?? 0, parts.length) > 1;
@@ -200,9 +222,11 @@ export class CaptureNode {
    * @throws RegistrationRefused if it never will be: its table was dropped, it is removed meanwhile, or another node has been
    *   asked for it since
    */
-  async createDispatcher(config: DispatcherConfig): Promise<Dispatcher> {
+  async createDispatcher<Row, Payload>(
+    config: DispatcherConfig<Row, Payload>,
+  ): Promise<Dispatcher<Row, Payload>> {
     this.#refuseStopped();
-    const dispatcher = new Dispatcher(config, {
+    const dispatcher = new HostedDispatcher(config as DispatcherConfig, {
       life: config.life || this.#nextLife(0n),
       clock: this.clock,
       reporter: this.#reporter,
@@ -218,7 +242,7 @@ export class CaptureNode {
       if (!(error instanceof NodeStopped)) await this.#giveUp(dispatcher);
       throw error;
     }
-    return dispatcher;
+    return dispatcher as Dispatcher as Dispatcher<Row, Payload>;
   }
 
   /**
@@ -243,7 +267,7 @@ export class CaptureNode {
   }
 
   /** Registers a dispatcher that was accepted before, as it stands now. Who is not wanted any more is given up. */
-  async #registerAgain(dispatcher: Dispatcher): Promise<void> {
+  async #registerAgain(dispatcher: HostedDispatcher): Promise<void> {
     try {
       await this.#accepted(dispatcher);
     } catch (error) {
@@ -257,7 +281,7 @@ export class CaptureNode {
    * Registers a dispatcher as it stands. Resolves when the coordinator has accepted it.
    * @throws RegistrationRefused if it never will be, or it is removed: then nothing of it is registered any more
    */
-  async #accepted(dispatcher: Dispatcher): Promise<void> {
+  async #accepted(dispatcher: HostedDispatcher): Promise<void> {
     const queue = await this.#queues.of(dispatcher.config.id);
     if (this.#removed.has(dispatcher) && !dispatcher.unacknowledged)
       throw removedBefore(dispatcher.config.id);
@@ -267,22 +291,24 @@ export class CaptureNode {
   }
 
   /** A dispatcher will not be accepted. */
-  async #giveUp(dispatcher: Dispatcher): Promise<void> {
+  async #giveUp(dispatcher: HostedDispatcher): Promise<void> {
     if (this.#removed.has(dispatcher)) return this.#queues.drop(dispatcher.config.id);
     dispatcher.abandon();
     await this.#forget(dispatcher);
   }
 
+  /** One that it hosts, by its id. */
   dispatcher(id: DispatcherKey): Dispatcher | undefined {
     return this.#dispatchers.get(id);
   }
 
+  /** All that it hosts. */
   get dispatchers(): IteratorObject<Dispatcher> {
     return this.#dispatchers.values();
   }
 
   /** Whether a dispatcher replicates, in a life that the coordinator has accepted. */
-  #replicates(dispatcher: Dispatcher): boolean {
+  #replicates(dispatcher: HostedDispatcher): boolean {
     return !(
       this.#removed.has(dispatcher) ||
       this.#notWorking.has(dispatcher) ||
@@ -310,7 +336,7 @@ export class CaptureNode {
     throw new StillBusy(`dispatcher ${id} is not removed in ${limitMs} ms: ${dispatcher.busyWith}`);
   }
 
-  async #remove(dispatcher: Dispatcher): Promise<void> {
+  async #remove(dispatcher: HostedDispatcher): Promise<void> {
     const { id } = dispatcher.config;
     // From here on it gets no higher life: the one that ends is the last that was registered.
     this.#removed.add(dispatcher);
@@ -318,7 +344,7 @@ export class CaptureNode {
     if (!dispatcher.unacknowledged) this.#registrations.forget(id);
     await dispatcher.close();
     this.#registrations.forget(id);
-    await this.setState(dispatcher, ComponentState.Removed);
+    await this.setState(dispatcher, "removed");
     await this.#forget(dispatcher);
   }
 
@@ -333,7 +359,7 @@ export class CaptureNode {
     }
   }
 
-  async #forget(dispatcher: Dispatcher): Promise<void> {
+  async #forget(dispatcher: HostedDispatcher): Promise<void> {
     const { id } = dispatcher.config;
     // Another of its id may have been created since.
     if (this.#dispatchers.get(id) !== dispatcher) return;
@@ -345,12 +371,13 @@ export class CaptureNode {
    * Tells the coordinator what a dispatcher is doing (protocol.md R2).
    * @param checkpointTs what it has behind it, if known: a barrier below that is done (M15)
    */
-  async setState(dispatcher: Dispatcher, state: ComponentState, checkpointTs = 0n): Promise<void> {
+  async setState(dispatcher: Dispatcher, state: DispatcherState, checkpointTs = 0n): Promise<void> {
     this.#refuseStopped();
-    if (state === ComponentState.Working) this.#notWorking.delete(dispatcher);
+    const componentState = toComponentState(state);
+    if (state === "working") this.#notWorking.delete(dispatcher);
     else this.#notWorking.add(dispatcher);
     const { config, life } = dispatcher;
-    await this.#states.tell({ id: config.id, life, state, checkpointTs });
+    await this.#states.tell({ id: config.id, life, state: componentState, checkpointTs });
   }
 
   /**
@@ -434,7 +461,7 @@ export class CaptureNode {
     return this.#lastLife;
   }
 
-  async #register(queue: string, dispatchers: readonly Dispatcher[]): Promise<void> {
+  async #register(queue: string, dispatchers: readonly HostedDispatcher[]): Promise<void> {
     const { encoding = "json", messageLimit = BODY_BYTES } = this.options;
     const parts = toFit(
       { type: "MaintainerBootstrapResponse", encoding, limit: messageLimit },
@@ -456,7 +483,7 @@ export class CaptureNode {
   }
 
   /** Registers a dispatcher in a higher life, unless it executes an action. */
-  #liveAgain(dispatcher: Dispatcher, above: bigint): void {
+  #liveAgain(dispatcher: HostedDispatcher, above: bigint): void {
     if (dispatcher.blockState?.stage === BlockStage.WRITING) return;
     dispatcher.life = this.#nextLife(above);
     dispatcher.registeredIn = "same epoch";

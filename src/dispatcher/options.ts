@@ -1,14 +1,32 @@
 import type { Encoding } from "../protocol/codec.ts";
-import type { ChangefeedID, ScheduleDispatcherRequest } from "../protocol/messages.ts";
-import type { Dispatcher } from "./dispatcher.ts";
+import type { ChangefeedId, Mode } from "./changefeed.ts";
+import type { Dispatcher } from "./hosted.ts";
 import type { Clock, QueueClient } from "./ports.ts";
+import type { ScheduleRequest } from "./schedule.ts";
 
+/**
+ * What a capture node is made with.
+ *
+ * @example
+ * ```ts
+ * import { type CaptureNodeOptions, SqsQueues } from "@weir-cdc/weir";
+ *
+ * export const options: CaptureNodeOptions = {
+ *   id: "n1",
+ *   changefeed: { high: 1n, low: 2n, name: "orders", keyspace: "default" },
+ *   statusQueueUrl: process.env["STATUS_QUEUE_URL"]!,
+ *   actionQueuePrefix: process.env["ACTION_QUEUE_PREFIX"]!,
+ *   queues: new SqsQueues(),
+ *   onError: (error) => console.error(error),
+ * };
+ * ```
+ */
 export interface CaptureNodeOptions {
   /** Names the node; letters, digits, - and _. */
   readonly id: string;
-  readonly changefeed: ChangefeedID;
-  /** 0 default, 1 redo. */
-  readonly mode?: bigint;
+  readonly changefeed: ChangefeedId;
+  /** Default: `default`. */
+  readonly mode?: Mode;
   /** Which life of the changefeed this is; a higher one starts empty (protocol.md R1). Default: 1. */
   readonly epoch?: bigint;
   readonly statusQueueUrl: string;
@@ -45,7 +63,7 @@ export interface CaptureNodeOptions {
   /** Tables in one part of an opening. Default: 2,000, about 40 bytes each, far below the message limit. */
   readonly tablesPerPart?: number;
   /** The coordinator wants a dispatcher created or removed. The message comes again until this resolves. */
-  readonly onSchedule?: (request: ScheduleDispatcherRequest) => Promise<void>;
+  readonly onSchedule?: (request: ScheduleRequest) => Promise<void>;
   /**
    * The changefeed is in this epoch, above the one that the node follows, so that nothing of the node counts: call `follow`, or stop.
    * Called once for each epoch. Default: it goes to `onError`.
@@ -55,7 +73,16 @@ export interface CaptureNodeOptions {
   readonly onError?: (error: unknown, dispatcher?: Dispatcher) => void;
 }
 
-/** A schema with its tables, for the opening. */
+/**
+ * A schema with its tables, for the opening.
+ *
+ * @example
+ * ```ts
+ * import type { OpeningSchema } from "@weir-cdc/weir";
+ *
+ * export const shop: OpeningSchema = { schemaId: 3n, name: "shop", tables: [{ tableId: 100n, name: "orders" }] };
+ * ```
+ */
 export interface OpeningSchema {
   readonly schemaId: bigint;
   readonly name: string;

@@ -2,10 +2,11 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { dispatcherId } from "../barrier/dispatcherid.ts";
 import { Capture } from "../conformance/capture.ts";
-import { d, everybody, normal } from "../maintainer/testing/world.ts";
+import { d } from "../maintainer/testing/world.ts";
 import { decode } from "../protocol/codec.ts";
 import { ComponentState } from "../protocol/messages.ts";
-import type { Dispatcher } from "./dispatcher.ts";
+import type { Dispatcher } from "./hosted.ts";
+import { everybody, normal } from "./testing.ts";
 
 const MINUTE = 60_000;
 const at = (commitTs: bigint, isSyncPoint = false) => ({ commitTs, isSyncPoint });
@@ -82,7 +83,7 @@ describe("positions", () => {
   it("does not pass an event that adds tables before its ACK (D10)", async () => {
     await start();
     const trigger = await capture.dispatcher(0);
-    const adds = { blockTables: normal(0n), needAddedTables: [{ TableID: 40n, SchemaID: 1n }] };
+    const adds = { blockTables: normal(0n), needAddedTables: [{ tableId: 40n, schemaId: 1n }] };
     await trigger.handle({ key: at(90n), ...adds, payload: undefined });
     await trigger.flush(95n);
     await minute();
@@ -101,7 +102,7 @@ describe("positions", () => {
     ];
     await pass(100n, [one, two, three]);
     const removed = capture.node.removeDispatcher(d(10));
-    const prepared = capture.node.setState(two, ComponentState.Preparing);
+    const prepared = capture.node.setState(two, "preparing");
     await capture.settle();
     await Promise.all([removed, prepared]);
     void capture.node.follow(2n);
@@ -112,7 +113,7 @@ describe("positions", () => {
     await capture.answerRegistration(2n, three);
     await minute();
     expect(told()).toEqual([["12 at 100"]]);
-    const working = capture.node.setState(two, ComponentState.Working);
+    const working = capture.node.setState(two, "working");
     await capture.settle();
     await working;
     await minute();

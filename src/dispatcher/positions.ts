@@ -1,6 +1,6 @@
 import { ComponentState, type HeartBeatRequest } from "../protocol/messages.ts";
 import { type Speaker, statusOf } from "./announcements.ts";
-import type { Dispatcher } from "./dispatcher.ts";
+import type { HostedDispatcher } from "./dispatcher.ts";
 import type { Clock } from "./ports.ts";
 
 export interface PositionsOptions extends Speaker {
@@ -10,7 +10,7 @@ export interface PositionsOptions extends Speaker {
   /** About how often, in ms; 0: never. */
   readonly everyMs: number;
   /** Who replicates, in a life that the coordinator has accepted. */
-  readonly replicating: () => Iterable<Dispatcher>;
+  readonly replicating: () => Iterable<HostedDispatcher>;
   /** Resolves when the message is durable. */
   readonly send: (request: HeartBeatRequest) => Promise<void>;
 }
@@ -25,7 +25,7 @@ const STATUSES_PER_MESSAGE = 1_000;
 export class Positions {
   readonly #options: PositionsOptions;
   /** What was told of a dispatcher, or what it registered with. */
-  #told = new WeakMap<Dispatcher, bigint>();
+  #told = new WeakMap<HostedDispatcher, bigint>();
   #cancel: (() => void) | undefined;
   #stopped = false;
 

@@ -1,13 +1,13 @@
 import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
 import { WeirError } from "../error/weir-error.ts";
 import { MalformedMessage } from "../protocol/codec.ts";
-import type { Dispatcher } from "./dispatcher.ts";
+import type { HostedDispatcher } from "./dispatcher.ts";
 import type { Clock } from "./ports.ts";
 
 interface RegistrationsOptions {
   readonly clock: Clock;
   /** Sends a registration of dispatchers that are answered through one queue. Resolves when it is durable. */
-  readonly send: (queue: string, dispatchers: readonly Dispatcher[]) => Promise<void>;
+  readonly send: (queue: string, dispatchers: readonly HostedDispatcher[]) => Promise<void>;
   /** The present start of the node. */
   readonly start: () => number;
   /** A life higher than a known one. */
@@ -41,7 +41,7 @@ interface RegistrationResult {
 type WireId = { readonly high: string; readonly low: string };
 
 interface Waiting {
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: HostedDispatcher;
   readonly queue: string;
   readonly accepted: PromiseWithResolvers<void>;
   /** Since when it is to be registered, in ms. */
@@ -93,7 +93,7 @@ export class Registrations {
    * Registers a dispatcher. Resolves when it is accepted; rejects with `RegistrationRefused` if it never will be, or with what
    * `stop` was told.
    */
-  add(queue: string, dispatcher: Dispatcher): Promise<void> {
+  add(queue: string, dispatcher: HostedDispatcher): Promise<void> {
     if (this.#stopped) return Promise.reject(this.#stopped);
     const known = this.#waiting.get(dispatcher.config.id);
     // It is registered anew before it was accepted: who waited for that waits for this.

@@ -1,7 +1,7 @@
 /** What a node does when it is stopped, when a dispatcher is removed, and when its calls are misused. */
 import { afterEach, describe, expect, it } from "vitest";
 import { Capture } from "../conformance/capture.ts";
-import { d, ddl, everybody, normal } from "../maintainer/testing/world.ts";
+import { d, ddl } from "../maintainer/testing/world.ts";
 import { decode } from "../protocol/codec.ts";
 import {
   DispatcherClosed,
@@ -11,6 +11,7 @@ import {
   OverlappingCall,
   UnsafeQueue,
 } from "./errors.ts";
+import { everybody, normal } from "./testing.ts";
 
 const K = ddl(100n);
 const event = (key = K) => ({ key, blockTables: everybody, payload: undefined });
@@ -286,7 +287,7 @@ describe("what a report costs", () => {
   });
 
   const partitions = (count: number) =>
-    Array.from({ length: count }, (_, index) => ({ TableID: BigInt(1_000_000 + index), SchemaID: 100n }));
+    Array.from({ length: count }, (_, index) => ({ tableId: BigInt(1_000_000 + index), schemaId: 100n }));
 
   it("goes as protobuf when it does not fit as JSON, since an event cannot be split", async () => {
     await start();

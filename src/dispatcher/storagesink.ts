@@ -122,7 +122,7 @@ export class StorageSink implements Sink<StorageRow, StoragePayload> {
     }
   }
 
-  async flushBeforeBlock(_event?: CaptureEvent<StoragePayload>): Promise<void> {
+  async flushBeforeBlock(): Promise<void> {
     // One after the other: a later day's rows come behind an earlier one's.
     for (const folder of this.#folders.values()) await this.#flush(folder);
     for (const [path] of this.#folders) {
@@ -144,7 +144,7 @@ export class StorageSink implements Sink<StorageRow, StoragePayload> {
     }
   }
 
-  async passBlockEvent(_event?: CaptureEvent<StoragePayload>): Promise<void> {
+  async passBlockEvent(): Promise<void> {
     // The writer has written the schema file; here nothing is to be done.
   }
 

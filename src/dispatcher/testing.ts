@@ -94,3 +94,8 @@ export class MemoryQueues implements QueueClient {
     return messages;
   }
 }
+
+/** Whom an event touches, in short. */
+export const normal = (...tableIds: bigint[]) => ({ type: "tables" as const, tableIds });
+export const schema = (schemaId: bigint) => ({ type: "schema" as const, schemaId });
+export const everybody = { type: "all" as const };

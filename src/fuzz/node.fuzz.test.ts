@@ -99,7 +99,7 @@ it("obeys what it understands among messages of any kind", { timeout: 60_000 + R
       const dispatcher = await created;
       const passed = dispatcher.handle({
         key,
-        blockTables: { InfluenceType: InfluenceType.All },
+        blockTables: { type: "all" },
         payload: undefined,
       });
       for (const message of messages) await queues.send("p-n1", message);

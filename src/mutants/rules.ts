@@ -92,8 +92,8 @@ export const RULES: readonly Mutant[] = [
     id: "part-of-a-table-writes",
     rule: "who carries only a part of its table stops at its DDL (protocol.md D1)",
     file: "src/dispatcher/event.ts",
-    from: "return (tables.TableIDs?.length ?? 0) > 1 || !identity.whole;",
-    to: "return (tables.TableIDs?.length ?? 0) > 1;",
+    from: "return tables.tableIds.length > 1 || !identity.whole;",
+    to: "return tables.tableIds.length > 1;",
     tests: DISPATCHER,
   },
   {
@@ -116,8 +116,8 @@ export const RULES: readonly Mutant[] = [
     id: "renamed-late",
     rule: "a rename moves the dispatcher's own table when it arrives (protocol.md D9)",
     file: "src/dispatcher/dispatcher.ts",
-    from: "if (change.TableID === this.config.tableId) this.schemaId = change.NewSchemaID ?? this.schemaId;",
-    to: "if (change.TableID === this.config.tableId) this.schemaId = change.OldSchemaID ?? this.schemaId;",
+    from: "if (change.tableId === this.config.tableId) this.schemaId = change.newSchemaId;",
+    to: "if (change.tableId === this.config.tableId) this.schemaId = change.oldSchemaId;",
     tests: DISPATCHER,
   },
   {

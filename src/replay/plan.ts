@@ -1,7 +1,7 @@
 import { mergeEffects, netDefinitions, notOneEvent } from "../changelog/effects.ts";
 import { BadChangeLog } from "../changelog/problem.ts";
 import type { Change, DdlChange, RowChange } from "../changelog/types.ts";
-import type { CaptureEvent } from "../dispatcher/event.ts";
+import type { CaptureEvent, InfluencedTables } from "../dispatcher/event.ts";
 import { folderName } from "../dispatcher/storage/layout.ts";
 import type { StorageDefinition, StoragePayload } from "../dispatcher/storagesink.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
@@ -58,7 +58,7 @@ export function planReplay(changes: readonly Change[], syncpointEvery: bigint): 
     const key: EventKey = { commitTs, isSyncPoint: true };
     const event: ReplayEvent = {
       key,
-      blockTables: { InfluenceType: InfluenceType.All },
+      blockTables: { type: "all" },
       payload: { definitions: [] },
     };
     about.set(event, "syncpoint");
@@ -169,28 +169,28 @@ function droppedBy(change: DdlChange, live: ReadonlyMap<bigint, bigint>): bigint
   return [...live].filter(([, schema]) => schema === dropped.schemaId).map(([id]) => id);
 }
 
+function influenced({ type, tableIds, schemaId }: DdlChange["blockTables"]): InfluencedTables {
+  if (type === InfluenceType.All) return { type: "all" };
+  return type === InfluenceType.DB ? { type: "schema", schemaId } : { type: "tables", tableIds };
+}
+
 function eventOf(change: DdlChange): ReplayEvent {
-  const tables = (influence: DdlChange["blockTables"]) => ({
-    InfluenceType: influence.type,
-    TableIDs: [...influence.tableIds],
-    SchemaID: influence.schemaId,
-  });
   return {
     key: { commitTs: change.commitTs, isSyncPoint: false },
-    blockTables: tables(change.blockTables),
-    ...(change.needDroppedTables && { needDroppedTables: tables(change.needDroppedTables) }),
+    blockTables: influenced(change.blockTables),
+    ...(change.needDroppedTables && { needDroppedTables: influenced(change.needDroppedTables) }),
     ...(change.needAddedTables.length > 0 && {
       needAddedTables: change.needAddedTables.map((one) => ({
-        TableID: one.tableId,
-        SchemaID: one.schemaId,
-        Splitable: one.splittable ?? true,
+        tableId: one.tableId,
+        schemaId: one.schemaId,
+        splittable: one.splittable ?? true,
       })),
     }),
     ...(change.updatedSchemas.length > 0 && {
       updatedSchemas: change.updatedSchemas.map((one) => ({
-        TableID: one.tableId,
-        OldSchemaID: one.oldSchemaId,
-        NewSchemaID: one.newSchemaId,
+        tableId: one.tableId,
+        oldSchemaId: one.oldSchemaId,
+        newSchemaId: one.newSchemaId,
       })),
     }),
     payload: { definitions: definitionsOf(change) },

@@ -1,11 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { create } from "@bufbuild/protobuf";
 import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
-import type { Dispatcher } from "../dispatcher/dispatcher.ts";
+import type { Dispatcher } from "../dispatcher/hosted.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import type { QueueClient } from "../dispatcher/ports.ts";
+import type { ScheduleRequest } from "../dispatcher/schedule.ts";
 import { StorageSink, type StorageSinkOptions, writeCheckpoint } from "../dispatcher/storagesink.ts";
-import { ChangefeedIDSchema, ScheduleAction, type ScheduleDispatcherRequest } from "../protocol/messages.ts";
 import type { Plan, ReplayEvent, StreamItem, TablePlan } from "./plan.ts";
 import { spanOf, spanRange } from "./spans.ts";
 import type { Timings } from "./timings.ts";
@@ -56,7 +55,7 @@ export class Replay {
   async run(): Promise<void> {
     const { nodes: count, name, layout, queues, statusQueueUrl, actionQueuePrefix } = this.#options;
     const { coordinators, onError } = this.#options;
-    const changefeed = create(ChangefeedIDSchema, { high: 0n, low: 1n, name, keyspace: "default" });
+    const changefeed = { high: 0n, low: 1n, name, keyspace: "default" };
     for (let index = 1; index <= count; index++)
       this.#nodes.push(
         new CaptureNode({
@@ -128,11 +127,10 @@ export class Replay {
   }
 
   /** The coordinator asks for a table's dispatcher: it is created as spans on all nodes. Asking again changes nothing. */
-  async #schedule({ config, scheduleAction }: ScheduleDispatcherRequest): Promise<void> {
-    const plan = this.#plan.tables.get(config?.span?.TableID ?? -1n);
+  async #schedule({ action, dispatcher: asked }: ScheduleRequest): Promise<void> {
+    const plan = this.#plan.tables.get(asked.tableId);
     // A dispatcher of a dropped table goes by itself when it has passed the event that drops it.
-    if (scheduleAction === ScheduleAction.Remove || plan === undefined || this.#known.has(plan.tableId))
-      return;
+    if (action === "remove" || plan === undefined || this.#known.has(plan.tableId)) return;
     this.#known.add(plan.tableId);
     const { spans } = this.#options;
     for (let span = 0; span < spans; span++) {
@@ -141,9 +139,9 @@ export class Replay {
       const created = node.createDispatcher({
         id,
         tableId: plan.tableId,
-        schemaId: config!.schemaID,
+        schemaId: asked.schemaId,
         ...spanRange(span, spans),
-        checkpointTs: config!.startTs,
+        checkpointTs: asked.checkpointTs,
         sink: this.#sink(id),
       });
       this.#follow(created.then((dispatcher) => this.#runTable(node, dispatcher, plan, span)));

@@ -23,6 +23,8 @@ interface Times {
   gone: number;
 }
 
+const INFLUENCES = { all: "All", schema: "DB", tables: "Normal" } as const;
+
 /** Follows what the dispatchers do, for the live view, the table at the end, and the line that says who is missing. */
 export class Timings {
   readonly #plan: Plan;
@@ -98,7 +100,7 @@ export class Timings {
       .map(([key, one]) => ({
         key,
         statement: this.#plan.about.get(one.event) ?? "",
-        influence: ["All", "DB", "Normal"][one.event.blockTables?.InfluenceType ?? 0]!,
+        influence: INFLUENCES[one.event.blockTables?.type ?? "all"],
         dispatchers: one.dispatchers.size,
         waitingMs: one.writeStart - one.firstArrival,
         writingMs: one.writeEnd - one.writeStart,

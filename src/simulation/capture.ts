@@ -1,5 +1,7 @@
-import type { Dispatcher } from "../dispatcher/dispatcher.ts";
+import type { DispatcherConfig } from "../dispatcher/config.ts";
+import type { Dispatcher } from "../dispatcher/hosted.ts";
 import type { CaptureNode } from "../dispatcher/node.ts";
+import type { StoragePayload, StorageRow } from "../dispatcher/storagesink.ts";
 
 /** A dispatcher as its stream sees it, of whatever kind its node is. */
 export type Streamed = Pick<
@@ -20,7 +22,7 @@ export interface Capture {
   readonly start: CaptureNode["start"];
   readonly open: CaptureNode["open"];
   readonly follow: CaptureNode["follow"];
-  createDispatcher(config: Parameters<CaptureNode["createDispatcher"]>[0]): Promise<Streamed>;
+  createDispatcher(config: DispatcherConfig<StorageRow, StoragePayload>): Promise<Streamed>;
   removeDispatcher(id: string): Promise<void>;
   setState(dispatcher: Streamed, ...how: Tail<Parameters<CaptureNode["setState"]>>): Promise<void>;
 }

@@ -136,7 +136,8 @@ export class WatchedSink extends StorageSink {
       this.#world.judge.fail("content", `${short(event.key)} is written and its files are not there`);
   }
 
-  override async passBlockEvent(event: CaptureEvent<StoragePayload>): Promise<void> {
+  override async passBlockEvent(given?: CaptureEvent<StoragePayload>): Promise<void> {
+    const event = given!;
     const log = this.#begin(event, "pass");
     if (!this.#world.downstream.isWritten(log))
       this.#world.judge.fail(

@@ -1,7 +1,6 @@
 import { Dice } from "../chance/dice.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import type { StorageDefinition, StorageRow } from "../dispatcher/storagesink.ts";
-import { InfluenceType } from "../protocol/messages.ts";
 import type { SimulationOptions } from "./options.ts";
 import {
   type EventKind,
@@ -142,7 +141,7 @@ class Maker {
     if (this.#mode === 1n) return;
     this.#add("syncpoint", {
       isSyncPoint: true,
-      influence: { InfluenceType: InfluenceType.All },
+      influence: { type: "all" },
       tables: this.#live,
       trigger: true,
     });
@@ -174,7 +173,7 @@ class Maker {
       else this.#createSchema();
       return;
     }
-    const normal = (...ids: bigint[]) => ({ InfluenceType: InfluenceType.Normal, TableIDs: ids });
+    const normal = (...tableIds: bigint[]) => ({ type: "tables" as const, tableIds });
     const { tableId } = first;
     switch (kind) {
       case "alter":
@@ -219,7 +218,7 @@ class Maker {
       case "drop schema": {
         const { schema } = first;
         const of = live.filter((table) => table.schema === schema);
-        const influence = { InfluenceType: InfluenceType.DB, SchemaID: schema.id };
+        const influence = { type: "schema" as const, schemaId: schema.id };
         this.#add(kind, {
           influence,
           tables: of,
@@ -233,7 +232,7 @@ class Maker {
       }
       case "view":
         this.#add(kind, {
-          influence: { InfluenceType: InfluenceType.All },
+          influence: { type: "all" },
           tables: live,
           trigger: true,
           schema: first.schema,
@@ -244,7 +243,7 @@ class Maker {
 
   #createSchema(): void {
     const schema = this.#newSchema();
-    const influence = { InfluenceType: InfluenceType.Normal, TableIDs: [0n] };
+    const influence = { type: "tables" as const, tableIds: [0n] };
     this.#add("create schema", { influence, tables: [], trigger: true, schema });
   }
 
@@ -252,10 +251,10 @@ class Maker {
     const schema = this.#dice.pick(this.#schemas);
     const tableId = this.#nextTable;
     const event = this.#add(like ? "create like" : "create", {
-      influence: { InfluenceType: InfluenceType.Normal, TableIDs: [0n, ...(like ? [like.tableId] : [])] },
+      influence: { type: "tables", tableIds: [0n, ...(like ? [like.tableId] : [])] },
       tables: like ? [like] : [],
       trigger: true,
-      adds: [{ TableID: tableId, SchemaID: schema.id, Splitable: true }],
+      adds: [{ tableId, schemaId: schema.id, splittable: true }],
       defines: [{ schema: schema.name, table: `t${tableId}` }],
     });
     this.#newTable(schema, this.#ts, event);
@@ -264,14 +263,14 @@ class Maker {
   #truncate(table: LogTable): void {
     const tableId = this.#nextTable;
     const event = this.#add("truncate", {
-      influence: { InfluenceType: InfluenceType.Normal, TableIDs: [0n, table.tableId] },
+      influence: { type: "tables", tableIds: [0n, table.tableId] },
       tables: [table],
       trigger: true,
       drops: {
-        influence: { InfluenceType: InfluenceType.Normal, TableIDs: [table.tableId] },
+        influence: { type: "tables", tableIds: [table.tableId] },
         tables: [table],
       },
-      adds: [{ TableID: tableId, SchemaID: table.schema.id, Splitable: true }],
+      adds: [{ tableId, schemaId: table.schema.id, splittable: true }],
       defines: [{ schema: table.schema.name, table: table.name }],
     });
     this.#newTable(table.schema, this.#ts, event, table.name);
@@ -282,7 +281,7 @@ class Maker {
     const from = table.schema;
     if (to === from) {
       this.#add("alter with trigger", {
-        influence: { InfluenceType: InfluenceType.Normal, TableIDs: [0n, table.tableId] },
+        influence: { type: "tables", tableIds: [0n, table.tableId] },
         tables: [table],
         trigger: true,
         redefines: [table],
@@ -291,11 +290,11 @@ class Maker {
     }
     table.schema = to;
     this.#add("rename", {
-      influence: { InfluenceType: InfluenceType.Normal, TableIDs: [0n, table.tableId] },
+      influence: { type: "tables", tableIds: [0n, table.tableId] },
       tables: [table],
       trigger: true,
       redefines: [table],
-      moves: [{ TableID: table.tableId, OldSchemaID: from.id, NewSchemaID: to.id }],
+      moves: [{ tableId: table.tableId, oldSchemaId: from.id, newSchemaId: to.id }],
     });
   }
 

@@ -1,7 +1,7 @@
 import type { Step } from "../barrier/step.ts";
 import type { ActionMessage, DeadLetter, Root } from "../maintainer/port.ts";
 import type { EventKey } from "../protocol/eventkey.ts";
-import { Action, BlockStage, DoneAction, InfluenceType } from "../protocol/messages.ts";
+import { Action, BlockStage, DoneAction } from "../protocol/messages.ts";
 import type { MemoryStore } from "../storage/memory.ts";
 import type { Incarnation } from "./carrier.ts";
 import { type Downstream, describe } from "./downstream.ts";
@@ -293,7 +293,7 @@ export class Monitors {
         !isBehind(this.#openedAt.get(this.#root?.epoch ?? 0n) ?? 0n, other.capture.key) &&
         ((event.trigger && !this.#mayBeUntold(other, event)) ||
           !other.tables.isDisjointFrom(event.tables) ||
-          other.capture.needAddedTables?.some((table) => event.tables.has(table.TableID ?? 0n))),
+          other.capture.needAddedTables?.some((table) => event.tables.has(table.tableId))),
     );
   }
 
@@ -316,7 +316,7 @@ export class Monitors {
   /** An old table trigger holds only `DB` and `All` until it is told that a table it created is known (ticdc.md TD6). */
   #mayBeUntold(other: LogEvent, { capture }: LogEvent): boolean {
     const trigger = [...this.rosterOf(this.#root!).lives.values()].find((life) => life.tableId === 0n);
-    const held = capture.blockTables?.InfluenceType !== InfluenceType.Normal;
+    const held = capture.blockTables?.type !== "tables";
     return other.kind === "create" && !held && trigger !== undefined && isOldName(trigger.node);
   }
 
@@ -349,12 +349,12 @@ export class Monitors {
         if (roster.tables.has(tableId) || ofTable(roster, tableId).length > 0)
           this.#judge.fail("M10", `table ${tableId} is in the roster behind its ${kind}`);
     if (behind) return;
-    for (const { TableID = 0n, SchemaID } of capture.needAddedTables ?? [])
-      if (roster.tables.get(TableID) !== SchemaID)
-        this.#judge.fail("M10", `table ${TableID} is not in the roster behind its ${kind}`);
-    for (const { TableID = 0n, NewSchemaID } of capture.updatedSchemas ?? [])
-      if (ofTable(roster, TableID).some((life) => life.schemaId !== NewSchemaID))
-        this.#judge.fail("M10", `table ${TableID} is not in its new schema behind its ${kind}`);
+    for (const { tableId, schemaId } of capture.needAddedTables ?? [])
+      if (roster.tables.get(tableId) !== schemaId)
+        this.#judge.fail("M10", `table ${tableId} is not in the roster behind its ${kind}`);
+    for (const { tableId, newSchemaId } of capture.updatedSchemas ?? [])
+      if (ofTable(roster, tableId).some((life) => life.schemaId !== newSchemaId))
+        this.#judge.fail("M10", `table ${tableId} is not in its new schema behind its ${kind}`);
   }
 
   /**
@@ -414,8 +414,7 @@ export class Monitors {
       // It starts again from before a rename that is applied: its table is of another schema by now, the event was written
       // before that, and its WAITING is answered with Pass (protocol.md M17a).
       const renamed =
-        event.capture.blockTables?.InfluenceType === InfluenceType.DB &&
-        isBehind(life.schemaSince, event.capture.key);
+        event.capture.blockTables?.type === "schema" && isBehind(life.schemaSince, event.capture.key);
       return done || later || renamed ? [] : [life];
     });
   }

@@ -4,14 +4,9 @@ import { NO_CHECKPOINT } from "../barrier/plausible.ts";
 import { StillBusy } from "../dispatcher/errors.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import { RegistrationRefused } from "../dispatcher/registrations.ts";
+import type { ScheduleRequest } from "../dispatcher/schedule.ts";
 import type { StorageRow } from "../dispatcher/storagesink.ts";
-import {
-  type ChangefeedID,
-  ChangefeedIDSchema,
-  ComponentState,
-  ScheduleAction,
-  type ScheduleDispatcherRequest,
-} from "../protocol/messages.ts";
+import { type ChangefeedID, ChangefeedIDSchema } from "../protocol/messages.ts";
 import { tableRange } from "../protocol/span.ts";
 import type { Capture } from "./capture.ts";
 import { type Carrier, Incarnation, report, type SinkWorld, WatchedSink } from "./carrier.ts";
@@ -383,7 +378,7 @@ export class Nodes {
     return new CaptureNode({
       id: machine.name,
       epoch: this.epoch,
-      mode: this.mode,
+      mode: this.mode === 1n ? "redo" : "default",
       changefeed: this.changefeed,
       statusQueueUrl: STATUS_QUEUE,
       actionQueuePrefix: ACTION_PREFIX,
@@ -456,7 +451,7 @@ export class Nodes {
       ...(carrier.from > 0 && { start: this.#keyOf(carrier.tableId, carrier.from) }),
       ...(carrier.to < KEYS && { end: this.#keyOf(carrier.tableId, carrier.to) }),
       checkpointTs: carrier.reported,
-      skipDMLAsStartTs: carrier.skipsNext,
+      skipDmlAsStartTs: carrier.skipsNext,
       ...(carrier.asked !== undefined && { life: carrier.asked }),
       commitTsOf: (row: StorageRow) => BigInt(/"commitTs":(\d+)/.exec(row.text)![1]!),
       sink: new WatchedSink(this.#disk.mountedBy(process), incarnation, this.#world),
@@ -467,9 +462,8 @@ export class Nodes {
         // Nothing is known of its checkpoint (ticdc.md T11): it is past nothing for that.
         if (this.#ground.dice.chance(0.05))
           process.clock.after(this.#ground.dice.between(0, 30_000), () => {
-            const { Working } = ComponentState;
             if (incarnation.lives)
-              capture.setState(dispatcher, Working, NO_CHECKPOINT).catch(() => undefined);
+              capture.setState(dispatcher, "working", NO_CHECKPOINT).catch(() => undefined);
           });
         const note = this.#world.note.bind(this.#world);
         const end = await runStream(incarnation, dispatcher, this.#ground, note);
@@ -568,23 +562,22 @@ export class Nodes {
   }
 
   /** The coordinator wants a dispatcher created or removed. Asked again, nothing changes. */
-  #schedule(machine: Machine, { config, scheduleAction }: ScheduleDispatcherRequest): void {
-    const tableId = config?.span?.TableID ?? -1n;
-    const id = config?.dispatcherID ? dispatcherKey(config.dispatcherID) : "";
-    if (scheduleAction === ScheduleAction.Remove) {
+  #schedule(machine: Machine, { action, dispatcher }: ScheduleRequest): void {
+    const { id, tableId, checkpointTs } = dispatcher;
+    if (action === "remove") {
       const carrier = this.carriers.get(id);
       // One that has gone to another node hears of it there.
       if (carrier?.node === machine.name) this.#over(machine, carrier);
       return;
     }
-    const life = config!.life || undefined;
+    const life = dispatcher.life || undefined;
     const lost = this.carriers.get(id);
     if (lost?.lost) {
       lost.lost = false;
       lost.node = machine.name;
       lost.asked = life;
-      lost.reported = config!.startTs;
-      lost.skipsNext = config!.skipDMLAsStartTs;
+      lost.reported = checkpointTs;
+      lost.skipsNext = dispatcher.skipDmlAsStartTs;
       this.launch(lost);
     }
     if (!this.#workload.tables.has(tableId)) return;
@@ -598,7 +591,7 @@ export class Nodes {
       from: 0,
       to: KEYS,
       node: machine.name,
-      start: config!.startTs,
+      start: checkpointTs,
     });
     added.asked = life;
     this.launch(added);

@@ -5,16 +5,24 @@
 import { create } from "@bufbuild/protobuf";
 import { dispatcherId, dispatcherKey } from "../barrier/dispatcherid.ts";
 import { openingOf } from "../dispatcher/announcements.ts";
+import type { DispatcherState } from "../dispatcher/changefeed.ts";
 import type { DispatcherConfig } from "../dispatcher/config.ts";
 import { DispatcherClosed } from "../dispatcher/errors.ts";
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import type { OpeningSchema } from "../dispatcher/options.ts";
 import type { Clock, QueueClient } from "../dispatcher/ports.ts";
+import type { ScheduleRequest } from "../dispatcher/schedule.ts";
+import {
+  fromScheduleRequest,
+  toAddedTable,
+  toComponentState,
+  toInfluencedTables,
+  toSchemaChange,
+} from "../dispatcher/wire.ts";
 import { type Effect, OldDispatcherManager, type Output } from "../maintainer/testing/old-node.ts";
 import { decode, type Encoding, encode, type MessageOf, type MessageType } from "../protocol/codec.ts";
 import {
   type ChangefeedID,
-  type ComponentState,
   HeartBeatRequestSchema,
   ScheduleAction,
   type ScheduleDispatcherRequest,
@@ -41,7 +49,7 @@ interface OldCaptureOptions {
   readonly clock: Clock;
   /** Whether the bridge lets only those actions through that are of the event at which a dispatcher waits. */
   readonly gated: boolean;
-  readonly onSchedule: (request: ScheduleDispatcherRequest) => void;
+  readonly onSchedule: (request: ScheduleRequest) => void;
 }
 
 /** A dispatcher of the old node with its sink: it meets one event at a time. */
@@ -64,7 +72,7 @@ class OldStreamed implements Streamed {
   }
 
   get blockedAt(): Streamed["blockedAt"] {
-    return this.met && { event: this.met.event, stage: "at an old node" };
+    return this.met && { event: this.met.event, stage: "waiting" };
   }
 
   get checkpointCap(): bigint | undefined {
@@ -162,7 +170,7 @@ export class OldCapture implements Capture {
   }
 
   async createDispatcher(config: DispatcherConfig): Promise<Streamed> {
-    const { id, tableId, schemaId, checkpointTs, skipDMLAsStartTs = false } = config;
+    const { id, tableId, schemaId, checkpointTs, skipDmlAsStartTs: skipDMLAsStartTs = false } = config;
     // One of this id that is being closed has the place until it is.
     while (this.#dispatchers.has(id)) await this.#sleep(20);
     const dispatcher = new OldStreamed(config, this);
@@ -205,7 +213,8 @@ export class OldCapture implements Capture {
     this.#dispatchers.delete(id);
   }
 
-  async setState({ config }: Streamed, componentStatus: ComponentState, checkpointTs = 0n): Promise<void> {
+  async setState({ config }: Streamed, state: DispatcherState, checkpointTs = 0n): Promise<void> {
+    const componentStatus = toComponentState(state);
     const statuses = [{ ID: dispatcherId(config.id), componentStatus, checkpointTs }];
     const { changefeed } = this.#options;
     await this.#send(
@@ -236,10 +245,10 @@ export class OldCapture implements Capture {
       state: {
         BlockTs: key.commitTs,
         IsSyncPoint: key.isSyncPoint,
-        ...(event.blockTables && { BlockTables: event.blockTables }),
-        ...(event.needDroppedTables && { NeedDroppedTables: event.needDroppedTables }),
-        NeedAddedTables: [...(event.needAddedTables ?? [])],
-        UpdatedSchemas: [...(event.updatedSchemas ?? [])],
+        ...(event.blockTables && { BlockTables: toInfluencedTables(event.blockTables) }),
+        ...(event.needDroppedTables && { NeedDroppedTables: toInfluencedTables(event.needDroppedTables) }),
+        NeedAddedTables: (event.needAddedTables ?? []).map(toAddedTable),
+        UpdatedSchemas: (event.updatedSchemas ?? []).map(toSchemaChange),
       },
     });
     void this.#goOn();
@@ -340,7 +349,7 @@ export class OldCapture implements Capture {
       const id = dispatcherKey(request.config!.dispatcherID!);
       if ((request.maintainerEpoch || 1n) >= this.#epoch) {
         if (request.scheduleAction === ScheduleAction.Create) this.#asked.set(id, request);
-        onSchedule(request);
+        onSchedule(fromScheduleRequest(request));
         this.#asked.delete(id);
       }
     }

@@ -1,4 +1,3 @@
-import { ComponentState } from "../protocol/messages.ts";
 import type { Capture } from "./capture.ts";
 import { capped, report } from "./carrier.ts";
 import type { Machine, Nodes } from "./nodes.ts";
@@ -68,7 +67,7 @@ export class Reopening {
         if (!running?.lives || !running.finished || carrier.over || capture === undefined) continue;
         // Its log is at the end: nothing is left at this commitTs.
         const past = capped(carrier) + 1n;
-        capture.setState(running.dispatcher!, ComponentState.Working, past).catch(() => undefined);
+        capture.setState(running.dispatcher!, "working", past).catch(() => undefined);
       }
     }
   }

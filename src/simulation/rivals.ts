@@ -1,5 +1,4 @@
-import { dispatcherKey } from "../barrier/dispatcherid.ts";
-import { ScheduleAction, type ScheduleDispatcherRequest } from "../protocol/messages.ts";
+import type { ScheduleRequest } from "../dispatcher/schedule.ts";
 import type { SinkWorld } from "./carrier.ts";
 import type { Machine, Nodes } from "./nodes.ts";
 import type { Ground, Process } from "./process.ts";
@@ -12,7 +11,7 @@ interface Late {
   readonly machine: Machine;
   readonly process: Process | undefined;
   readonly epoch: bigint;
-  readonly request: ScheduleDispatcherRequest;
+  readonly request: ScheduleRequest;
 }
 
 /**
@@ -23,7 +22,7 @@ export class Rivals {
   readonly #ground: Ground;
   readonly #nodes: Nodes;
   readonly #world: SinkWorld;
-  readonly #schedule: (machine: Machine, request: ScheduleDispatcherRequest) => void;
+  readonly #schedule: (machine: Machine, request: ScheduleRequest) => void;
   readonly #late = new Set<Late>();
   /** The highest life that was asked for, by dispatcher. */
   readonly #asked = new Map<string, bigint>();
@@ -32,7 +31,7 @@ export class Rivals {
     ground: Ground,
     nodes: Nodes,
     world: SinkWorld,
-    schedule: (machine: Machine, request: ScheduleDispatcherRequest) => void,
+    schedule: (machine: Machine, request: ScheduleRequest) => void,
   ) {
     this.#ground = ground;
     this.#nodes = nodes;
@@ -41,18 +40,18 @@ export class Rivals {
   }
 
   /** The coordinator asks a node for something. */
-  asked(machine: Machine, request: ScheduleDispatcherRequest): void {
+  asked(machine: Machine, request: ScheduleRequest): void {
     const { timeline, faults, dice } = this.#ground;
-    const { config, scheduleAction } = request;
-    if (scheduleAction === ScheduleAction.Remove || !config?.dispatcherID || !config.life) {
+    const { action, dispatcher } = request;
+    const { id, life } = dispatcher;
+    if (action === "remove" || life === 0n) {
       this.#schedule(machine, request);
       return;
     }
-    const id = dispatcherKey(config.dispatcherID);
-    const isFirst = config.life > (this.#asked.get(id) ?? 0n);
-    if (isFirst) this.#asked.set(id, config.life);
+    const isFirst = life > (this.#asked.get(id) ?? 0n);
+    if (isFirst) this.#asked.set(id, life);
     const others = [...this.#late].filter((one) => idOf(one) === id);
-    if (others.some((one) => one.machine === machine && one.request.config!.life === config.life)) return;
+    if (others.some((one) => one.machine === machine && one.request.dispatcher.life === life)) return;
     if (isFirst && faults.happens("late", 0.6)) {
       const late = { machine, process: machine.process, epoch: machine.epoch, request };
       this.#late.add(late);
@@ -70,24 +69,23 @@ export class Rivals {
     if (!this.#late.delete(late)) return;
     const { machine, process, epoch, request } = late;
     if (!process?.alive || machine.epoch !== epoch || this.#nodes.epoch !== epoch) return;
-    if (request.config!.life < this.#asked.get(idOf(late))!) this.#rival(late);
+    if (request.dispatcher.life < this.#asked.get(idOf(late))!) this.#rival(late);
     else this.#schedule(machine, request);
   }
 
   /** Creates a dispatcher that somebody else was asked for since. */
   #rival({ machine, process, epoch, request }: Late): void {
     const { capture } = machine;
-    const { config } = request;
-    const id = dispatcherKey(config!.dispatcherID!);
+    const { id, tableId, schemaId, checkpointTs, life } = request.dispatcher;
     if (capture === undefined || this.#nodes.carriers.get(id)?.node === machine.name) return;
-    this.#world.note(machine.name, `obeys late for ${id.slice(-4)} as life ${config!.life % 10_000_000n}`);
+    this.#world.note(machine.name, `obeys late for ${id.slice(-4)} as life ${life % 10_000_000n}`);
     const nothing = () => Promise.reject(new Error("a rival has nothing to write"));
     const created = capture.createDispatcher({
       id,
-      tableId: config!.span!.TableID,
-      schemaId: config!.schemaID,
-      checkpointTs: config!.startTs,
-      life: config!.life,
+      tableId,
+      schemaId,
+      checkpointTs,
+      life,
       sink: {
         write: nothing,
         flushBeforeBlock: async () => undefined,
@@ -112,5 +110,5 @@ export class Rivals {
 }
 
 function idOf({ request }: Late): string {
-  return dispatcherKey(request.config!.dispatcherID!);
+  return request.dispatcher.id;
 }

@@ -60,8 +60,8 @@ export class RosterWatch {
    */
   applied({ capture, tables }: LogEvent, behind: boolean): void {
     if (capture.needDroppedTables) for (const tableId of tables) this.#dropped.add(tableId);
-    for (const { TableID = 0n } of capture.needAddedTables ?? [])
-      (behind ? this.#mayBeAdded : this.#added).add(TableID);
+    for (const { tableId } of capture.needAddedTables ?? [])
+      (behind ? this.#mayBeAdded : this.#added).add(tableId);
   }
 
   /** The coordinator has dealt with a registration. */

@@ -92,5 +92,5 @@ const SUCCESS = [() => true, () => false] as const;
 
 function drops({ capture: { needDroppedTables } }: LogEvent, tableId: bigint): boolean {
   if (needDroppedTables === undefined || tableId === 0n) return false;
-  return needDroppedTables.TableIDs === undefined || needDroppedTables.TableIDs.includes(tableId);
+  return needDroppedTables.type !== "tables" || needDroppedTables.tableIds.includes(tableId);
 }

@@ -80,7 +80,7 @@ export function schemaAt(table: LogTable, checkpoint: bigint): bigint {
   for (const item of table.items)
     if ("event" in item && item.event.capture.key.commitTs <= checkpoint)
       for (const change of item.event.capture.updatedSchemas ?? [])
-        if (change.TableID === table.tableId) schema = change.NewSchemaID ?? schema;
+        if (change.tableId === table.tableId) schema = change.newSchemaId;
   return schema;
 }
 

@@ -1,5 +1,6 @@
 import type { CaptureEvent } from "../../dispatcher/event.ts";
-import { ddl, normal } from "../../maintainer/testing/world.ts";
+import { normal } from "../../dispatcher/testing.ts";
+import { ddl } from "../../maintainer/testing/world.ts";
 import type { Scenario } from "../scenario.ts";
 import { A, ADMIT100, ALTER, ALTERED, B, C, COLD, CREATE105, some, T, T10, T20, W, WARM } from "./cast.ts";
 
@@ -8,7 +9,7 @@ const GROW90: CaptureEvent = {
   ...ALTER,
   key: ddl(90n),
   blockTables: normal(0n, 20n),
-  needAddedTables: [{ TableID: 40n, SchemaID: 1n }],
+  needAddedTables: [{ tableId: 40n, schemaId: 1n }],
 };
 
 /** What an environment writes while it reads the root, and barriers that are opened where others were closed (decision 24). */

@@ -1,6 +1,6 @@
-import type { CaptureEvent } from "../../dispatcher/event.ts";
-import { ddl, everybody, normal, schema, syncpoint } from "../../maintainer/testing/world.ts";
-import { RouteTableAdmissionAction } from "../../protocol/messages.ts";
+import type { CaptureEvent, RouteAdmission } from "../../dispatcher/event.ts";
+import { everybody, normal, schema } from "../../dispatcher/testing.ts";
+import { ddl, syncpoint } from "../../maintainer/testing/world.ts";
 import { type CastMember, type Faults, NO_FAULTS, type Scenario } from "../scenario.ts";
 
 /** The table trigger, a table 10 that is split over both nodes, and a table 20. */
@@ -18,52 +18,52 @@ export const SYNC100: CaptureEvent = { key: syncpoint(100n), blockTables: everyb
 export const SYNC110: CaptureEvent = { key: syncpoint(110n), blockTables: everybody, payload };
 export const CREATE90: CaptureEvent = {
   key: ddl(90n),
-  needAddedTables: [{ TableID: 40n, SchemaID: 1n }],
+  needAddedTables: [{ tableId: 40n, schemaId: 1n }],
   payload,
 };
 export const TRUNCATE: CaptureEvent = {
   key: ddl(100n),
   blockTables: normal(0n, 10n),
   needDroppedTables: normal(10n),
-  needAddedTables: [{ TableID: 11n, SchemaID: 1n }],
+  needAddedTables: [{ tableId: 11n, schemaId: 1n }],
   payload,
 };
 /** Tables 10 and 20 change their schema, and the table trigger has nothing to do with it. */
 export const RENAME: CaptureEvent = {
   key: ddl(100n),
   blockTables: normal(10n, 20n),
-  updatedSchemas: [{ TableID: 10n, OldSchemaID: 1n, NewSchemaID: 2n }],
+  updatedSchemas: [{ tableId: 10n, oldSchemaId: 1n, newSchemaId: 2n }],
   payload,
 };
 export const BOTH: CaptureEvent = { key: ddl(100n), blockTables: normal(10n, 20n), payload };
 export const CREATE105: CaptureEvent = { ...CREATE90, key: ddl(105n) };
 /** Two tables are routed to one target, the second one when the first has been released. */
-const route = (table: string, action: RouteTableAdmissionAction) => ({
-  SourceSchemaName: "s1",
-  SourceTableName: table,
-  TargetSchemaName: "t",
-  TargetTableName: "one",
-  Action: action,
+const route = (table: string, action: RouteAdmission["action"]) => ({
+  action,
+  sourceSchema: "s1",
+  sourceTable: table,
+  targetSchema: "t",
+  targetTable: "one",
 });
 export const ADMIT80: CaptureEvent = {
   key: ddl(80n),
-  routeAdmissions: [route("t30", RouteTableAdmissionAction.ADMIT)],
+  routeAdmissions: [route("t30", "admit")],
   payload,
 };
 export const RELEASE100: CaptureEvent = {
   key: ddl(100n),
   blockTables: normal(0n, 10n),
-  routeAdmissions: [route("t30", RouteTableAdmissionAction.RELEASE)],
+  routeAdmissions: [route("t30", "release")],
   payload,
 };
 export const ADMIT100: CaptureEvent = {
   ...RELEASE100,
-  routeAdmissions: [route("t10", RouteTableAdmissionAction.ADMIT)],
+  routeAdmissions: [route("t10", "admit")],
 };
 export const ADMIT105: CaptureEvent = {
   ...CREATE90,
   key: ddl(105n),
-  routeAdmissions: [route("t40", RouteTableAdmissionAction.ADMIT)],
+  routeAdmissions: [route("t40", "admit")],
 };
 export const DROP_DB: CaptureEvent = {
   key: ddl(110n),

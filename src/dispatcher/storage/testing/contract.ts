@@ -1,7 +1,6 @@
 /** What the storage sink promises on any storage. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { readFolder } from "../../../consumer/folder.ts";
-import { InfluenceType } from "../../../protocol/messages.ts";
 import { StorageSink, writeCheckpoint } from "../../storagesink.ts";
 import { StorageTaken } from "../errors.ts";
 import { openStorage } from "../open.ts";
@@ -111,7 +110,7 @@ export function storageContract(name: string, newPlace: () => string, s3: () => 
     });
 
     it("has definitions and syncpoints where TiCDC's reader looks, also of names that no path holds", async () => {
-      const blockTables = { InfluenceType: InfluenceType.All };
+      const blockTables = { type: "all" as const };
       const definition = { version: 7n, query: "CREATE DATABASE x", type: 1, columns: [] };
       const names = ["a/b", "100%", "%2F", "..", "ü\u0000"];
       const definitions = names.map((schema) => ({ ...definition, schema, table: "" }));
