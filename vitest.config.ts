@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-const TESTS = ["src/**/*.test.ts", "functions/**/*.test.ts"];
+const TESTS = ["src/**/*.test.ts", "proof/**/*.test.ts", "functions/**/*.test.ts"];
 const STACK = ["cdk/**/*.test.ts", "infra-tests/**/*.test.ts"];
 const LONG = "**/*.long.test.ts";
 const NEVER = ["infra-tests/localstack/**", "node_modules/**"];

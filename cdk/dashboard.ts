@@ -13,7 +13,7 @@ import {
   Stats,
 } from "aws-cdk-lib/aws-cloudwatch";
 import type { Construct } from "constructs";
-import type { MetricName } from "../src/maintainer/metrics.ts";
+import type { MetricName } from "../src/maintainer/base/metrics.ts";
 import type { Functions, State } from "./functions.ts";
 import { MINUTE, ownMetric } from "./metrics.ts";
 import type { CheckedProps } from "./props.ts";

@@ -24,11 +24,11 @@ import {
 } from "aws-cdk-lib/aws-lambda-nodejs";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
-import { NAMESPACE } from "../src/maintainer/metrics.ts";
-import { INSTEAD } from "./instead.ts";
+import { NAMESPACE } from "../src/maintainer/base/metrics.ts";
 import { consumerStatement, functionStatements } from "./permissions.ts";
 import { actionQueuePrefix, type CheckedProps, DEFAULT_CONCURRENCY } from "./props.ts";
 import { type Queues, TIMEOUT } from "./storage.ts";
+import { INSTEAD } from "./substitutes.ts";
 
 const here = fileURLToPath(import.meta.url);
 const root = dirname(dirname(here));
@@ -168,7 +168,7 @@ function codeOf(id: string): NodejsFunctionProps {
       format: OutputFormat.ESM,
       target: "node24",
       minify: true,
-      // Beside the bundle and without the sources' text: read when the first stack trace is (functions/stacktraces.ts).
+      // Beside the bundle and without the sources' text: read when the first stack trace is (functions/stack-traces.ts).
       sourceMap: true,
       sourcesContent: false,
       mainFields: ["module", "main"],

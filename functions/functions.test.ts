@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { CreateQueueCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type LocalDeployment, startLocal } from "../src/local/deployment.ts";
-import type { StatusMessage } from "../src/maintainer/input.ts";
-import { METRICS } from "../src/maintainer/metrics.ts";
+import { METRICS } from "../src/maintainer/base/metrics.ts";
+import type { StatusMessage } from "../src/maintainer/intake/input.ts";
 import { d, ddl, normal, type TestNode, World } from "../src/maintainer/testing/world.ts";
 
 interface Emf {

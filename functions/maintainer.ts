@@ -1,13 +1,13 @@
-import "./nodeversion.ts";
-import "./stacktraces.ts";
+import "./node-version.ts";
+import "./stack-traces.ts";
 
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
 import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import type { Context, SQSBatchResponse, SQSEvent } from "aws-lambda";
+import { measure } from "../src/maintainer/base/metrics.ts";
 import { newMemory } from "../src/maintainer/batch.ts";
 import { maintain } from "../src/maintainer/lambda.ts";
-import { measure } from "../src/maintainer/metrics.ts";
 import { log, logger, metrics, port, publish, settings } from "./wiring.ts";
 
 const memory = newMemory();

@@ -1,13 +1,13 @@
-import "./nodeversion.ts";
-import "./stacktraces.ts";
+import "./node-version.ts";
+import "./stack-traces.ts";
 
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
 import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
+import { measure, measureSweep } from "../src/maintainer/base/metrics.ts";
+import { run } from "../src/maintainer/base/program.ts";
 import { forgetBarriers, newMemory } from "../src/maintainer/batch.ts";
-import { measure, measureSweep } from "../src/maintainer/metrics.ts";
-import { run } from "../src/maintainer/program.ts";
 import { sweep } from "../src/maintainer/sweep.ts";
 import { log, logger, metrics, port, publish, settings } from "./wiring.ts";
 

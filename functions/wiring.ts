@@ -1,11 +1,11 @@
 import { Logger } from "@aws-lambda-powertools/logger";
 import { Metrics } from "@aws-lambda-powertools/metrics";
 import { WeirError } from "../src/error/weir-error.ts";
-import { logFields } from "../src/maintainer/logfields.ts";
-import { METRICS, type Measurement } from "../src/maintainer/metrics.ts";
-import type { Observer } from "../src/maintainer/observe.ts";
-import { DEFAULT_SETTINGS, type Settings } from "../src/maintainer/session.ts";
-import { createClients, createPort } from "../src/messaging/port.ts";
+import { logFields } from "../src/maintainer/base/log-fields.ts";
+import { METRICS, type Measurement } from "../src/maintainer/base/metrics.ts";
+import type { Observer } from "../src/maintainer/base/observe.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../src/maintainer/session/session.ts";
+import { createClients, createPort } from "../src/messaging/aws-port.ts";
 
 // Namespace, service and level come from the environment: the stack sets them.
 export const logger = new Logger();

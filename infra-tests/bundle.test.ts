@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { synthesizeOnce } from "../src/local/synthcache.ts";
+import { synthesizeOnce } from "../src/local/synth-cache.ts";
 import { resourcesOf, type Synthesized } from "../src/local/template.ts";
 
 let synthesized: Synthesized;

@@ -13,7 +13,7 @@ import { CreateQueueCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { CREDENTIALS, REGION } from "../src/local/deployment.ts";
 import { startDynamo, startSqs } from "../src/local/engines.ts";
 import { resourcesOf, synthesize } from "../src/local/synth.ts";
-import type { StatusMessage } from "../src/maintainer/input.ts";
+import type { StatusMessage } from "../src/maintainer/intake/input.ts";
 import { d, everybody, node, syncpoint, World } from "../src/maintainer/testing/world.ts";
 import type { Measured } from "./measured.ts";
 

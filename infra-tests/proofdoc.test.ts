@@ -1,9 +1,9 @@
 /** docs/proof.md says how much is searched, and what goes wrong in the simulation. */
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { SCENARIOS } from "../src/checker/scenarios.ts";
-import { FAULTY } from "../src/fuzz/faulty.ts";
-import { FAULT_KINDS } from "../src/simulation/options.ts";
+import { SCENARIOS } from "../proof/checker/scenarios.ts";
+import { FAULTY } from "../proof/fuzz/faulty.ts";
+import { FAULT_KINDS } from "../proof/simulation/options.ts";
 
 const TEXT = readFileSync(new URL("../docs/proof.md", import.meta.url), "utf8").replaceAll(/\s+/g, " ");
 

@@ -11,11 +11,11 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PROJECTS = ["--project", "short", "--project", "short-stack"];
 /** Whole systems, which almost every change touches: they run here only if they have changed themselves. */
 const WHOLE = [
-  "src/checker/checker.test.ts",
-  "src/simulation/simulation.test.ts",
-  "src/mutants/mutants.test.ts",
-  "src/bench/counts.test.ts",
-  "src/fuzz/fuzz.test.ts",
+  "proof/checker/checker.test.ts",
+  "proof/simulation/simulation.test.ts",
+  "proof/mutants/mutants.test.ts",
+  "proof/bench/counts.test.ts",
+  "proof/fuzz/fuzz.test.ts",
   "src/maintainer/crash.test.ts",
   "src/cli/",
   "src/local/",

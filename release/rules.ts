@@ -1,7 +1,7 @@
 /** Writes docs/rules.md: for each rule the code that keeps it, the tests that show it, and the mutants that break it (docs/decisions/0050-rules-at-home.md). */
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { MUTANTS } from "../src/mutants/table.ts";
+import { MUTANTS } from "../proof/mutants/table.ts";
 import { type Citation, citable, citationsIn, ROOT, type Rule, readSources } from "./citations.ts";
 
 /** Rules that nothing here can keep or show, and why. Whoever adds one says who keeps it instead. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
-import { METRICS } from "../../src/maintainer/metrics.ts";
+import { METRICS } from "../../src/maintainer/base/metrics.ts";
 import { type Check, namesOf, resource } from "../template.ts";
 
 interface Expected {

@@ -9,9 +9,9 @@ import {
 } from "@aws-sdk/client-sqs";
 import { Roster } from "../../src/barrier/roster.ts";
 import type { CaptureEvent } from "../../src/dispatcher/index.ts";
-import type { BarrierItem } from "../../src/maintainer/port.ts";
-import { spaceOf } from "../../src/maintainer/space.ts";
-import { keyText } from "../../src/protocol/eventkey.ts";
+import type { BarrierItem } from "../../src/maintainer/base/port.ts";
+import { spaceOf } from "../../src/maintainer/base/space.ts";
+import { keyText } from "../../src/protocol/event-key.ts";
 import { DynamoStore } from "../../src/storage/dynamodb/store.ts";
 import { clientConfig, output, type Target } from "./target.ts";
 import { until } from "./until.ts";

@@ -1,4 +1,4 @@
-import { dispatcherKey } from "../../src/barrier/dispatcherid.ts";
+import { dispatcherKey } from "../../src/barrier/dispatcher-id.ts";
 import type { QueueClient } from "../../src/dispatcher/index.ts";
 import { decode } from "../../src/protocol/codec.ts";
 import { BlockStage } from "../../src/protocol/messages.ts";

@@ -3,7 +3,7 @@ import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll } from "vitest";
 import { storageContract } from "../../src/dispatcher/storage/testing/contract.ts";
 import type { S3Server } from "../../src/dispatcher/storage/testing/s3.ts";
-import { s3Contract } from "../../src/dispatcher/storage/testing/s3contract.ts";
+import { s3Contract } from "../../src/dispatcher/storage/testing/s3-contract.ts";
 import { Account } from "./account.ts";
 import { startLossy } from "./lossy.ts";
 import { progress } from "./progress.ts";

@@ -2,7 +2,7 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterAll } from "vitest";
 import { storeContract } from "../../src/storage/testing/contract.ts";
-import { dynamoContract } from "../../src/storage/testing/dynamocontract.ts";
+import { dynamoContract } from "../../src/storage/testing/dynamo-contract.ts";
 import { engineOf } from "../../src/storage/testing/engine.ts";
 import { progress } from "./progress.ts";
 import { clientConfig, readTarget } from "./target.ts";

@@ -1,4 +1,4 @@
-import { dispatcherKey } from "../../src/barrier/dispatcherid.ts";
+import { dispatcherKey } from "../../src/barrier/dispatcher-id.ts";
 import {
   type CaptureEvent,
   CaptureNode,
@@ -11,7 +11,7 @@ import {
   type Sink,
   SqsQueues,
 } from "../../src/dispatcher/index.ts";
-import { keyText } from "../../src/protocol/eventkey.ts";
+import { keyText } from "../../src/protocol/event-key.ts";
 import { spanRange } from "../../src/replay/spans.ts";
 import { clientConfig, output, type Target } from "./target.ts";
 import { within } from "./until.ts";

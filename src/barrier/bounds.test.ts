@@ -1,8 +1,8 @@
 /** How large a roster gets, whatever comes: each chunk fits into an item, each set has an end (protocol.md R12). */
 import { describe, expect, it } from "vitest";
-import { decodeChunk, encodeChunk } from "../storage/chunkcodec.ts";
-import { MAX_ITEM_BYTES } from "../storage/dynamodb/toolarge.ts";
-import { MAX_DROPPED, MAX_ENDED, MAX_NODES, TABLES_PER_CHUNK } from "./chunkroom.ts";
+import { decodeChunk, encodeChunk } from "../storage/chunk-codec.ts";
+import { MAX_ITEM_BYTES } from "../storage/dynamodb/too-large.ts";
+import { MAX_DROPPED, MAX_ENDED, MAX_NODES, TABLES_PER_CHUNK } from "./chunk-room.ts";
 import { RosterDraft } from "./draft.ts";
 import { applyMembership, type Registration } from "./membership.ts";
 import { EMPTY_META, Roster } from "./roster.ts";

@@ -1,4 +1,4 @@
-import { type EventKey, keyText } from "../protocol/eventkey.ts";
+import { type EventKey, keyText } from "../protocol/event-key.ts";
 import type { BlockEvent } from "./event.ts";
 import type { Roster } from "./roster.ts";
 import type { Phase } from "./step.ts";

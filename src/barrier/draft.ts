@@ -18,8 +18,8 @@ import {
   routeBytes,
   TABLES_PER_CHUNK,
   tableBytes,
-} from "./chunkroom.ts";
-import type { DispatcherKey } from "./dispatcherid.ts";
+} from "./chunk-room.ts";
+import type { DispatcherKey } from "./dispatcher-id.ts";
 import { forgetting, isUnseenFor, mayBeForgotten } from "./forgotten.ts";
 import {
   type Chunk,

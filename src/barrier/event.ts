@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { WeirError } from "../error/weir-error.ts";
-import type { EventKey } from "../protocol/eventkey.ts";
+import type { EventKey } from "../protocol/event-key.ts";
 import { type InfluencedTables, InfluenceType, type State, StateSchema } from "../protocol/messages.ts";
 import type { Life } from "./roster.ts";
 

@@ -1,4 +1,4 @@
-import { keyText, parseKeyText } from "../protocol/eventkey.ts";
+import { keyText, parseKeyText } from "../protocol/event-key.ts";
 import { spokenFor } from "./coverage.ts";
 import { type BlockEvent, involvesTrigger, TRIGGER_TABLE, touches } from "./event.ts";
 import type { Life, Roster } from "./roster.ts";

@@ -1,7 +1,7 @@
 import { ComponentState } from "../protocol/messages.ts";
 import { compareBytes } from "../protocol/span.ts";
-import { MAX_NODES } from "./chunkroom.ts";
-import type { DispatcherKey } from "./dispatcherid.ts";
+import { MAX_NODES } from "./chunk-room.ts";
+import type { DispatcherKey } from "./dispatcher-id.ts";
 import type { RosterDraft } from "./draft.ts";
 import { mayBeForgotten, NOTHING_FORGOTTEN } from "./forgotten.ts";
 import { applyOpening } from "./opening.ts";

@@ -2,7 +2,7 @@
  * What a commitTs can be. Numbers of 64 bits hold more than commitTs: TiCDC says "no information" with 2^64 - 1, TiDB "none" with
  * 2^63 - 1, and one that is far too high makes everything before it look done (protocol.md R13, M2, M15, R10).
  */
-import type { EventKey } from "../protocol/eventkey.ts";
+import type { EventKey } from "../protocol/event-key.ts";
 
 /** What TiCDC reports while it knows no checkpoint: no information, never progress (ticdc.md T11). */
 export const NO_CHECKPOINT = 2n ** 64n - 1n;

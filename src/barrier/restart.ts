@@ -1,4 +1,4 @@
-import { compareKeys, type EventKey } from "../protocol/eventkey.ts";
+import { compareKeys, type EventKey } from "../protocol/event-key.ts";
 import type { Restart } from "./roster.ts";
 
 /** An event that a dispatcher had reached, and whether it had it behind it. */

@@ -1,6 +1,6 @@
 import { ComponentState } from "../protocol/messages.ts";
 import type { KeyRange } from "../protocol/span.ts";
-import type { DispatcherKey } from "./dispatcherid.ts";
+import type { DispatcherKey } from "./dispatcher-id.ts";
 import { TRIGGER_TABLE } from "./event.ts";
 import type { Forgotten } from "./forgotten.ts";
 import { type Route, type Routes, sourceName, targetName } from "./routes.ts";

@@ -1,4 +1,4 @@
-import type { DispatcherKey } from "./dispatcherid.ts";
+import type { DispatcherKey } from "./dispatcher-id.ts";
 
 /**
  * Where a barrier stands:

@@ -13,7 +13,7 @@ import {
   TRIGGER,
 } from "./effects.ts";
 import { canLocate } from "./locate.ts";
-import { changePartitions, type PartitionIds, type PartitionState } from "./partitionchange.ts";
+import { changePartitions, type PartitionIds, type PartitionState } from "./partition-change.ts";
 import { BadChangeLog } from "./problem.ts";
 import { type SchemaState, Schemas, type TableState } from "./schemas.ts";
 import { changeShape, columnsOf, handleOf, shapeOf } from "./shape.ts";

@@ -1,6 +1,6 @@
 /** In which partition a row is: MySQL's partition functions over the text that Canal-JSON has. */
 import { Cursor, isName, split } from "./cursor.ts";
-import type { PartitionState } from "./partitionchange.ts";
+import type { PartitionState } from "./partition-change.ts";
 import type { Token } from "./tokens.ts";
 
 /** A value of a row as text; undefined: not known. */

@@ -1,5 +1,5 @@
 import type { TableName } from "./cursor.ts";
-import type { PartitionState } from "./partitionchange.ts";
+import type { PartitionState } from "./partition-change.ts";
 import type { TableShape } from "./shape.ts";
 import type { OtherThing } from "./statement.ts";
 import { UnknownStatement } from "./tokens.ts";

@@ -8,8 +8,8 @@ import {
   holdUp,
   seconds,
   short,
-} from "../maintainer/describe.ts";
-import { pendingChanges } from "../maintainer/session.ts";
+} from "../maintainer/count/describe.ts";
+import { pendingChanges } from "../maintainer/session/session.ts";
 import { DynamoStore } from "../storage/dynamodb/store.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
 import { Problem, wholeNumber } from "./problem.ts";

@@ -1,10 +1,10 @@
 /** What commands that change a changefeed have in common: which one, and who did it. */
 import { randomUUID } from "node:crypto";
+import { type Program, run } from "../maintainer/base/program.ts";
+import type { Space } from "../maintainer/base/space.ts";
 import { type Invocation, newMemory } from "../maintainer/batch.ts";
-import { type Program, run } from "../maintainer/program.ts";
-import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session.ts";
-import type { Space } from "../maintainer/space.ts";
-import { createPort } from "../messaging/port.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../maintainer/session/session.ts";
+import { createPort } from "../messaging/aws-port.ts";
 import type { Table } from "../storage/dynamodb/table.ts";
 import { S } from "../storage/dynamodb/values.ts";
 import { callerOf } from "./caller.ts";

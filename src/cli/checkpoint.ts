@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { readCheckpointLimit } from "../maintainer/checkpoint.ts";
-import { run } from "../maintainer/program.ts";
-import { createPort } from "../messaging/port.ts";
+import { run } from "../maintainer/base/program.ts";
+import { readCheckpointLimit } from "../maintainer/operator/checkpoint.ts";
+import { createPort } from "../messaging/aws-port.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
 import { Problem } from "./problem.ts";
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Evicted, evict } from "../maintainer/evict.ts";
+import { type Evicted, evict } from "../maintainer/operator/evict.ts";
 import { type ChangeOptions, changeOne } from "./changefeed.ts";
 import { Problem } from "./problem.ts";
 

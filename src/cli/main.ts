@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { asProblem } from "./awsproblem.ts";
+import { asProblem } from "./aws-problem.ts";
 import { registerBarriers } from "./barriers.ts";
 import { registerCheckpoint } from "./checkpoint.ts";
 import { registerCost } from "./cost.ts";

@@ -8,7 +8,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { EMPTY_META } from "../barrier/roster.ts";
 import { type LocalDeployment, startLocal } from "../local/deployment.ts";
-import { spaceOf } from "../maintainer/space.ts";
+import { spaceOf } from "../maintainer/base/space.ts";
 import { auditPartition } from "../storage/dynamodb/remove.ts";
 import { DynamoStore } from "../storage/dynamodb/store.ts";
 import { outputOf } from "./testing/output.ts";

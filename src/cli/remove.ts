@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
-import { createPort } from "../messaging/port.ts";
+import { createPort } from "../messaging/aws-port.ts";
 import { removeSpace } from "../storage/dynamodb/remove.ts";
 import { callerOf } from "./caller.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";

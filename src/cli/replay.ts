@@ -86,7 +86,7 @@ export function registerReplay(program: Command): void {
     .option("--seed <n>", "seed of the chaos", wholeNumber("--seed", 0, 2 ** 31), 1)
     .option("--log-file <file>", "append the functions' logs to it")
     .action(async (file: string, options: ReplayCommandOptions) => {
-      const { runReplay } = await import("./replayrun.ts");
+      const { runReplay } = await import("./replay-run.ts");
       await runReplay(file, options);
     });
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { unbind } from "../maintainer/unbind.ts";
+import { unbind } from "../maintainer/operator/unbind.ts";
 import { type ChangeOptions, changeOne } from "./changefeed.ts";
 import { Problem } from "./problem.ts";
 

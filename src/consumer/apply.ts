@@ -3,7 +3,7 @@ import type { TableName } from "../changelog/cursor.ts";
 import { sameName, shapeOf, type TableShape } from "../changelog/shape.ts";
 import { readStatements, type Statement } from "../changelog/statement.ts";
 import type { Column } from "../changelog/types.ts";
-import { columnForm } from "../dispatcher/storage/columntypes.ts";
+import { columnForm } from "../dispatcher/storage/column-types.ts";
 import type { Database, Table } from "./database.ts";
 import { alterTable, changeRows, partitionsOf, tableName } from "./ddl.ts";
 import type { SchemaFile } from "./folder.ts";

@@ -8,7 +8,7 @@ import { outputOf } from "../cli/testing/output.ts";
 import { readFolder } from "./folder.ts";
 import { hasBinlogReader, type RowEvent, readBinlog, type Transaction } from "./testing/binlog.ts";
 import { type Form, type ServerColumn, writeCanal } from "./testing/canal.ts";
-import { compareTables } from "./testing/comparetables.ts";
+import { compareTables } from "./testing/compare-tables.ts";
 import { hasMariaDb, type MariaDb, startMariaDb } from "./testing/mariadb.ts";
 import { type Connection, columnsOf, connect, dump, type ServerTable } from "./testing/server.ts";
 import { HALF_FAILS, WORKLOAD } from "./testing/workload.ts";

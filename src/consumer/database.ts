@@ -1,5 +1,5 @@
 import type { TableName } from "../changelog/cursor.ts";
-import type { PartitionState } from "../changelog/partitionchange.ts";
+import type { PartitionState } from "../changelog/partition-change.ts";
 import { columnValue } from "../changelog/read.ts";
 import { handleOf, sameName, type TableShape } from "../changelog/shape.ts";
 import type { CanalMessage, CanalRow } from "../changelog/types.ts";

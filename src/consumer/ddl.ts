@@ -2,7 +2,7 @@
 import type { Clause } from "../changelog/alter.ts";
 import type { TableName } from "../changelog/cursor.ts";
 import { locate } from "../changelog/locate.ts";
-import { changePartitions, type PartitionState } from "../changelog/partitionchange.ts";
+import { changePartitions, type PartitionState } from "../changelog/partition-change.ts";
 import { changeShape, shapeOf, type TableShape } from "../changelog/shape.ts";
 import { type CreateTable, readStatements, type Statement } from "../changelog/statement.ts";
 import type { Database, Row, Table } from "./database.ts";

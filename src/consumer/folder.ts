@@ -1,11 +1,11 @@
 import { Clock, parseMessage } from "../changelog/message.ts";
 import type { CanalMessage, Column } from "../changelog/types.ts";
-import { mysqlType } from "../dispatcher/storage/columntypes.ts";
+import { mysqlType } from "../dispatcher/storage/column-types.ts";
 import { dataFileName, nameOfFolder, readDataFileName } from "../dispatcher/storage/layout.ts";
 import { openStorage } from "../dispatcher/storage/open.ts";
-import type { S3Options } from "../dispatcher/storage/s3files.ts";
-import { checksum, type FileColumn } from "../dispatcher/storage/schemafile.ts";
-import { readCheckpoint } from "../dispatcher/storagesink.ts";
+import type { S3Options } from "../dispatcher/storage/s3-files.ts";
+import { checksum, type FileColumn } from "../dispatcher/storage/schema-file.ts";
+import { readCheckpoint } from "../dispatcher/storage-sink.ts";
 import { WeirError } from "../error/weir-error.ts";
 import { type Difference, plain } from "./verdict.ts";
 

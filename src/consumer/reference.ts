@@ -3,7 +3,7 @@
 import { quote, type TableName } from "../changelog/cursor.ts";
 import { columnValue, keyColumns, type ReadOptions, readMessages } from "../changelog/read.ts";
 import type { CanalMessage, CanalRow } from "../changelog/types.ts";
-import type { S3Options } from "../dispatcher/storage/s3files.ts";
+import type { S3Options } from "../dispatcher/storage/s3-files.ts";
 import { WeirError } from "../error/weir-error.ts";
 import type { Row, Table } from "./database.ts";
 import { tableName } from "./ddl.ts";

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readChangeLog } from "../changelog/read.ts";
-import { StorageSink, type StorageSinkOptions, writeCheckpoint } from "../dispatcher/storagesink.ts";
+import { StorageSink, type StorageSinkOptions, writeCheckpoint } from "../dispatcher/storage-sink.ts";
 import { planReplay } from "../replay/plan.ts";
 import { writeFolder } from "./testing/folder.ts";
 import { describeDifference, type Verdict } from "./verdict.ts";

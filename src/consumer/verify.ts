@@ -3,7 +3,7 @@ import { locate } from "../changelog/locate.ts";
 import { columnValue, type ReadOptions, readMessages, splitMove } from "../changelog/read.ts";
 import { handleOf } from "../changelog/shape.ts";
 import type { CanalMessage, CanalRow } from "../changelog/types.ts";
-import type { S3Options } from "../dispatcher/storage/s3files.ts";
+import type { S3Options } from "../dispatcher/storage/s3-files.ts";
 import { applyVersion } from "./apply.ts";
 import { Database, type Table } from "./database.ts";
 import { Applier, tableName } from "./ddl.ts";

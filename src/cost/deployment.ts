@@ -1,10 +1,9 @@
-import { ONE_BY_ONE } from "../bench/counts.ts";
-import type { Shape } from "../bench/fleet.ts";
-import { Simulation } from "../bench/simulation.ts";
-import { copy, since } from "../bench/standin/meter.ts";
+import { run } from "../maintainer/base/program.ts";
 import { newMemory } from "../maintainer/batch.ts";
-import { run } from "../maintainer/program.ts";
 import { sweep } from "../maintainer/sweep.ts";
+import type { Shape } from "../metered/fleet.ts";
+import { MeteredWorld, ONE_BY_ONE } from "../metered/metered-world.ts";
+import { copy, since } from "../metered/standin/meter.ts";
 import { type Idle, type Monthly, monthly, type Used } from "./model.ts";
 
 export interface Deployment {
@@ -29,7 +28,7 @@ export interface DeploymentCost extends Deployment {
 export async function costOfDeployment(deployment: Deployment): Promise<DeploymentCost> {
   const { dispatchers, nodes, queues, barriersPerHour } = deployment;
   const of: Shape = { dispatchers, nodes, queues, reports: "folded", influence: "All" };
-  const simulation = await Simulation.running(of, ONE_BY_ONE);
+  const simulation = await MeteredWorld.running(of, ONE_BY_ONE);
   const storedBytes = simulation.dynamodb.bytes;
   const { usage } = await simulation.barrier();
 

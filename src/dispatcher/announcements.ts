@@ -1,6 +1,6 @@
 /** What a node tells of itself and its dispatchers, as messages: its opening, registrations and states. */
 import { create, equals } from "@bufbuild/protobuf";
-import { type DispatcherKey, dispatcherId } from "../barrier/dispatcherid.ts";
+import { type DispatcherKey, dispatcherId } from "../barrier/dispatcher-id.ts";
 import {
   type ChangefeedID,
   type HeartBeatRequest,
@@ -10,7 +10,7 @@ import {
   type MaintainerPostBootstrapRequest,
   MaintainerPostBootstrapRequestSchema,
 } from "../protocol/messages.ts";
-import type { ComponentStatus } from "./componentstates.ts";
+import type { ComponentStatus } from "./component-states.ts";
 import type { HostedDispatcher } from "./dispatcher.ts";
 import type { OpeningSchema } from "./options.ts";
 

@@ -1,4 +1,4 @@
-import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
+import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcher-id.ts";
 import { decode, MalformedMessage, parseEncoding } from "../protocol/codec.ts";
 import {
   Action,

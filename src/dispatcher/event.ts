@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import type { EventKey } from "../protocol/eventkey.ts";
+import type { EventKey } from "../protocol/event-key.ts";
 import { BlockStage, type DoneAction, type State, StateSchema } from "../protocol/messages.ts";
 import { toAddedTable, toInfluencedTables, toRouteAdmission, toSchemaChange } from "./wire.ts";
 

@@ -1,7 +1,7 @@
 /** What a capture node in TypeScript embeds. docs/capture-nodes.md is the protocol for all other languages. */
-export { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
+export { type DispatcherKey, dispatcherKey } from "../barrier/dispatcher-id.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorMeaning, WeirError } from "../error/weir-error.ts";
-export type { EventKey } from "../protocol/eventkey.ts";
+export type { EventKey } from "../protocol/event-key.ts";
 export type { ChangefeedId, DispatcherState, Mode } from "./changefeed.ts";
 export type { DispatcherConfig } from "./config.ts";
 export {
@@ -38,12 +38,12 @@ export {
 export { RegistrationRefused } from "./registrations.ts";
 export type { ScheduledDispatcher, ScheduleOperator, ScheduleRequest } from "./schedule.ts";
 export type { Sink } from "./sink.ts";
-export { SqsQueues, type SqsQueuesOptions } from "./sqsqueues.ts";
+export { SqsQueues, type SqsQueuesOptions } from "./sqs-queues.ts";
 export { StorageTaken } from "./storage/errors.ts";
 export type { StoredFile } from "./storage/files.ts";
 export type { DateSeparator, StorageLayout } from "./storage/layout.ts";
 export { type OpenedStorage, openStorage } from "./storage/open.ts";
-export type { S3Options } from "./storage/s3files.ts";
+export type { S3Options } from "./storage/s3-files.ts";
 export {
   type StorageColumn,
   type StorageDefinition,
@@ -53,4 +53,4 @@ export {
   StorageSink,
   type StorageSinkOptions,
   writeCheckpoint,
-} from "./storagesink.ts";
+} from "./storage-sink.ts";

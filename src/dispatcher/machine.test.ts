@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type EventKey, keyText } from "../protocol/eventkey.ts";
+import { type EventKey, keyText } from "../protocol/event-key.ts";
 import type { CaptureEvent } from "./event.ts";
 import { blocks } from "./event.ts";
 import { type Command, DispatcherMachine, REPEAT_MS, SLOW_REPEAT_MS } from "./machine.ts";
-import { everybody, normal } from "./testing.ts";
+import { everybody, normal } from "./testing/doubles.ts";
 
 const ddl = (commitTs: bigint): EventKey => ({ commitTs, isSyncPoint: false });
 const syncpoint = (commitTs: bigint): EventKey => ({ commitTs, isSyncPoint: true });

@@ -1,5 +1,5 @@
 import { WeirError } from "../error/weir-error.ts";
-import { compareKeys, type EventKey, keyText } from "../protocol/eventkey.ts";
+import { compareKeys, type EventKey, keyText } from "../protocol/event-key.ts";
 import {
   blocks,
   type CaptureEvent,

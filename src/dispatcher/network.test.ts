@@ -1,7 +1,7 @@
 /** A node on SQS whose network fails it: what it wants to say is said, and what is said to it is heard, when the network is back. */
 import { create } from "@bufbuild/protobuf";
 import { afterEach, expect, it } from "vitest";
-import { dispatcherId, dispatcherKey } from "../barrier/dispatcherid.ts";
+import { dispatcherId, dispatcherKey } from "../barrier/dispatcher-id.ts";
 import { type Engine, startSqs } from "../local/engines.ts";
 import { Network } from "../messaging/testing/network.ts";
 import { decode, encode } from "../protocol/codec.ts";
@@ -10,8 +10,8 @@ import { withDeadlines } from "./deadlines.ts";
 import { NoAnswer } from "./errors.ts";
 import { CaptureNode } from "./node.ts";
 import { type ReceivedMessage, systemClock } from "./ports.ts";
-import { SqsQueues } from "./sqsqueues.ts";
-import { everybody } from "./testing.ts";
+import { SqsQueues } from "./sqs-queues.ts";
+import { everybody } from "./testing/doubles.ts";
 
 const changefeed = create(ChangefeedIDSchema, { low: 1n, name: "cf" });
 const id = dispatcherKey({ high: 0n, low: 1n });

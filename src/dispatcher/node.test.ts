@@ -1,8 +1,7 @@
 /** A capture node against a coordinator that is played by the test: real messages on queues in memory. */
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { dispatcherId, dispatcherKey } from "../barrier/dispatcherid.ts";
-import { ManualClock } from "../conformance/capture.ts";
+import { dispatcherId, dispatcherKey } from "../barrier/dispatcher-id.ts";
 import { decode, encode } from "../protocol/codec.ts";
 import {
   Action,
@@ -18,7 +17,8 @@ import { CaptureNode } from "./node.ts";
 import type { CaptureNodeOptions } from "./options.ts";
 import { RegistrationRefused } from "./registrations.ts";
 import type { Sink } from "./sink.ts";
-import { everybody, MemoryQueues, normal } from "./testing.ts";
+import { ManualClock } from "./testing/capture.ts";
+import { everybody, MemoryQueues, normal } from "./testing/doubles.ts";
 
 const changefeed = create(ChangefeedIDSchema, { low: 1n, name: "cf" });
 const id = (low: bigint) => dispatcherKey({ high: 0n, low });

@@ -1,12 +1,12 @@
 /** What a node tells of how far its dispatchers are, about once a minute. */
 import { afterEach, describe, expect, it } from "vitest";
-import { dispatcherId } from "../barrier/dispatcherid.ts";
-import { Capture } from "../conformance/capture.ts";
+import { dispatcherId } from "../barrier/dispatcher-id.ts";
 import { d } from "../maintainer/testing/world.ts";
 import { decode } from "../protocol/codec.ts";
 import { ComponentState } from "../protocol/messages.ts";
 import type { Dispatcher } from "./hosted.ts";
-import { everybody, normal } from "./testing.ts";
+import { Capture } from "./testing/capture.ts";
+import { everybody, normal } from "./testing/doubles.ts";
 
 const MINUTE = 60_000;
 const at = (commitTs: bigint, isSyncPoint = false) => ({ commitTs, isSyncPoint });

@@ -1,4 +1,4 @@
-import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
+import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcher-id.ts";
 import { WeirError } from "../error/weir-error.ts";
 import { MalformedMessage } from "../protocol/codec.ts";
 import type { HostedDispatcher } from "./dispatcher.ts";

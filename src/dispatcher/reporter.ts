@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { type DispatcherKey, dispatcherId } from "../barrier/dispatcherid.ts";
+import { type DispatcherKey, dispatcherId } from "../barrier/dispatcher-id.ts";
 import type { Encoding } from "../protocol/codec.ts";
 import {
   type BlockStatusRequest,
@@ -10,8 +10,8 @@ import {
   TableSpanBlockStatusSchema,
 } from "../protocol/messages.ts";
 import type { Clock } from "./ports.ts";
-import type { Body } from "./statusqueue.ts";
-import { toFit } from "./tofit.ts";
+import type { Body } from "./status-queue.ts";
+import { toFit } from "./to-fit.ts";
 
 export interface ReporterOptions {
   readonly changefeed: ChangefeedID;

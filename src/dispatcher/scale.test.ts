@@ -1,14 +1,14 @@
 /** Thousands of dispatchers on one node: what is done for them grows as they do, counted and not timed. */
 import { afterEach, describe, expect, it } from "vitest";
-import { dispatcherKey } from "../barrier/dispatcherid.ts";
-import { Capture, ManualClock } from "../conformance/capture.ts";
+import { dispatcherKey } from "../barrier/dispatcher-id.ts";
 import { d } from "../maintainer/testing/world.ts";
 import { decode } from "../protocol/codec.ts";
 import { ComponentState } from "../protocol/messages.ts";
 import type { DispatcherConfig } from "./config.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { ReceivedMessage } from "./ports.ts";
-import { MemoryQueues } from "./testing.ts";
+import { Capture, ManualClock } from "./testing/capture.ts";
+import { MemoryQueues } from "./testing/doubles.ts";
 
 const nothing = async () => undefined;
 const sink = { write: nothing, flushBeforeBlock: nothing, writeBlockEvent: nothing, passBlockEvent: nothing };

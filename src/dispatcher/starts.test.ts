@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { ManualClock } from "../conformance/capture.ts";
 import { Starts } from "./starts.ts";
+import { ManualClock } from "./testing/capture.ts";
 
 let clock: ManualClock;
 let starts: Starts;

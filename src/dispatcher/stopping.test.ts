@@ -1,6 +1,5 @@
 /** What a node does when it is stopped, when a dispatcher is removed, and when its calls are misused. */
 import { afterEach, describe, expect, it } from "vitest";
-import { Capture } from "../conformance/capture.ts";
 import { d, ddl } from "../maintainer/testing/world.ts";
 import { decode } from "../protocol/codec.ts";
 import {
@@ -11,7 +10,8 @@ import {
   OverlappingCall,
   UnsafeQueue,
 } from "./errors.ts";
-import { everybody, normal } from "./testing.ts";
+import { Capture } from "./testing/capture.ts";
+import { everybody, normal } from "./testing/doubles.ts";
 
 const K = ddl(100n);
 const event = (key = K) => ({ key, blockTables: everybody, payload: undefined });

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { dispatcherId } from "../barrier/dispatcherid.ts";
+import { dispatcherId } from "../barrier/dispatcher-id.ts";
 import { WeirError } from "../error/weir-error.ts";
 import { MalformedMessage } from "../protocol/codec.ts";
 import {

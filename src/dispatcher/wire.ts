@@ -3,7 +3,7 @@
  * plain goes to a queue. Zeros and empty texts are what an absent field of the wire means.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { dispatcherKey } from "../barrier/dispatcherid.ts";
+import { dispatcherKey } from "../barrier/dispatcher-id.ts";
 import { WeirError } from "../error/weir-error.ts";
 import { MalformedMessage } from "../protocol/codec.ts";
 import {

@@ -18,10 +18,10 @@ import {
   startSqs,
   TABLE,
 } from "./engines.ts";
-import { EventSource } from "./eventsource.ts";
+import { EventSource } from "./event-source.ts";
 import { LocalFunction } from "./lambda.ts";
 import { Permissions } from "./permissions.ts";
-import { synthesizeOnce } from "./synthcache.ts";
+import { synthesizeOnce } from "./synth-cache.ts";
 import { type Names, resolve, resourcesOf, type Synthesized } from "./template.ts";
 
 export const REGION = "us-east-1";

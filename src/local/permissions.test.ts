@@ -7,11 +7,11 @@ import {
   SQSClient,
 } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { createClients } from "../messaging/port.ts";
+import { createClients } from "../messaging/aws-port.ts";
 import { CREDENTIALS, type LocalDeployment, REGION, startLocal } from "./deployment.ts";
 import { FUNCTION_APP_ID } from "./engines.ts";
 import { Permissions } from "./permissions.ts";
-import { synthesizeOnce } from "./synthcache.ts";
+import { synthesizeOnce } from "./synth-cache.ts";
 import { resourcesOf, type Synthesized } from "./template.ts";
 
 let synthesized: Synthesized;

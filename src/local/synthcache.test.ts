@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { contentsKey, copyOf } from "./synthcache.ts";
+import { contentsKey, copyOf } from "./synth-cache.ts";
 
 let folder: string;
 let made: string[];

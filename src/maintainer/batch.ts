@@ -1,25 +1,25 @@
 import { codeOf, type ErrorCode } from "../error/weir-error.ts";
-import { rejudgeAll } from "./agenda.ts";
-import { noteProgress } from "./checkpoints.ts";
-import { MAX_ATTEMPTS } from "./contention.ts";
-import { causesOf, flush } from "./flush.ts";
-import { hear } from "./hearing.ts";
-import type { Report, SpaceInput, StatusMessage } from "./input.ts";
-import { takeIn } from "./intake.ts";
-import { handleKept } from "./keptturn.ts";
-import { handleMembership } from "./membershipturn.ts";
-import { Observer } from "./observe.ts";
-import { Outbox } from "./outbox.ts";
-import { notePositions } from "./positions.ts";
-import { type Program, together } from "./program.ts";
-import { putAside } from "./putaside.ts";
-import { handleReports } from "./reports.ts";
-import { missingTables } from "./schedule.ts";
-import { EpochChanged, emptyMemory, Session, type Settings, type SpaceMemory } from "./session.ts";
-import { settle } from "./settle.ts";
-import { tellSlices } from "./slices.ts";
-import type { Space } from "./space.ts";
-import { repeatOutstanding } from "./tell.ts";
+import { causesOf, flush } from "./answers/flush.ts";
+import { repeatOutstanding } from "./answers/repeat.ts";
+import { tellSlices } from "./answers/wave.ts";
+import { Observer } from "./base/observe.ts";
+import { type Program, together } from "./base/program.ts";
+import type { Space } from "./base/space.ts";
+import type { Report, SpaceInput, StatusMessage } from "./intake/input.ts";
+import { takeIn } from "./intake/intake.ts";
+import { putAside } from "./intake/put-aside.ts";
+import { noteProgress } from "./reports/checkpoints.ts";
+import { handleKept } from "./reports/early.ts";
+import { notePositions } from "./reports/positions.ts";
+import { handleReports } from "./reports/reports.ts";
+import { handleMembership } from "./roster/change.ts";
+import { rejudgeAll } from "./session/agenda.ts";
+import { MAX_ATTEMPTS } from "./session/contention.ts";
+import { Outbox } from "./session/outbox.ts";
+import { EpochChanged, emptyMemory, Session, type Settings, type SpaceMemory } from "./session/session.ts";
+import { missingTables } from "./steps/schedule.ts";
+import { settle } from "./steps/settle.ts";
+import { hear } from "./upkeep/hearing.ts";
 
 /** What one execution environment keeps between invocations. */
 export interface Memory {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { ComponentState } from "../protocol/messages.ts";
 import { newMemory } from "./batch.ts";
-import type { StatusMessage } from "./input.ts";
+import type { StatusMessage } from "./intake/input.ts";
 import { type ActorEvent, Actors, faultsOf } from "./testing/actors.ts";
 import { again, d, ddl, everybody, node, normal, syncpoint, World } from "./testing/world.ts";
 

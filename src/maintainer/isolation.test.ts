@@ -1,11 +1,11 @@
 /** An error belongs to the message that causes it (invariants.md I10, decisions/0032). */
 import { describe, expect, it } from "vitest";
-import { dispatcherKey } from "../barrier/dispatcherid.ts";
-import { StrictStore } from "../fuzz/strictstore.ts";
-import { keyText } from "../protocol/eventkey.ts";
+import { dispatcherKey } from "../barrier/dispatcher-id.ts";
+import { keyText } from "../protocol/event-key.ts";
 import { ComponentState } from "../protocol/messages.ts";
-import type { StatusMessage } from "./input.ts";
-import { KEPT_BYTES } from "./keptlimits.ts";
+import { StrictStore } from "../storage/testing/strict-store.ts";
+import { KEPT_BYTES } from "./intake/early-limits.ts";
+import type { StatusMessage } from "./intake/input.ts";
 import { again, d, ddl, everybody, idsOf, node, normal, oldNode, World } from "./testing/world.ts";
 
 const n1 = node("n1");

@@ -1,10 +1,10 @@
 import type { SQSBatchResponse, SQSRecord } from "aws-lambda";
+import type { Observer } from "./base/observe.ts";
+import type { Port } from "./base/port.ts";
+import { run } from "./base/program.ts";
 import { type Failure, handleBatch, type Invocation, type Memory } from "./batch.ts";
-import type { StatusMessage } from "./input.ts";
-import type { Observer } from "./observe.ts";
-import type { Port } from "./port.ts";
-import { run } from "./program.ts";
-import type { Settings } from "./session.ts";
+import type { StatusMessage } from "./intake/input.ts";
+import type { Settings } from "./session/session.ts";
 
 /** A record of the event source as the maintainer reads it. */
 export function statusMessage(record: SQSRecord): StatusMessage {

@@ -1,7 +1,7 @@
 /** Large changefeeds in single messages: nothing that goes out is larger than a queue or an item takes. */
 import { expect, it } from "vitest";
-import { dispatcherKey } from "../barrier/dispatcherid.ts";
-import { MESSAGE_LIMIT } from "./outbox.ts";
+import { dispatcherKey } from "../barrier/dispatcher-id.ts";
+import { MESSAGE_LIMIT } from "./session/outbox.ts";
 import { d, everybody, idsOf, node, oldNode, syncpoint, World } from "./testing/world.ts";
 
 const T = d(1);

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DynamoStore } from "../storage/dynamodb/store.ts";
 import { type EmbeddedDynamo, startEmbeddedDynamo } from "../storage/testing/embedded.ts";
+import type { ActionMessage, Port } from "./base/port.ts";
+import { run } from "./base/program.ts";
+import { spaceOf } from "./base/space.ts";
 import { handleBatch, type Memory, newMemory } from "./batch.ts";
-import type { StatusMessage } from "./input.ts";
-import type { ActionMessage, Port } from "./port.ts";
-import { run } from "./program.ts";
-import { DEFAULT_SETTINGS } from "./session.ts";
-import { spaceOf } from "./space.ts";
+import type { StatusMessage } from "./intake/input.ts";
+import { DEFAULT_SETTINGS } from "./session/session.ts";
 import { CHANGEFEED, d, everybody, node, PREFIX, syncpoint, World } from "./testing/world.ts";
 
 const NODES = 10;

@@ -1,10 +1,10 @@
 /** A sweep of more changefeeds than there is time for (decisions/0042). */
 import { expect, it } from "vitest";
 import { MemoryStore } from "../storage/memory.ts";
+import type { Port } from "./base/port.ts";
+import { run } from "./base/program.ts";
+import { type Space, spaceOf } from "./base/space.ts";
 import { newMemory } from "./batch.ts";
-import type { Port } from "./port.ts";
-import { run } from "./program.ts";
-import { type Space, spaceOf } from "./space.ts";
 import { sweep } from "./sweep.ts";
 import { World } from "./testing/world.ts";
 

@@ -1,19 +1,19 @@
 import { WeirError } from "../error/weir-error.ts";
+import { flush } from "./answers/flush.ts";
+import { Observer } from "./base/observe.ts";
+import { ask, type Program, together } from "./base/program.ts";
+import type { Space } from "./base/space.ts";
 import { type Failure, failureOf, goOn, type Invocation, openSession } from "./batch.ts";
-import { collectChunks } from "./collect.ts";
-import { describeOpen, holdUp } from "./describe.ts";
-import { raiseFloor } from "./floor.ts";
-import { flush } from "./flush.ts";
-import { collectFormer } from "./formerepochs.ts";
-import { retire } from "./hearing.ts";
-import { Observer } from "./observe.ts";
-import { ask, type Program, together } from "./program.ts";
-import { reassignTables, retireNodes } from "./reassign.ts";
-import { recreateLost } from "./recreate.ts";
-import { tidyRoster } from "./rosterchange.ts";
-import { missingTables } from "./schedule.ts";
-import { EpochChanged, pendingChanges, type Session } from "./session.ts";
-import type { Space } from "./space.ts";
+import { describeOpen, holdUp } from "./count/describe.ts";
+import { tidyRoster } from "./roster/commit.ts";
+import { collectFormer } from "./roster/former-epochs.ts";
+import { reassignTables, retireNodes } from "./roster/reassign.ts";
+import { recreateLost } from "./roster/recreate.ts";
+import { EpochChanged, pendingChanges, type Session } from "./session/session.ts";
+import { missingTables } from "./steps/schedule.ts";
+import { collectChunks } from "./upkeep/collect.ts";
+import { raiseFloor } from "./upkeep/floor.ts";
+import { retire } from "./upkeep/hearing.ts";
 
 /** Changefeeds looked at side by side. */
 const SPACES_AT_A_TIME = 16;

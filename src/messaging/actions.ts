@@ -6,9 +6,9 @@ import {
   type SQSClient,
 } from "@aws-sdk/client-sqs";
 import { WeirError } from "../error/weir-error.ts";
-import type { ActionMessage, DeadLetter, SendResult } from "../maintainer/port.ts";
-import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/slice.ts";
-import { keepDeadLetter } from "./deadletters.ts";
+import type { ActionMessage, DeadLetter, SendResult } from "../maintainer/base/port.ts";
+import { SLICE_TYPE, type Slice, sliceText } from "../maintainer/base/slice.ts";
+import { keepDeadLetter } from "./dead-letters.ts";
 import { type Attributes, attribute, BATCH_ENTRIES, SAFE_MESSAGE_BYTES, sizeOf } from "./limits.ts";
 
 export interface SenderOptions {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { ActionMessage } from "../maintainer/port.ts";
+import type { ActionMessage } from "../maintainer/base/port.ts";
 import { Sender } from "./actions.ts";
 import { SAFE_MESSAGE_BYTES } from "./limits.ts";
 import { type EmbeddedQueues, startEmbeddedQueues } from "./testing/queues.ts";

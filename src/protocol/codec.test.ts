@@ -3,7 +3,7 @@ import { equals } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decode, encode, MalformedMessage, type MessageType, parseEncoding, schemas } from "./codec.ts";
-import { compareKeys, keyText, parseKeyText } from "./eventkey.ts";
+import { compareKeys, keyText, parseKeyText } from "./event-key.ts";
 import { InfluenceType } from "./messages.ts";
 import { compareBytes, tableRange } from "./span.ts";
 

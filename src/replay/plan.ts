@@ -3,10 +3,10 @@ import { BadChangeLog } from "../changelog/problem.ts";
 import type { Change, DdlChange, RowChange } from "../changelog/types.ts";
 import type { CaptureEvent, InfluencedTables } from "../dispatcher/event.ts";
 import { folderName } from "../dispatcher/storage/layout.ts";
-import type { StorageDefinition, StoragePayload } from "../dispatcher/storagesink.ts";
-import type { EventKey } from "../protocol/eventkey.ts";
+import type { StorageDefinition, StoragePayload } from "../dispatcher/storage-sink.ts";
+import type { EventKey } from "../protocol/event-key.ts";
 import { InfluenceType } from "../protocol/messages.ts";
-import { ddlKind } from "./ddlkind.ts";
+import { ddlKind } from "./ddl-kind.ts";
 
 export type ReplayEvent = CaptureEvent<StoragePayload>;
 

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcherid.ts";
+import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcher-id.ts";
 import type { Dispatcher } from "../dispatcher/hosted.ts";
 import { CaptureNode } from "../dispatcher/node.ts";
 import type { QueueClient } from "../dispatcher/ports.ts";
 import type { ScheduleRequest } from "../dispatcher/schedule.ts";
-import { StorageSink, type StorageSinkOptions, writeCheckpoint } from "../dispatcher/storagesink.ts";
+import { StorageSink, type StorageSinkOptions, writeCheckpoint } from "../dispatcher/storage-sink.ts";
 import type { Plan, ReplayEvent, StreamItem, TablePlan } from "./plan.ts";
 import { spanOf, spanRange } from "./spans.ts";
 import type { Timings } from "./timings.ts";

@@ -1,4 +1,4 @@
-import { keyText } from "../protocol/eventkey.ts";
+import { keyText } from "../protocol/event-key.ts";
 import type { Plan, ReplayEvent } from "./plan.ts";
 
 /** One barrier as the capture nodes met it. Times in ms. */

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe } from "vitest";
 import { MemoryStore } from "./memory.ts";
 import { storeContract, weighingMemory } from "./testing/contract.ts";
 import { type EmbeddedDynamo, startEmbeddedDynamo } from "./testing/embedded.ts";
-import { itemContract } from "./testing/itemcontract.ts";
-import { rootContract } from "./testing/rootcontract.ts";
+import { itemContract } from "./testing/item-contract.ts";
+import { rootContract } from "./testing/root-contract.ts";
 import { weightContract } from "./testing/weights.ts";
 
 let embedded: EmbeddedDynamo;

@@ -1,8 +1,8 @@
-import { MAX_STAMPS } from "./dynamodb/barrieritem.ts";
-import type { Item } from "./dynamodb/itemsize.ts";
-import { itemBytes } from "./dynamodb/itemsize.ts";
+import { MAX_STAMPS } from "./dynamodb/barrier-item.ts";
+import type { Item } from "./dynamodb/item-size.ts";
+import { itemBytes } from "./dynamodb/item-size.ts";
 import type { Key } from "./dynamodb/keys.ts";
-import { tooLarge } from "./dynamodb/toolarge.ts";
+import { tooLarge } from "./dynamodb/too-large.ts";
 import { N } from "./dynamodb/values.ts";
 
 /** Which map of the store in memory holds an item, and under which name. */

@@ -1,4 +1,4 @@
-import { epochOfChunk } from "../barrier/chunkname.ts";
+import { epochOfChunk } from "../barrier/chunk-name.ts";
 import type { ChunkPosition } from "../barrier/floor.ts";
 import type { Chunk, ChunkPointer } from "../barrier/roster.ts";
 import { grantCount, type Step } from "../barrier/step.ts";
@@ -19,16 +19,16 @@ import {
   type RootConditions,
   type RootResult,
   type Tally,
-} from "../maintainer/port.ts";
-import type { Space } from "../maintainer/space.ts";
-import { parseSpace } from "../maintainer/space.ts";
+} from "../maintainer/base/port.ts";
+import type { Space } from "../maintainer/base/space.ts";
+import { parseSpace } from "../maintainer/base/space.ts";
 import { canonical, frozen } from "./canonical.ts";
-import { encodeChunk } from "./chunkcodec.ts";
-import { barrierItem, tallyItem } from "./dynamodb/barrieritem.ts";
-import { keptItem } from "./dynamodb/keptitem.ts";
+import { encodeChunk } from "./chunk-codec.ts";
+import { barrierItem, tallyItem } from "./dynamodb/barrier-item.ts";
+import { keptItem } from "./dynamodb/kept-item.ts";
 import { barrierKey, chunkKey, type Key, keptKey, positionKey, rootKey, tallyKey } from "./dynamodb/keys.ts";
-import { positionItem } from "./dynamodb/positionitem.ts";
-import { rootItem } from "./dynamodb/rootitem.ts";
+import { positionItem } from "./dynamodb/position-item.ts";
+import { rootItem } from "./dynamodb/root-item.ts";
 import { B, type Item } from "./dynamodb/values.ts";
 import { type Billed, Ledger, type Where } from "./ledger.ts";
 import { KEEP_SECONDS } from "./lifetimes.ts";

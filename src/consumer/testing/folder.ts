@@ -1,5 +1,5 @@
 import { type ReadOptions, readChangeLog } from "../../changelog/read.ts";
-import { StorageSink, type StorageSinkOptions } from "../../dispatcher/storagesink.ts";
+import { StorageSink, type StorageSinkOptions } from "../../dispatcher/storage-sink.ts";
 import { planReplay } from "../../replay/plan.ts";
 import { spanOf } from "../../replay/spans.ts";
 

@@ -1,7 +1,7 @@
 /** Where a storage is, from how it is written. */
 import { fileURLToPath } from "node:url";
 import { type StorageFiles, systemFiles } from "./files.ts";
-import { S3Files, type S3Options } from "./s3files.ts";
+import { S3Files, type S3Options } from "./s3-files.ts";
 
 export interface OpenedStorage {
   readonly files: StorageFiles;

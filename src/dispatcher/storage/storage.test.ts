@@ -5,13 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { StorageSink } from "../storagesink.ts";
+import { StorageSink } from "../storage-sink.ts";
 import { openStorage } from "./open.ts";
-import type { S3Options } from "./s3files.ts";
+import type { S3Options } from "./s3-files.ts";
 import { storageContract } from "./testing/contract.ts";
 import { row } from "./testing/rows.ts";
 import { type S3Server, startS3 } from "./testing/s3.ts";
-import { s3Contract } from "./testing/s3contract.ts";
+import { s3Contract } from "./testing/s3-contract.ts";
 
 let server: S3Server;
 const folders: string[] = [];

@@ -1,8 +1,8 @@
 /** Dispatchers in a few lines, for tests that look at what a whole changefeed does: wait, obey, report, repeat. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { compareKeys, type EventKey, keyText } from "../../protocol/eventkey.ts";
+import { compareKeys, type EventKey, keyText } from "../../protocol/event-key.ts";
 import type { StateSchema } from "../../protocol/messages.ts";
-import type { StatusMessage } from "../input.ts";
+import type { StatusMessage } from "../intake/input.ts";
 import type { TestNode, World } from "./world.ts";
 
 export interface ActorEvent {

@@ -1,12 +1,12 @@
 /** Capture nodes as TiCDC's (`old-node.ts`) with the coordinator between them: messages of both ways come in any order. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { dispatcherId } from "../../barrier/dispatcherid.ts";
+import { dispatcherId } from "../../barrier/dispatcher-id.ts";
 import type { Dice } from "../../chance/dice.ts";
 import { decode } from "../../protocol/codec.ts";
 import type { StateSchema } from "../../protocol/messages.ts";
 import { tableRange } from "../../protocol/span.ts";
-import type { StatusMessage } from "../input.ts";
-import type { ActionMessage } from "../port.ts";
+import type { ActionMessage } from "../base/port.ts";
+import type { StatusMessage } from "../intake/input.ts";
 import { type Effect, OldDispatcherManager } from "./old-node.ts";
 import { CHANGEFEED, d, oldNode, type TestNode, World } from "./world.ts";
 

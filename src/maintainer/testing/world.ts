@@ -3,7 +3,7 @@
  * semantics of the real ones; the maintainer is the one that ships.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { dispatcherId, dispatcherKey } from "../../barrier/dispatcherid.ts";
+import { dispatcherId, dispatcherKey } from "../../barrier/dispatcher-id.ts";
 import {
   decode,
   type Encoding,
@@ -12,7 +12,7 @@ import {
   type MessageType,
   schemas,
 } from "../../protocol/codec.ts";
-import { type EventKey, keyText } from "../../protocol/eventkey.ts";
+import { type EventKey, keyText } from "../../protocol/event-key.ts";
 import {
   Action,
   BlockStage,
@@ -23,12 +23,12 @@ import {
   type StateSchema,
 } from "../../protocol/messages.ts";
 import { MemoryStore } from "../../storage/memory.ts";
+import type { ActionMessage, DeadLetter, Port, SendResult } from "../base/port.ts";
+import { run } from "../base/program.ts";
+import { SLICE_TYPE, type Slice, sliceText } from "../base/slice.ts";
 import { type BatchResult, handleBatch, type Memory, newMemory } from "../batch.ts";
-import type { StatusMessage } from "../input.ts";
-import type { ActionMessage, DeadLetter, Port, SendResult } from "../port.ts";
-import { run } from "../program.ts";
-import { DEFAULT_SETTINGS, type Settings } from "../session.ts";
-import { SLICE_TYPE, type Slice, sliceText } from "../slice.ts";
+import type { StatusMessage } from "../intake/input.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../session/session.ts";
 import { type SweepResult, sweep } from "../sweep.ts";
 
 export const PREFIX = "weir-action-";

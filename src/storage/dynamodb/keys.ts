@@ -1,8 +1,8 @@
-import { epochOfChunk } from "../../barrier/chunkname.ts";
+import { epochOfChunk } from "../../barrier/chunk-name.ts";
 import type { ChunkPointer } from "../../barrier/roster.ts";
-import type { BarrierName, Count } from "../../maintainer/port.ts";
-import type { Space } from "../../maintainer/space.ts";
-import { pointerText } from "./pointertext.ts";
+import type { BarrierName, Count } from "../../maintainer/base/port.ts";
+import type { Space } from "../../maintainer/base/space.ts";
+import { pointerText } from "./pointer-text.ts";
 
 /** Names an item of the table. */
 export type Key = { readonly pk: string; readonly sk: string };

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { epochOfChunk } from "../../barrier/chunkname.ts";
+import { epochOfChunk } from "../../barrier/chunk-name.ts";
 import { EMPTY_META } from "../../barrier/roster.ts";
 import { WeirError } from "../../error/weir-error.ts";
-import type { Space } from "../../maintainer/space.ts";
+import type { Space } from "../../maintainer/base/space.ts";
 import {
   barrierKey,
   chunkPartitions,
@@ -13,7 +13,7 @@ import {
   spaceKey,
   tallyPartition,
 } from "./keys.ts";
-import { pointerFrom } from "./pointertext.ts";
+import { pointerFrom } from "./pointer-text.ts";
 import type { DynamoStore } from "./store.ts";
 import { type Item, N, S, text } from "./values.ts";
 

@@ -1,7 +1,7 @@
 /** The store on DynamoDB's own expressions in an embedded engine. */
 import type { UpdateItemCommandInput } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { dynamoContract } from "../testing/dynamocontract.ts";
+import { dynamoContract } from "../testing/dynamo-contract.ts";
 import { type EmbeddedDynamo, startEmbeddedDynamo } from "../testing/embedded.ts";
 import { roster, space } from "../testing/samples.ts";
 

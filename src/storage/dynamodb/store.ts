@@ -17,14 +17,14 @@ import type {
   RootConditions,
   RootResult,
   Tally,
-} from "../../maintainer/port.ts";
-import { parseSpace, type Space } from "../../maintainer/space.ts";
-import { decodeChunk, encodeChunk } from "../chunkcodec.ts";
+} from "../../maintainer/base/port.ts";
+import { parseSpace, type Space } from "../../maintainer/base/space.ts";
+import { decodeChunk, encodeChunk } from "../chunk-codec.ts";
 import { KEEP_SECONDS, SUPERSEDED_SECONDS } from "../lifetimes.ts";
 import type { Store } from "../memory.ts";
-import { barrierFrom, barrierUpdate, prunedStamps, tallyFrom, tallyUpdate } from "./barrieritem.ts";
+import { barrierFrom, barrierUpdate, prunedStamps, tallyFrom, tallyUpdate } from "./barrier-item.ts";
 import { inParallel } from "./batches.ts";
-import { keptFrom, keptItem } from "./keptitem.ts";
+import { keptFrom, keptItem } from "./kept-item.ts";
 import {
   barrierKey,
   chunkKey,
@@ -42,9 +42,9 @@ import {
   tallyKey,
   tallyPartition,
 } from "./keys.ts";
-import { pointerFrom } from "./pointertext.ts";
-import { positionFrom, positionItem } from "./positionitem.ts";
-import { isOwnCommit, rootFrom, rootUpdate } from "./rootitem.ts";
+import { pointerFrom } from "./pointer-text.ts";
+import { positionFrom, positionItem } from "./position-item.ts";
+import { isOwnCommit, rootFrom, rootUpdate } from "./root-item.ts";
 import { Table } from "./table.ts";
 import { B, type Item, N, S, text, Update } from "./values.ts";
 

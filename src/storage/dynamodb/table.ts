@@ -12,7 +12,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { batches, inParallel, untilDone } from "./batches.ts";
 import type { Key } from "./keys.ts";
-import { explain } from "./toolarge.ts";
+import { explain } from "./too-large.ts";
 import type { Item, Update } from "./values.ts";
 
 export interface NewItem {

@@ -1,10 +1,10 @@
 import { describe } from "vitest";
 import type { DynamoStore, StoreOptions } from "../dynamodb/store.ts";
-import { MAX_ITEM_BYTES } from "../dynamodb/toolarge.ts";
+import { MAX_ITEM_BYTES } from "../dynamodb/too-large.ts";
 import { SUPERSEDED_SECONDS } from "../lifetimes.ts";
 import { MemoryStore } from "../memory.ts";
-import { itemContract } from "./itemcontract.ts";
-import { rootContract } from "./rootcontract.ts";
+import { itemContract } from "./item-contract.ts";
+import { rootContract } from "./root-contract.ts";
 import { sequenceContract } from "./sequences.ts";
 import { weightContract } from "./weights.ts";
 

@@ -1,5 +1,5 @@
 import { ScanCommand } from "@aws-sdk/client-dynamodb";
-import { itemBytes } from "../dynamodb/itemsize.ts";
+import { itemBytes } from "../dynamodb/item-size.ts";
 import { DynamoStore } from "../dynamodb/store.ts";
 import type { Item } from "../dynamodb/values.ts";
 import { MemoryStore, type Store } from "../memory.ts";

@@ -1,7 +1,7 @@
 import { type ChunkPointer, EMPTY_META } from "../../barrier/roster.ts";
 import { openedStep, type Step } from "../../barrier/step.ts";
-import type { BarrierName, Kept, RootChanges } from "../../maintainer/port.ts";
-import { spaceOf } from "../../maintainer/space.ts";
+import type { BarrierName, Kept, RootChanges } from "../../maintainer/base/port.ts";
+import { spaceOf } from "../../maintainer/base/space.ts";
 
 export const space = spaceOf(
   { high: 1n, low: 18446744073709551615n, name: "orders/1 %", keyspace: "default" },

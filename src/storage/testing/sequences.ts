@@ -8,7 +8,7 @@ import {
   NOTHING_CLOSED,
   type RootChanges,
   type RootConditions,
-} from "../../maintainer/port.ts";
+} from "../../maintainer/base/port.ts";
 import type { Store } from "../memory.ts";
 import { inventory } from "./inventory.ts";
 import { K1, K2, name, pointer, roster, space, step } from "./samples.ts";

@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from "vitest";
-import { MAX_ITEM_BYTES } from "../dynamodb/toolarge.ts";
+import { MAX_ITEM_BYTES } from "../dynamodb/too-large.ts";
 import type { Store } from "../memory.ts";
 import { inventory } from "./inventory.ts";
 import { K1, kept, name, pointer, roster, space, step } from "./samples.ts";

@@ -1,10 +1,10 @@
 /** What the storage sink promises on any storage. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { readFolder } from "../../../consumer/folder.ts";
-import { StorageSink, writeCheckpoint } from "../../storagesink.ts";
+import { StorageSink, writeCheckpoint } from "../../storage-sink.ts";
 import { StorageTaken } from "../errors.ts";
 import { openStorage } from "../open.ts";
-import type { S3Options } from "../s3files.ts";
+import type { S3Options } from "../s3-files.ts";
 import { row } from "./rows.ts";
 
 const file = (n: number) => `d/t/7/2025-11-24/CDC_aa_${String(n).padStart(20, "0")}.json`;

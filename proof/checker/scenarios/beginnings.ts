@@ -1,0 +1,112 @@
+import { ComponentState } from "../../../src/protocol/messages.ts";
+import type { Scenario } from "../scenario.ts";
+import { A, ALTER, ALTERED, B, COLD, SYNC100, some, T, T10, WARM } from "./cast.ts";
+
+const REOPENED = { ...ALTERED, changes: [{ does: "reopen" }], environments: COLD } as const;
+
+/** Who registers while reports are on their way, and a changefeed that is opened again. */
+export const BEGINNINGS: readonly Scenario[] = [
+  {
+    name: "beginning",
+    about: "everybody registers while reports are on their way",
+    ...ALTERED,
+    unregistered: true,
+    environments: COLD,
+    faults: some({ crashes: 1, overlaps: 1 }),
+    quick: { crashes: 0 },
+    least: 6_000,
+  },
+  {
+    name: "not-yet",
+    about: "a dispatcher that does not replicate yet",
+    cast: [T, A, { ...B, state: ComponentState.Initializing }],
+    tables: [T10],
+    events: [ALTER],
+    starting: ["B"],
+    environments: WARM,
+    faults: some({ crashes: 1, overlaps: 1 }),
+    quick: { crashes: 0 },
+    least: 1_500,
+  },
+  {
+    name: "stages",
+    about: "nodes register again what stands at the barrier or is behind it, and one starts again",
+    ...ALTERED,
+    unregistered: true,
+    changes: [
+      { does: "register", node: "n1" },
+      { does: "restart", node: "n2", from: "finished" },
+    ],
+    environments: COLD,
+    faults: some({ changes: 2, overlaps: 0 }),
+    quick: {},
+    least: 60_000,
+  },
+  {
+    name: "epoch",
+    about: "the changefeed is opened again while a barrier is open",
+    ...REOPENED,
+    faults: some({ changes: 1, overlaps: 1 }),
+    quick: {},
+    least: 40_000,
+  },
+  {
+    name: "epoch-crash",
+    about: "the same, and an invocation dies",
+    ...REOPENED,
+    faults: some({ changes: 1, crashes: 1, overlaps: 0 }),
+    quick: "skip",
+    least: 0,
+  },
+  {
+    name: "epoch-warm",
+    about: "the same, one environment remembers the former epoch",
+    ...REOPENED,
+    environments: WARM,
+    faults: some({ changes: 1, overlaps: 0 }),
+    quick: "skip",
+    least: 0,
+  },
+  {
+    name: "epoch-writing",
+    about: "the changefeed is opened again while somebody writes or passes: stages WAITING, WRITING and none",
+    ...REOPENED,
+    slowSinks: true,
+    rests: "a DONE that the former epoch has taken comes again when its action is repeated",
+    faults: some({ changes: 1, crashes: 1, overlaps: 0 }),
+    quick: { crashes: 0 },
+    least: 10_000,
+  },
+  {
+    name: "epoch-syncpoint",
+    about: "the changefeed is opened again around a syncpoint: stages WAITING and DONE",
+    cast: [T, A, B],
+    tables: [T10],
+    events: [SYNC100],
+    changes: [{ does: "reopen" }],
+    environments: COLD,
+    faults: some({ changes: 1, overlaps: 0 }),
+    quick: {},
+    least: 25_000,
+  },
+  {
+    name: "epoch-restart",
+    about: "the changefeed is opened again, and a node starts again",
+    ...ALTERED,
+    changes: [{ does: "reopen" }, { does: "restart", node: "n2", from: "start" }],
+    environments: COLD,
+    faults: some({ changes: 2, overlaps: 0 }),
+    quick: {},
+    least: 100_000,
+  },
+  {
+    name: "epoch-late",
+    about:
+      "the changefeed is opened again, and a registration of before comes late: who is behind the event stays so",
+    ...REOPENED,
+    late: [{ registration: "n2" }],
+    faults: some({ changes: 1, overlaps: 0 }),
+    quick: {},
+    least: 1_000,
+  },
+];

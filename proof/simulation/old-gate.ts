@@ -1,0 +1,78 @@
+import { create } from "@bufbuild/protobuf";
+import { dispatcherKey } from "../../src/barrier/dispatcher-id.ts";
+import {
+  BlockStage,
+  type BlockStatusRequest,
+  type DispatcherID,
+  type DispatcherStatus,
+  DispatcherStatusSchema,
+  type HeartBeatResponse,
+  HeartBeatResponseSchema,
+  InfluenceType,
+} from "../../src/protocol/messages.ts";
+import { isBefore } from "./order.ts";
+
+interface Standing {
+  readonly commitTs: bigint;
+  readonly isSyncPoint: boolean;
+  readonly done: boolean;
+}
+
+/**
+ * What stands between an old node and its queue, as `clients/go` does it (docs/ticdc-integration.md): an action goes to who waits for
+ * exactly its event, or of whom nothing is known at that commitTs. Without it a copy of an action may be taken for another event's.
+ */
+export class OldGate {
+  readonly #standings = new Map<string, Standing>();
+
+  reported({ blockStatuses }: BlockStatusRequest): void {
+    for (const { ID, state } of blockStatuses) {
+      if (!ID || !state?.IsBlocked) continue;
+      const at = { commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint };
+      const known = this.#standings.get(dispatcherKey(ID));
+      const done = state.stage === BlockStage.DONE;
+      if (known === undefined || isBefore(known, at)) this.#standings.set(dispatcherKey(ID), { ...at, done });
+      else if (done && !isBefore(at, known)) this.#standings.set(dispatcherKey(ID), { ...at, done });
+    }
+  }
+
+  /** Whoever has this id later has reported nothing. */
+  forget(id: string): void {
+    this.#standings.delete(id);
+  }
+
+  /** What of a response may go to the node. */
+  passing(response: HeartBeatResponse): HeartBeatResponse {
+    const statuses = response.dispatcherStatuses.flatMap((status) => this.#matching(status));
+    return create(HeartBeatResponseSchema, { ...response, dispatcherStatuses: statuses });
+  }
+
+  #matching(status: DispatcherStatus): DispatcherStatus[] {
+    const { action, influencedDispatchers: whom } = status;
+    if (!action || !whom) return [status];
+    const takes = (id: string) => {
+      const at = this.#standings.get(id);
+      return (
+        at === undefined ||
+        at.commitTs !== action.CommitTs ||
+        (at.isSyncPoint === action.IsSyncPoint && !at.done)
+      );
+    };
+    const named = (DispatcherIDs: DispatcherID[]) =>
+      create(DispatcherStatusSchema, { action, influencedDispatchers: { InfluenceType: 2, DispatcherIDs } });
+    const rest = create(DispatcherStatusSchema, { ...status, action: undefined as never });
+    const others = status.ack || status.ignoredBlockStatus ? [rest] : [];
+    if (whom.InfluenceType === InfluenceType.Normal) {
+      const some = whom.DispatcherIDs.filter((id) => takes(dispatcherKey(id)));
+      if (some.length === whom.DispatcherIDs.length) return [status];
+      return some.length === 0 ? others : [...others, named(some)];
+    }
+    if ([...this.#standings.keys()].every(takes)) return [status];
+    const waiting = [...this.#standings].flatMap(([id, at]) =>
+      at.commitTs === action.CommitTs && at.isSyncPoint === action.IsSyncPoint && !at.done
+        ? [{ high: BigInt(`0x${id.slice(0, 16)}`), low: BigInt(`0x${id.slice(16)}`) } as DispatcherID]
+        : [],
+    );
+    return waiting.length === 0 ? others : [...others, named(waiting)];
+  }
+}
