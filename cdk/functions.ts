@@ -28,7 +28,7 @@ import { NAMESPACE } from "../src/maintainer/base/metrics.ts";
 import { consumerStatement, functionStatements } from "./permissions.ts";
 import { actionQueuePrefix, type CheckedProps, DEFAULT_CONCURRENCY } from "./props.ts";
 import { type Queues, TIMEOUT } from "./storage.ts";
-import { INSTEAD } from "./substitutes.ts";
+import { SUBSTITUTES } from "./substitutes.ts";
 
 const here = fileURLToPath(import.meta.url);
 const root = dirname(dirname(here));
@@ -176,7 +176,7 @@ function codeOf(id: string): NodejsFunctionProps {
       forceDockerBundling: false,
       logLevel: LogLevel.ERROR,
       esbuildArgs: Object.fromEntries(
-        Object.entries(INSTEAD).map(([module, file]) => [`--alias:${module}`, file]),
+        Object.entries(SUBSTITUTES).map(([module, file]) => [`--alias:${module}`, file]),
       ),
     },
   };

@@ -6,7 +6,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { CreateQueueCommand, SQSClient } from "@aws-sdk/client-sqs";
 import type { SQSEvent } from "aws-lambda";
 import { build } from "esbuild";
-import { INSTEAD } from "../../cdk/substitutes.ts";
+import { SUBSTITUTES } from "../../cdk/substitutes.ts";
 import { startDynamo, startSqs } from "../../src/local/engines.ts";
 import { synthesizeOnce } from "../../src/local/synth-cache.ts";
 import { resourcesOf } from "../../src/local/template.ts";
@@ -109,7 +109,7 @@ export class Bench {
   }
 
   /** Bundles a function beside the maintainer, in the same way or with other modules put instead of its own. */
-  async bundleOf(name: string, source: string, instead = INSTEAD): Promise<string> {
+  async bundleOf(name: string, source: string, instead = SUBSTITUTES): Promise<string> {
     const outfile = `${this.bundle}.${name}.mjs`;
     await build({
       stdin: { contents: source, resolveDir: fileURLToPath(new URL(".", import.meta.url)), loader: "ts" },

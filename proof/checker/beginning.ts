@@ -2,16 +2,16 @@ import { run } from "../../src/maintainer/base/program.ts";
 import { handleBatch, newMemory } from "../../src/maintainer/batch.ts";
 import { World } from "../../src/maintainer/testing/world.ts";
 import { ComponentState } from "../../src/protocol/messages.ts";
-import { Draft } from "./draft.ts";
 import type { Parts } from "./parts.ts";
 import { opening, registrations } from "./registration.ts";
 import type { State } from "./state.ts";
+import { StateDraft } from "./state-draft.ts";
 import { keyWords } from "./wire.ts";
 
 /** Where a scenario begins: dispatchers have registered or are about to, and the first events have come to them. */
 export async function initialState(parts: Parts): Promise<State> {
   const { scenario, wire } = parts;
-  const draft = new Draft(empty(parts), parts);
+  const draft = new StateDraft(empty(parts), parts);
   for (const member of scenario.cast) draft.appears(member);
   const opened = opening(parts, 1, 1n);
   const registered = new Map(
@@ -51,7 +51,7 @@ function empty({ scenario, invocations, nodes, ghosts, faults }: Parts): State {
 }
 
 /** Messages that are in the queue at first, beside those that everybody sends. */
-function others(draft: Draft): void {
+function others(draft: StateDraft): void {
   const { scenario, wire } = draft.parts;
   for (const name of scenario.starting ?? []) {
     const { node } = scenario.cast.find((one) => one.name === name)!;

@@ -1,10 +1,10 @@
-import type { Draft } from "./draft.ts";
 import { openerOf, opening, registrations } from "./registration.ts";
 import { without } from "./state.ts";
+import type { StateDraft } from "./state-draft.ts";
 import { type Instruction, isAnswer } from "./wire.ts";
 
 /** A dispatcher obeys, or a node does what it is told of its dispatchers. */
-export function obeys(draft: Draft, instruction: number): void {
+export function obeys(draft: StateDraft, instruction: number): void {
   const { wire, actors, places } = draft.parts;
   const one = wire.instructions.value(instruction);
   switch (one.kind) {
@@ -31,7 +31,10 @@ export function obeys(draft: Draft, instruction: number): void {
 }
 
 /** An old node looks by itself who of its dispatchers is meant. */
-function passesWide(draft: Draft, { node, key, schema, epoch, mode }: Instruction & { kind: "wide" }): void {
+function passesWide(
+  draft: StateDraft,
+  { node, key, schema, epoch, mode }: Instruction & { kind: "wide" },
+): void {
   const { actors, places, wire } = draft.parts;
   for (const id of draft.on(node)) {
     const place = places.get(id)!;
@@ -43,7 +46,7 @@ function passesWide(draft: Draft, { node, key, schema, epoch, mode }: Instructio
   }
 }
 
-function creates(draft: Draft, one: Instruction & { kind: "create" }): void {
+function creates(draft: StateDraft, one: Instruction & { kind: "create" }): void {
   const { wire, actors, places, scenario } = draft.parts;
   const { id, node, table, schema, start, end } = one;
   const place = places.get(id) ?? -1;
@@ -69,7 +72,7 @@ function creates(draft: Draft, one: Instruction & { kind: "create" }): void {
  * A node creates what another has created that was asked after it, and registers that: before it is accepted it does
  * nothing else (protocol.md R4), and it never is (decision 28). So it has no place of its own.
  */
-function obeysLate(draft: Draft, place: number, one: Instruction & { kind: "create" }): void {
+function obeysLate(draft: StateDraft, place: number, one: Instruction & { kind: "create" }): void {
   const { actors, nodes } = draft.parts;
   const at = nodes.indexOf(one.node);
   const epoch = BigInt(draft.epochs[at]!);
@@ -81,7 +84,7 @@ function obeysLate(draft: Draft, place: number, one: Instruction & { kind: "crea
 }
 
 /** A node registers all that it has with the higher epoch; the one of the table trigger opens it (protocol.md R1, M14). */
-function follows(draft: Draft, { node, epoch }: Instruction & { kind: "follow" }): void {
+function follows(draft: StateDraft, { node, epoch }: Instruction & { kind: "follow" }): void {
   const { actors, places, nodes, scenario, wire } = draft.parts;
   const at = nodes.indexOf(node);
   draft.epochs = draft.epochs.with(at, Number(epoch));

@@ -1,10 +1,10 @@
 import { keyText } from "../../src/protocol/event-key.ts";
 import { obeys } from "./delivery.ts";
-import { Draft } from "./draft.ts";
 import { eventName } from "./history.ts";
 import { actorName, type Parts } from "./parts.ts";
 import { happens, possible } from "./roster-change.ts";
 import { added, type State, spend, without } from "./state.ts";
+import { StateDraft } from "./state-draft.ts";
 import type { Successor } from "./successor.ts";
 import { type Instruction, isAnswer } from "./wire.ts";
 import { changeWords } from "./words.ts";
@@ -20,11 +20,11 @@ export class Happenings {
   /** What dispatchers and their nodes do. */
   dispatchers(state: State, found: Successor[]): void {
     for (const instruction of new Set(state.actions)) {
-      const draft = new Draft(state, this.#parts);
+      const draft = new StateDraft(state, this.#parts);
       this.deliver(draft, instruction);
       found.push(this.finish(draft));
       if (state.left.repeatedActions > 0) {
-        const twice = new Draft(state, this.#parts);
+        const twice = new StateDraft(state, this.#parts);
         twice.left = spend(twice.left, "repeatedActions");
         this.deliver(twice, instruction);
         const one = this.#parts.wire.instructions.value(instruction);
@@ -38,19 +38,19 @@ export class Happenings {
     for (const [place, one] of state.actors.entries()) {
       if (one === 0) continue;
       if (this.#parts.scenario.slowStreams && this.#parts.actors.mayArrive(one)) {
-        const draft = new Draft(state, this.#parts);
+        const draft = new StateDraft(state, this.#parts);
         draft.say(() => `the next event comes to ${actorName(this.#parts, one)}`);
         draft.did(place, this.#parts.actors.arrive(one));
         found.push(this.finish(draft));
       }
       if (this.#parts.actors.actors.value(one).doing !== undefined) {
-        const draft = new Draft(state, this.#parts);
+        const draft = new StateDraft(state, this.#parts);
         draft.say(() => `the sink of ${actorName(this.#parts, one)} is done`);
         draft.did(place, this.#parts.actors.complete(one));
         found.push(this.finish(draft));
       }
       if (state.left.repeats > 0 && this.#parts.actors.mayRepeat(one)) {
-        const draft = new Draft(state, this.#parts);
+        const draft = new StateDraft(state, this.#parts);
         draft.left = spend(draft.left, "repeats");
         draft.say(() => `${actorName(this.#parts, one)} repeats its report`);
         draft.did(place, this.#parts.actors.repeat(one));
@@ -59,7 +59,7 @@ export class Happenings {
     }
     if (state.left.changes === 0) return;
     for (const [index, change] of (this.#parts.scenario.changes ?? []).entries()) {
-      const draft = new Draft(state, this.#parts);
+      const draft = new StateDraft(state, this.#parts);
       if ((state.changed & (1 << index)) !== 0 || !possible(draft, change)) continue;
       draft.left = spend(draft.left, "changes");
       draft.changed |= 1 << index;
@@ -69,7 +69,7 @@ export class Happenings {
     }
   }
 
-  deliver(draft: Draft, instruction: number): void {
+  deliver(draft: StateDraft, instruction: number): void {
     draft.actions = without(draft.actions, instruction);
     draft.say(
       () => `${this.#parts.wire.instructionWords(this.#parts.wire.instructions.value(instruction))} arrives`,
@@ -84,7 +84,7 @@ export class Happenings {
    * delivered as late as one likes: so it does so at once. But a Write of what somebody has written already may come when
    * others have passed it, which would be wrong: when it comes is told.
    */
-  finish(draft: Draft): Successor {
+  finish(draft: StateDraft): Successor {
     if (this.#certain(draft))
       for (let again = true; again; ) {
         again = false;
@@ -100,7 +100,7 @@ export class Happenings {
   }
 
   /** Whether somebody is told to write what has been written, and this is for him. */
-  #mayComeLate({ ghost, actions }: Draft, one: Instruction): boolean {
+  #mayComeLate({ ghost, actions }: StateDraft, one: Instruction): boolean {
     const { ghosts, wire } = this.#parts;
     const { wrote } = ghosts.get(ghost);
     return actions.some((other) => {
@@ -111,7 +111,7 @@ export class Happenings {
     });
   }
 
-  #certain({ left, changed, actions }: Draft): boolean {
+  #certain({ left, changed, actions }: StateDraft): boolean {
     const { changes, slowSinks, slowStreams } = this.#parts.scenario;
     const quiet = left.changes === 0 || changed === (1 << (changes?.length ?? 0)) - 1;
     const follows = actions.some((one) => this.#parts.wire.instructions.value(one).kind === "follow");
@@ -121,7 +121,7 @@ export class Happenings {
   }
 
   /** Lets one dispatcher go on with what takes time, if one is at something. */
-  work(draft: Draft): boolean {
+  work(draft: StateDraft): boolean {
     for (const [place, one] of draft.actors.entries()) {
       if (one === 0) continue;
       const doing = this.#parts.actors.actors.value(one).doing !== undefined;

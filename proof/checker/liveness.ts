@@ -1,8 +1,8 @@
-import type { Draft } from "./draft.ts";
 import { Hasher, HashSet64 } from "./hash-set.ts";
 import type { Model } from "./model.ts";
 import type { State } from "./state.ts";
 import { hashState } from "./state.ts";
+import type { StateDraft } from "./state-draft.ts";
 import type { Successor } from "./successor.ts";
 
 /** Rounds of repeats and sweeps after which a barrier that is still open counts as stuck. */
@@ -78,7 +78,7 @@ export class Liveness {
   }
 
   /** Time passes: reports are repeated, then a sweep comes. */
-  async #help(draft: Draft, turn: Turn): Promise<Successor> {
+  async #help(draft: StateDraft, turn: Turn): Promise<Successor> {
     turn.rounds++;
     draft.say(() => "time passes");
     const { course, happenings, parts } = this.#model;

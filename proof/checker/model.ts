@@ -1,11 +1,11 @@
 import { initialState } from "./beginning.ts";
-import { Draft } from "./draft.ts";
 import { quiet, unfinished } from "./ends.ts";
 import { Happenings } from "./happenings.ts";
 import { type Parts, partsOf } from "./parts.ts";
 import { type Faults, NO_FAULTS, type Scenario } from "./scenario.ts";
 import { batchOf, sweepOf } from "./starts.ts";
 import { type State, without } from "./state.ts";
+import { StateDraft } from "./state-draft.ts";
 import { Steps } from "./steps.ts";
 import type { Successor } from "./successor.ts";
 
@@ -51,8 +51,8 @@ export class Model {
 
   /** One step of a course without faults, for `liveness.ts`. */
   readonly course = {
-    draft: (state: State) => new Draft({ ...state, left: NO_FAULTS }, this.parts),
-    goOn: async (draft: Draft): Promise<Successor> => {
+    draft: (state: State) => new StateDraft({ ...state, left: NO_FAULTS }, this.parts),
+    goOn: async (draft: StateDraft): Promise<Successor> => {
       const [value] = draft.flights;
       const found: Successor[] = [];
       draft.flights = without(draft.flights, value!);
@@ -60,13 +60,13 @@ export class Model {
       await this.#steps.operate(draft, flight, (value! & 1) === 1, 0, "fine", found);
       return found.at(-1)!;
     },
-    batch: async (draft: Draft, entry: number): Promise<Successor> => {
+    batch: async (draft: StateDraft, entry: number): Promise<Successor> => {
       const found: Successor[] = [];
       const flight = batchOf(draft, [entry], undefined);
       await this.#steps.run(draft, flight, false, found);
       return found.at(-1)!;
     },
-    sweep: async (draft: Draft): Promise<Successor> => {
+    sweep: async (draft: StateDraft): Promise<Successor> => {
       const found: Successor[] = [];
       await this.#steps.run(draft, sweepOf(draft), false, found);
       return found.at(-1)!;

@@ -1,8 +1,8 @@
-import type { Draft } from "./draft.ts";
 import type { Change, From } from "./scenario.ts";
+import type { StateDraft } from "./state-draft.ts";
 
 /** Whether a change can happen: those whom it is about are there. */
-export function possible(draft: Draft, change: Change): boolean {
+export function possible(draft: StateDraft, change: Change): boolean {
   const there = (name: string) => draft.living(draft.placeOf(name));
   switch (change.does) {
     case "move":
@@ -19,7 +19,7 @@ export function possible(draft: Draft, change: Change): boolean {
 }
 
 /** A change of the roster, as it happens to the dispatchers. */
-export function happens(draft: Draft, change: Change): void {
+export function happens(draft: StateDraft, change: Change): void {
   switch (change.does) {
     case "move":
       move(draft, change);
@@ -42,7 +42,7 @@ export function happens(draft: Draft, change: Change): void {
   }
 }
 
-function move(draft: Draft, change: Change & { does: "move" }): void {
+function move(draft: StateDraft, change: Change & { does: "move" }): void {
   const place = draft.placeOf(change.who);
   const { id, life, member } = draft.actorAt(place);
   const from = startOf(draft, place, change.from);
@@ -52,7 +52,7 @@ function move(draft: Draft, change: Change & { does: "move" }): void {
   draft.starts([id]);
 }
 
-function restart(draft: Draft, change: Change & { does: "restart" }): void {
+function restart(draft: StateDraft, change: Change & { does: "restart" }): void {
   const at = draft.parts.nodes.indexOf(change.node);
   draft.nodes = draft.nodes.with(at, draft.nodes[at]! + 1);
   const reborn: string[] = [];
@@ -69,7 +69,7 @@ function restart(draft: Draft, change: Change & { does: "restart" }): void {
   draft.starts(reborn);
 }
 
-function replace(draft: Draft, change: Change & { does: "replace" }): void {
+function replace(draft: StateDraft, change: Change & { does: "replace" }): void {
   const gone = change.who.map((name) => draft.placeOf(name));
   const from = gone
     .map((place) => startOf(draft, place, change.from))
@@ -85,14 +85,14 @@ function replace(draft: Draft, change: Change & { does: "replace" }): void {
 }
 
 /** Each node gets to know of the higher epoch when it does. */
-function reopen(draft: Draft): void {
+function reopen(draft: StateDraft): void {
   const { nodes, wire } = draft.parts;
   const epoch = BigInt(Math.max(...draft.epochs) + 1);
   for (const node of nodes) draft.instructs(wire.instructions.id({ kind: "follow", node, epoch }));
 }
 
 /** Where a new life starts that takes the place of another. */
-function startOf(draft: Draft, place: number, from: From): bigint {
+function startOf(draft: StateDraft, place: number, from: From): bigint {
   const { machine, checkpoint } = draft.actorAt(place);
   if (from === "start") return checkpoint;
   const { finished, unacked } = machine!;

@@ -1,11 +1,11 @@
-import type { Draft } from "./draft.ts";
 import type { Flight } from "./invocations.ts";
 import type { Parts } from "./parts.ts";
 import { without } from "./state.ts";
+import type { StateDraft } from "./state-draft.ts";
 import type { Wire } from "./wire.ts";
 
 /** An invocation with messages of the queue, which are taken out; `memory` undefined: in a cold environment. */
-export function batchOf(draft: Draft, entries: readonly number[], memory: number | undefined): Flight {
+export function batchOf(draft: StateDraft, entries: readonly number[], memory: number | undefined): Flight {
   const { wire } = draft.parts;
   for (const entry of entries) draft.queue = without(draft.queue, entry);
   const messages = entries.map((entry) => wire.delivered(entry >> 1, (entry & 1) === 1));
@@ -22,7 +22,7 @@ export function batchOf(draft: Draft, entries: readonly number[], memory: number
   });
 }
 
-export function sweepOf(draft: Draft): Flight {
+export function sweepOf(draft: StateDraft): Flight {
   draft.say(() => "the sweeper begins");
   const { nothing } = draft.parts.invocations;
   const nonce = nonceFor(draft, 0);
@@ -36,7 +36,7 @@ export function sweepOf(draft: Draft): Flight {
 }
 
 /** A name for an invocation that nothing which is still there was named by; made of its message, so that order does not count. */
-function nonceFor(draft: Draft, content: number): string {
+function nonceFor(draft: StateDraft, content: number): string {
   const taken = new Set(draft.parts.stores.nonces(draft.store));
   for (const memory of draft.idle)
     for (const one of draft.parts.invocations.noncesOfMemory(memory)) taken.add(one);

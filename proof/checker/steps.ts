@@ -1,12 +1,12 @@
 import type { ActionMessage, DeadLetter } from "../../src/maintainer/base/port.ts";
 import type { Slice } from "../../src/maintainer/base/slice.ts";
-import { Draft } from "./draft.ts";
 import type { Happenings } from "./happenings.ts";
 import type { Flight, WantedOperation } from "./invocations.ts";
 import type { Parts } from "./parts.ts";
 import type { Faults } from "./scenario.ts";
 import { batchOf, flightName, sweepOf } from "./starts.ts";
 import { added, type State, spend, without } from "./state.ts";
+import { StateDraft } from "./state-draft.ts";
 import type { Answer } from "./store-parts.ts";
 import type { Successor } from "./successor.ts";
 import { answerWords, operationWords } from "./words.ts";
@@ -40,12 +40,12 @@ export class Steps {
     const flight = this.#parts.invocations.get(value >> 1);
     for (const choice of flight.operations.keys())
       for (const way of this.#ways(state.left)) {
-        const draft = new Draft(state, this.#parts);
+        const draft = new StateDraft(state, this.#parts);
         draft.flights = without(draft.flights, value);
         await this.operate(draft, flight, (value & 1) === 1, choice, way, found);
       }
     if (state.left.crashes > 0) {
-      const draft = new Draft(state, this.#parts);
+      const draft = new StateDraft(state, this.#parts);
       draft.flights = without(draft.flights, value);
       this.#die(draft, flight, (value & 1) === 1);
       found.push(this.#happenings.finish(draft));
@@ -54,7 +54,7 @@ export class Steps {
 
   /** One operation of an invocation, and what follows from it without being a step of its own. */
   async operate(
-    draft: Draft,
+    draft: StateDraft,
     from: Flight,
     warm: boolean,
     choice: number,
@@ -64,7 +64,7 @@ export class Steps {
     await this.#follow(draft, await this.#perform(draft, from, choice, way), warm, found);
   }
 
-  async #perform(draft: Draft, from: Flight, choice: number, way: Way): Promise<Flight> {
+  async #perform(draft: StateDraft, from: Flight, choice: number, way: Way): Promise<Flight> {
     if (way !== "fine") draft.left = spend(draft.left, "lostAnswers");
     const operation = from.operations[choice]!;
     draft.say(() => `  ${flightName(this.#parts, from)}: ${operationWords(operation.request)}`);
@@ -88,7 +88,7 @@ export class Steps {
    *
    * That an invocation is at its end is no step either: its messages leave the queue, where nobody sees them anyway.
    */
-  async #follow(draft: Draft, from: Flight, warm: boolean, found: Successor[]): Promise<void> {
+  async #follow(draft: StateDraft, from: Flight, warm: boolean, found: Successor[]): Promise<void> {
     let flight = from;
     for (;;) {
       const choice = flight.operations.findIndex(({ request: { method } }) => this.#follows.has(method));
@@ -120,7 +120,7 @@ export class Steps {
     found.push(this.#happenings.finish(draft));
   }
 
-  #end(draft: Draft, flight: Flight, warm: boolean): void {
+  #end(draft: StateDraft, flight: Flight, warm: boolean): void {
     const { start, ended, hurt } = flight;
     const { failed, memory, threw } = ended!;
     if (threw !== undefined) draft.faults.push(`I10: an invocation throws: ${threw}`);
@@ -138,7 +138,7 @@ export class Steps {
     });
   }
 
-  #die(draft: Draft, flight: Flight, warm: boolean): void {
+  #die(draft: StateDraft, flight: Flight, warm: boolean): void {
     draft.left = spend(draft.left, "crashes");
     if (flight.start.work === "sweep") draft.excused = 1;
     draft.say(() => `  ${flightName(this.#parts, flight)} dies; its messages come again`);
@@ -146,12 +146,12 @@ export class Steps {
     for (const message of flight.start.messages) this.#comesAgain(draft, message.messageId);
   }
 
-  #comesAgain(draft: Draft, messageId: string): void {
+  #comesAgain(draft: StateDraft, messageId: string): void {
     draft.queue = added(draft.queue, Number(messageId.slice(1)) * 2 + 1);
   }
 
   /** What an operation does outside, and what it gives. */
-  async #effect(draft: Draft, { request, id }: WantedOperation): Promise<Answer> {
+  async #effect(draft: StateDraft, { request, id }: WantedOperation): Promise<Answer> {
     if (request.method === "send") {
       const [messages] = request.args as [readonly ActionMessage[]];
       for (const message of messages) for (const one of this.#parts.wire.parse(message)) draft.tells(one);
@@ -198,7 +198,7 @@ export class Steps {
             if (other >> 1 !== one >> 1) await this.#start(state, [one, other], environment, [], found);
       }
       if (state.left.sweeps > 0 && environment === undefined) {
-        const draft = new Draft(state, this.#parts);
+        const draft = new StateDraft(state, this.#parts);
         if (state.flights.length > 0) draft.left = spend(draft.left, "overlaps");
         draft.left = spend(draft.left, "sweeps");
         await this.run(draft, sweepOf(draft), false, found);
@@ -213,7 +213,7 @@ export class Steps {
     copies: readonly number[],
     found: Successor[],
   ): Promise<void> {
-    const draft = new Draft(state, this.#parts);
+    const draft = new StateDraft(state, this.#parts);
     if (state.flights.length > 0) draft.left = spend(draft.left, "overlaps");
     if (environment !== undefined) draft.idle = without(draft.idle, environment);
     const flight = batchOf(draft, entries, environment);
@@ -225,7 +225,7 @@ export class Steps {
     await this.run(draft, flight, environment !== undefined, found);
   }
 
-  async run(draft: Draft, flight: Flight, warm: boolean, found: Successor[]): Promise<void> {
+  async run(draft: StateDraft, flight: Flight, warm: boolean, found: Successor[]): Promise<void> {
     if (flight.ended !== undefined) {
       this.#end(draft, flight, warm);
       found.push(this.#happenings.finish(draft));

@@ -170,8 +170,17 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** An error of Weir's own. `message` says what, where and what to do; `code` never changes. */
 export class WeirError extends Error {
-  override readonly name: string = "WeirError";
+  declare readonly name: string;
   readonly code: ErrorCode;
+
+  static {
+    // On the prototype, so that the stack begins with it, in a minified bundle too.
+    Object.defineProperty(WeirError.prototype, "name", {
+      value: "WeirError",
+      configurable: true,
+      writable: true,
+    });
+  }
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);

@@ -10,7 +10,7 @@ import type { StoreIds } from "./store-parts.ts";
 import { type Instruction, isAnswer, keyWords } from "./wire.ts";
 
 /** One transition in the making: a state that changes, what is wrong with it, and words for a trace if they are wanted. */
-export class Draft {
+export class StateDraft {
   store: StoreIds;
   queue: readonly number[];
   actions: readonly number[];
@@ -51,8 +51,8 @@ export class Draft {
   }
 
   /** Another one that goes on from here. */
-  copy(): Draft {
-    const copy = new Draft(this.state(), this.parts);
+  copy(): StateDraft {
+    const copy = new StateDraft(this.state(), this.parts);
     copy.lines?.push(...this.lines!);
     copy.faults.push(...this.faults);
     return copy;
