@@ -174,12 +174,10 @@ export class WeirError extends Error {
   readonly code: ErrorCode;
 
   static {
-    // On the prototype, so that the stack begins with it, in a minified bundle too.
-    Object.defineProperty(WeirError.prototype, "name", {
-      value: "WeirError",
-      configurable: true,
-      writable: true,
-    });
+    // Of the class and on the prototype, so that an uncaught one is printed with it, in a minified bundle too.
+    const name = { value: "WeirError", configurable: true, writable: true };
+    Object.defineProperty(WeirError, "name", name);
+    Object.defineProperty(WeirError.prototype, "name", name);
   }
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
