@@ -1,4 +1,5 @@
-import { STATUS_QUEUE } from "./functions.ts";
+import { STATUS_QUEUE } from "./fixed.ts";
+
 import { isOldName } from "./old-names.ts";
 import type { Ground } from "./process.ts";
 import type { Queues, Stored } from "./queues.ts";

@@ -15,12 +15,10 @@ import { sweep } from "../../src/maintainer/sweep.ts";
 import { ItemTooLarge } from "../../src/storage/dynamodb/too-large.ts";
 import type { MemoryStore } from "../../src/storage/memory.ts";
 import { type DeadQueue, isUnmended, REDRIVER } from "./dead-queue.ts";
+import { ACTION_PREFIX, ROLE, STATUS_QUEUE } from "./fixed.ts";
 import { type Ground, Process, type Wrongness } from "./process.ts";
 import type { Queues, Stored } from "./queues.ts";
 import type { Untold } from "./untold.ts";
-
-export const STATUS_QUEUE = "status";
-export const ACTION_PREFIX = "weir-action-";
 
 const BATCH = 10;
 /** As deployed: a function ends after 20 s, its messages come again after 120 s (cdk/construct.ts). */
@@ -33,9 +31,6 @@ const COLLECT_EVERY = 3;
 export const MAX_RECEIVES = 20;
 /** A message that comes so often is done with, whatever could not be sent (decisions/0032). */
 export const OFTEN = 3;
-/** What the functions speak as. */
-/** The functions' principal. */
-export const ROLE = "function";
 
 /** How an invocation ended. */
 export interface Outcome {

@@ -1,7 +1,8 @@
 import type { Dice } from "../../src/chance/dice.ts";
 import { openingOf, type Speaker } from "../../src/dispatcher/announcements.ts";
 import { encode } from "../../src/protocol/codec.ts";
-import { TRIGGER_ID } from "./nodes.ts";
+import { TRIGGER_ID } from "./fixed.ts";
+
 import type { Workload } from "./workload.ts";
 
 /** A table that is in no log: nobody who opens the changefeed wholly names it. */

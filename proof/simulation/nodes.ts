@@ -11,7 +11,8 @@ import { tableRange } from "../../src/protocol/span.ts";
 import type { Capture } from "./capture.ts";
 import { type Carrier, Incarnation, report, type SinkWorld, WatchedSink } from "./carrier.ts";
 import type { Disk } from "./disk.ts";
-import { ACTION_PREFIX, ROLE, STATUS_QUEUE } from "./functions.ts";
+import { ACTION_PREFIX, ROLE, STATUS_QUEUE, TRIGGER_ID } from "./fixed.ts";
+
 import { halfOpening } from "./half-opening.ts";
 import { type QueueWatcher, queuesFor } from "./node-queues.ts";
 import { OldCapture } from "./old-capture.ts";
@@ -44,8 +45,6 @@ export interface Machine {
 export function principalOf(node: string): string {
   return `role-${node}`;
 }
-
-export const TRIGGER_ID = dispatcherKey({ high: 0n, low: 1n });
 
 /** The capture side: machines with the runtime that ships, and the scheduler's knowledge of who should run where. */
 export class Nodes {

@@ -2,6 +2,7 @@
  * An old node of a simulation: TiCDC's dispatcher manager (`maintainer/testing/old-node.ts`) with the sinks that ship, its queue, and the
  * bridge between them, which sends until a message is in the queue and deletes what the node has done (docs/ticdc-integration.md).
  */
+
 import { create } from "@bufbuild/protobuf";
 import { dispatcherId, dispatcherKey } from "../../src/barrier/dispatcher-id.ts";
 import { openingOf } from "../../src/dispatcher/announcements.ts";
@@ -29,7 +30,8 @@ import {
 } from "../../src/protocol/messages.ts";
 import { tableRange } from "../../src/protocol/span.ts";
 import type { Capture, Streamed } from "./capture.ts";
-import { ACTION_PREFIX, STATUS_QUEUE } from "./functions.ts";
+import { ACTION_PREFIX, STATUS_QUEUE } from "./fixed.ts";
+
 import { OldGate } from "./old-gate.ts";
 import type { Stored } from "./queues.ts";
 
@@ -178,7 +180,7 @@ export class OldCapture implements Capture {
     const asked = this.#asked.get(id);
     if (asked) {
       this.#manager.schedule(asked);
-      this.#goOn();
+      void this.#goOn();
       return dispatcher;
     }
     const whole = tableRange(tableId);

@@ -1,7 +1,8 @@
 import type { Capture } from "./capture.ts";
 import { capped, report } from "./carrier.ts";
+import { TRIGGER_ID } from "./fixed.ts";
 import type { Machine, Nodes } from "./nodes.ts";
-import { TRIGGER_ID } from "./nodes.ts";
+
 import type { Ground } from "./process.ts";
 import { KEYS, openingAt, type Workload } from "./workload.ts";
 

@@ -1,8 +1,9 @@
 import type { Where } from "../../src/storage/ledger.ts";
 import type { MemoryStore } from "../../src/storage/memory.ts";
 import type { DeadQueue } from "./dead-queue.ts";
+import { STATUS_QUEUE } from "./fixed.ts";
 import type { Functions } from "./functions.ts";
-import { STATUS_QUEUE } from "./functions.ts";
+
 import type { Nodes } from "./nodes.ts";
 import { EPOCH, type Ground, type Wrongness } from "./process.ts";
 import type { Queues } from "./queues.ts";

@@ -8,7 +8,8 @@ import {
   HeartBeatResponseSchema,
   InfluenceType,
 } from "../../src/protocol/messages.ts";
-import { ACTION_PREFIX, STATUS_QUEUE } from "./functions.ts";
+import { ACTION_PREFIX, STATUS_QUEUE } from "./fixed.ts";
+
 import type { Monitors } from "./monitors.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Ground } from "./process.ts";

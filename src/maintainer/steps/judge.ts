@@ -32,10 +32,10 @@ export function* judge(session: Session, key: string, preferred?: Place): Progra
     const roster = yield* session.roster();
     switch (step.phase) {
       case "waiting":
-        if (yield* judgeOpen(session, key, step, event, roster, preferred)) return;
+        if (yield* judgeOpen(session, { key, step, event, roster, preferred })) return;
         break;
       case "writing":
-        if (yield* judgeGrant(session, key, step, event, roster, preferred)) return;
+        if (yield* judgeGrant(session, { key, step, event, roster, preferred })) return;
         break;
       case "written":
         yield* applyInTurn(session, key);
@@ -51,15 +51,19 @@ export function* judge(session: Session, key: string, preferred?: Place): Progra
   });
 }
 
+/** A barrier, and what it is judged on. */
+export interface Judged {
+  readonly key: string;
+  readonly step: Step;
+  readonly event: BlockEvent;
+  readonly roster: Roster;
+  /** The last that reported: the writer where any may be (protocol.md M6). */
+  readonly preferred: Place | undefined;
+}
+
 /** Phase waiting. True: nothing more to do; false: a race was lost, look again. */
-function* judgeOpen(
-  session: Session,
-  key: string,
-  step: Step,
-  event: BlockEvent,
-  roster: Roster,
-  preferred: Place | undefined,
-): Program<boolean> {
+function* judgeOpen(session: Session, judged: Judged): Program<boolean> {
+  const { key, step, event, roster, preferred } = judged;
   if (yield* adoptKnownRoutes(session, key, step)) return false;
   // An earlier event still has to change the roster, which is not yet the one to judge on (protocol.md M9).
   if (session.earlierChange(key) !== undefined) return true;
@@ -72,21 +76,15 @@ function* judgeOpen(
   if (coverage.verdict === "missing") return true;
   if (coverage.verdict === "past") return yield* markWritten(session, key, -1, true);
   const writer = chooseWriter(roster, event, preferred);
-  return yield* grant(session, key, step, event, roster, writer, coverage.lives);
+  return yield* grant(session, judged, writer, coverage.lives);
 }
 
 /**
  * Phase writing: a grant holds while the lives that it was judged on are the current ones. Afterwards coverage is
  * judged again, and the writer stays the same dispatcher unless that has left (protocol.md M6a, M16).
  */
-function* judgeGrant(
-  session: Session,
-  key: string,
-  step: Step,
-  event: BlockEvent,
-  roster: Roster,
-  preferred: Place | undefined,
-): Program<boolean> {
+function* judgeGrant(session: Session, judged: Judged): Program<boolean> {
+  const { key, step, event, roster, preferred } = judged;
   if (sameLives(roster, event, step.grantedOn, step.grantedLives)) return true;
   const marks = session.barrier(key).waiting.marks;
   const coverage = judgeWaiting(roster, event, marks, step.lateTablesHold);
@@ -97,15 +95,12 @@ function* judgeGrant(
     ? chooseWriter(roster, event, undefined)
     : chooseWriter(roster, event, before ?? preferred);
   // The former writer is still here but no longer touched: it is past the event, or its table was renamed away.
-  return yield* grant(session, key, step, event, roster, writer, coverage.lives);
+  return yield* grant(session, judged, writer, coverage.lives);
 }
 
 function* grant(
   session: Session,
-  key: string,
-  step: Step,
-  event: BlockEvent,
-  roster: Roster,
+  { key, step, event, roster }: Judged,
   writer: Place | undefined,
   lives: number,
 ): Program<boolean> {
@@ -152,11 +147,7 @@ function grantsToRemember(session: Session, step: Step): number {
  */
 export function grantOnOpening(
   session: Session,
-  key: string,
-  step: Step,
-  event: BlockEvent,
-  roster: Roster,
-  preferred: Place | undefined,
+  { key, step, event, roster, preferred }: Judged,
 ): Given | undefined {
   if ([...session.root!.steps.keys()].some((other) => other < key)) return undefined;
   const coverage = judgeWaiting(roster, event, session.barrier(key).waiting.marks, true);

@@ -90,7 +90,7 @@ export function* openBarrier(
     }
     const given =
       opener.grants && event.blocking && !routes
-        ? grantOnOpening(session, key, step, event, roster, opener.places.at(-1))
+        ? grantOnOpening(session, { key, step, event, roster, preferred: opener.places.at(-1) })
         : undefined;
     const committed = yield* commit(
       session,
