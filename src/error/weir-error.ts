@@ -143,6 +143,10 @@ export const ERROR_CODES = {
     means: "Two processes speak as one node.",
     remedy: "Stop one of them.",
   },
+  "sink-contract": {
+    means: "A sink does not do what Weir asks of sinks. Only the test sinkContract says this.",
+    remedy: "Mend the sink: the message names the rule and what was found.",
+  },
   "storage-taken": {
     means: "Another sink of the same dispatcher writes in the same folder.",
     remedy: "This sink stops for good. Start the dispatcher anew if it is the one that should run.",
