@@ -4,7 +4,7 @@ import { SQSClient } from "@aws-sdk/client-sqs";
 import { create } from "@bufbuild/protobuf";
 import { afterAll, expect, it } from "vitest";
 import { dispatcherId } from "../../src/barrier/dispatcher-id.ts";
-import { doneState } from "../../src/dispatcher/event.ts";
+import { doneState } from "../../src/dispatcher/states.ts";
 import { encode } from "../../src/protocol/codec.ts";
 import { keyText } from "../../src/protocol/event-key.ts";
 import { BlockStatusRequestSchema, DoneAction } from "../../src/protocol/messages.ts";

@@ -1,5 +1,6 @@
-import { type CaptureEvent, doneState, reportState } from "../../src/dispatcher/event.ts";
+import type { CaptureEvent } from "../../src/dispatcher/event.ts";
 import type { ActionKind, Command, DispatcherMachine } from "../../src/dispatcher/machine.ts";
+import { doneState, reportState } from "../../src/dispatcher/states.ts";
 import type { EventKey } from "../../src/protocol/event-key.ts";
 import { DoneAction } from "../../src/protocol/messages.ts";
 import type { Actor, Deed } from "./actors.ts";

@@ -1,5 +1,5 @@
-import { doneState, reportState } from "../../src/dispatcher/event.ts";
 import type { SavedMachine } from "../../src/dispatcher/machine.ts";
+import { doneState, reportState } from "../../src/dispatcher/states.ts";
 import type { StatusMessage } from "../../src/maintainer/intake/input.ts";
 import type { TestSpan } from "../../src/maintainer/testing/world.ts";
 import { BlockStage, type State as BlockState, DoneAction } from "../../src/protocol/messages.ts";

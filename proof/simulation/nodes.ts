@@ -1,9 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { dispatcherKey } from "../../src/barrier/dispatcher-id.ts";
 import { NO_CHECKPOINT } from "../../src/barrier/plausible.ts";
-import { StillBusy } from "../../src/dispatcher/errors.ts";
+import { RegistrationRefused, StillBusy } from "../../src/dispatcher/errors.ts";
 import { CaptureNode } from "../../src/dispatcher/node.ts";
-import { RegistrationRefused } from "../../src/dispatcher/registrations.ts";
 import type { ScheduleRequest } from "../../src/dispatcher/schedule.ts";
 import type { StorageRow } from "../../src/dispatcher/storage-sink.ts";
 import { type ChangefeedID, ChangefeedIDSchema } from "../../src/protocol/messages.ts";

@@ -7,10 +7,9 @@ import {
   type HeartBeatResponse,
 } from "../protocol/messages.ts";
 import { type HostedDispatcher, isInfluenced } from "./dispatcher.ts";
-import { UnknownSender } from "./errors.ts";
+import { RegistrationRefused, UnknownSender } from "./errors.ts";
 import type { Dispatcher } from "./hosted.ts";
 import type { ReceivedMessage } from "./ports.ts";
-import { RegistrationRefused } from "./registrations.ts";
 import type { ScheduleRequest } from "./schedule.ts";
 import { fromScheduleRequest } from "./wire.ts";
 

@@ -1,4 +1,4 @@
-import type { DispatcherKey } from "../barrier/dispatcher-id.ts";
+import type { DispatcherKey } from "../barrier/dispatcher-key.ts";
 import type { Sink } from "./sink.ts";
 
 /**

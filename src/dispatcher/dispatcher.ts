@@ -2,13 +2,14 @@ import { compareKeys, type EventKey, keyText } from "../protocol/event-key.ts";
 import { BlockStage, DoneAction, InfluenceType, type State } from "../protocol/messages.ts";
 import type { DispatcherConfig } from "./config.ts";
 import { DispatcherClosed, isOver } from "./errors.ts";
-import { type CaptureEvent, doneState, reportState } from "./event.ts";
+import type { CaptureEvent } from "./event.ts";
 import type { EventPool } from "./event-pool.ts";
 import type { Dispatcher, Standing } from "./hosted.ts";
 import { type ActionKind, type Command, DispatcherMachine, REPEAT_MS, SLOW_REPEAT_MS } from "./machine.ts";
 import type { Clock } from "./ports.ts";
 import type { Reporter } from "./reporter.ts";
 import { SinkWork } from "./sink-work.ts";
+import { doneState, reportState } from "./states.ts";
 import { StreamPlace } from "./stream-place.ts";
 
 interface Surroundings {

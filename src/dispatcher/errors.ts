@@ -91,6 +91,18 @@ export class UnknownSender extends WeirError {
   }
 }
 
+/**
+ * A dispatcher will not be accepted: the coordinator does not want it, whatever its life, because its table was dropped,
+ * say; or it was removed before.
+ */
+export class RegistrationRefused extends WeirError {
+  override readonly name = "RegistrationRefused";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("registration-refused", message, options);
+  }
+}
+
 /** Whether something ended only because its node or dispatcher did: that is no fault to tell. */
 export function isOver(error: unknown): boolean {
   return error instanceof NodeStopped || error instanceof DispatcherClosed;

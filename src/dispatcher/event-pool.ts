@@ -3,13 +3,8 @@ import { WeirError } from "../error/weir-error.ts";
 import { keyText } from "../protocol/event-key.ts";
 import { type State, StateSchema } from "../protocol/messages.ts";
 import { MessageRefused } from "./errors.ts";
-import {
-  type CaptureEvent,
-  type DispatcherIdentity,
-  type InfluencedTables,
-  isTrigger,
-  reportState,
-} from "./event.ts";
+import { type CaptureEvent, type DispatcherIdentity, type InfluencedTables, isTrigger } from "./event.ts";
+import { reportState } from "./states.ts";
 import { MAX_BODY_BYTES } from "./to-fit.ts";
 
 /** Events of which equal copies are found again: dispatchers of a node come to few at a time. */

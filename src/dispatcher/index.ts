@@ -1,6 +1,7 @@
 /** What a capture node in TypeScript embeds. docs/capture-nodes.md is the protocol for all other languages. */
-export { type DispatcherKey, dispatcherKey } from "../barrier/dispatcher-id.ts";
+export { type DispatcherKey, dispatcherKey } from "../barrier/dispatcher-key.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorMeaning, WeirError } from "../error/weir-error.ts";
+export type { Encoding } from "../protocol/encoding.ts";
 export type { EventKey } from "../protocol/event-key.ts";
 export type { ChangefeedId, DispatcherState, Mode } from "./changefeed.ts";
 export type { DispatcherConfig } from "./config.ts";
@@ -12,6 +13,7 @@ export {
   NodeStopped,
   OverlappingCall,
   QueueGone,
+  RegistrationRefused,
   StillBusy,
   UnknownSender,
   UnsafeQueue,
@@ -35,7 +37,6 @@ export {
   type ReceivedMessage,
   systemClock,
 } from "./ports.ts";
-export { RegistrationRefused } from "./registrations.ts";
 export type { ScheduledDispatcher, ScheduleOperator, ScheduleRequest } from "./schedule.ts";
 export type { Sink } from "./sink.ts";
 export { SqsQueues, type SqsQueuesOptions } from "./sqs-queues.ts";

@@ -12,10 +12,10 @@ import {
   InfluenceType,
 } from "../protocol/messages.ts";
 import type { HostedDispatcher } from "./dispatcher.ts";
+import { RegistrationRefused } from "./errors.ts";
 import type { Dispatcher } from "./hosted.ts";
 import { CaptureNode } from "./node.ts";
 import type { CaptureNodeOptions } from "./options.ts";
-import { RegistrationRefused } from "./registrations.ts";
 import type { Sink } from "./sink.ts";
 import { ManualClock } from "./testing/capture.ts";
 import { everybody, MemoryQueues, normal } from "./testing/doubles.ts";

@@ -1,4 +1,4 @@
-import type { Encoding } from "../protocol/codec.ts";
+import type { Encoding } from "../protocol/encoding.ts";
 import type { ChangefeedId, Mode } from "./changefeed.ts";
 import type { Dispatcher } from "./hosted.ts";
 import type { Clock, QueueClient } from "./ports.ts";

@@ -1,7 +1,7 @@
 import { type DispatcherKey, dispatcherKey } from "../barrier/dispatcher-id.ts";
-import { WeirError } from "../error/weir-error.ts";
 import { MalformedMessage } from "../protocol/codec.ts";
 import type { HostedDispatcher } from "./dispatcher.ts";
+import { RegistrationRefused } from "./errors.ts";
 import type { Clock } from "./ports.ts";
 
 interface RegistrationsOptions {
@@ -50,18 +50,6 @@ interface Waiting {
   underWay: bigint | undefined;
   /** The life with which it was sent, and when: before it is repeated an answer has time to come. */
   sent: { readonly life: bigint; readonly at: number } | undefined;
-}
-
-/**
- * A dispatcher will not be accepted: the coordinator does not want it, whatever its life, because its table was dropped,
- * say; or it was removed before.
- */
-export class RegistrationRefused extends WeirError {
-  override readonly name = "RegistrationRefused";
-
-  constructor(message: string, options?: ErrorOptions) {
-    super("registration-refused", message, options);
-  }
 }
 
 export function removedBefore(id: DispatcherKey): RegistrationRefused {

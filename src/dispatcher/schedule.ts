@@ -1,4 +1,4 @@
-import type { DispatcherKey } from "../barrier/dispatcher-id.ts";
+import type { DispatcherKey } from "../barrier/dispatcher-key.ts";
 
 /** Why the coordinator wants a dispatcher created or removed. `move`: the node that had it has lost it. */
 export type ScheduleOperator = "add" | "remove" | "move" | "split" | "merge";

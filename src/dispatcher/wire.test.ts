@@ -14,7 +14,7 @@ import {
   ScheduleDispatcherRequestSchema,
 } from "../protocol/messages.ts";
 import type { DispatcherState, Mode } from "./changefeed.ts";
-import { reportState } from "./event.ts";
+import { reportState } from "./states.ts";
 import { fromScheduleRequest, toComponentState, toMode, toRouteAdmission } from "./wire.ts";
 
 /** `O_Add`, `MergeReady` and `RELEASE_SCHEMA` as the plain types spell them: the expectation shares no table with the code. */

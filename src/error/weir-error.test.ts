@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { RegistrationRefused } from "../dispatcher/registrations.ts";
+import { RegistrationRefused } from "../dispatcher/errors.ts";
 import { codeOf, ERROR_CODES, WeirError } from "./weir-error.ts";
 
 describe("an error of Weir's own", () => {

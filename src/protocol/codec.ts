@@ -2,6 +2,7 @@ import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { fromBinary, fromJsonString, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import { WeirError } from "../error/weir-error.ts";
+import type { Encoding } from "./encoding.ts";
 import {
   BlockStatusRequestSchema,
   HeartBeatRequestSchema,
@@ -24,8 +25,7 @@ export const schemas = {
 export type MessageType = keyof typeof schemas;
 export type MessageOf<T extends MessageType> = MessageShape<(typeof schemas)[T]>;
 
-/** How a body is written: proto3 JSON, or the base64 of the binary form (attribute `encoding`). */
-export type Encoding = "json" | "protobuf";
+export type { Encoding };
 
 /** A body that cannot be understood. `message` says what is wrong, where, and what is expected instead. */
 export class MalformedMessage extends WeirError {

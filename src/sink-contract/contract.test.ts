@@ -7,8 +7,8 @@ import type { CaptureEvent } from "../dispatcher/event.ts";
 import type { Sink } from "../dispatcher/sink.ts";
 import { type StorageFiles, systemFiles } from "../dispatcher/storage/files.ts";
 import { row as storageRow } from "../dispatcher/storage/testing/rows.ts";
-import { type StoragePayload, type StorageRow, StorageSink } from "../dispatcher/storagesink.ts";
-import type { EventKey } from "../protocol/eventkey.ts";
+import { type StoragePayload, type StorageRow, StorageSink } from "../dispatcher/storage-sink.ts";
+import type { EventKey } from "../protocol/event-key.ts";
 import { SinkContractBroken, type SinkHarness, sinkContract } from "./index.ts";
 
 describe("the storage sink", () => {

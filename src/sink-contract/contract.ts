@@ -1,7 +1,7 @@
 import type { CaptureEvent } from "../dispatcher/event.ts";
 import type { Sink } from "../dispatcher/sink.ts";
 import { WeirError } from "../error/weir-error.ts";
-import { compareKeys, type EventKey, keyText } from "../protocol/eventkey.ts";
+import { compareKeys, type EventKey, keyText } from "../protocol/event-key.ts";
 
 /**
  * What the contract needs to know of a sink. Rows are known by a number: row 2 comes behind row 1 in the stream, and all of them
