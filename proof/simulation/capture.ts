@@ -1,21 +1,19 @@
 import type { DispatcherConfig } from "../../src/dispatcher/config.ts";
-import type { Dispatcher } from "../../src/dispatcher/hosted.ts";
+import type { CaptureEvent } from "../../src/dispatcher/event.ts";
+import type { Dispatcher, Standing } from "../../src/dispatcher/hosted.ts";
 import type { CaptureNode } from "../../src/dispatcher/node.ts";
 import type { StoragePayload, StorageRow } from "../../src/dispatcher/storage-sink.ts";
 
 /** A dispatcher as its stream sees it, of whatever kind its node is. */
 export type Streamed = Pick<
   Dispatcher,
-  | "config"
-  | "life"
-  | "blockedAt"
-  | "finishedTs"
-  | "checkpointCap"
-  | "outstanding"
-  | "write"
-  | "handle"
-  | "flush"
->;
+  "config" | "life" | "finishedTs" | "checkpointCap" | "outstanding" | "write" | "handle" | "flush"
+> & {
+  /** Where it stands. Strangers answer only who is `waiting`: an old node does not look at whose an answer is. */
+  readonly blockedAt:
+    | { readonly event: CaptureEvent; readonly stage: Standing["stage"] | "at an old node" }
+    | undefined;
+};
 
 /** A node as the scheduler sees it: the runtime that ships, or an old one. */
 export interface Capture {

@@ -74,7 +74,7 @@ class OldStreamed implements Streamed {
   }
 
   get blockedAt(): Streamed["blockedAt"] {
-    return this.met && { event: this.met.event, stage: "waiting" };
+    return this.met && { event: this.met.event, stage: "at an old node" };
   }
 
   get checkpointCap(): bigint | undefined {
