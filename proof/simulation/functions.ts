@@ -239,7 +239,7 @@ export class Functions {
       this.#watcher.started(name, []);
       const invocation = { now: process.now(), nonce: name, settings, memory: newMemory() };
       try {
-        const lives = await run(evict(space, { node }, invocation), port);
+        const { lives } = await run(evict(space, { node }, invocation), port);
         this.#watcher.ended(name, `took ${lives.length} dispatchers of ${node} out`);
         return;
       } catch (error) {

@@ -1,6 +1,8 @@
 import Table from "cli-table3";
 import type { Command } from "commander";
-import { Roster } from "../barrier/roster.ts";
+import { printable } from "../error/printable.ts";
+import { ask, type Program, run } from "../maintainer/base/program.ts";
+import type { Space } from "../maintainer/base/space.ts";
 import {
   type BarrierView,
   describeClosed,
@@ -9,23 +11,29 @@ import {
   seconds,
   short,
 } from "../maintainer/count/describe.ts";
+import { readStored } from "../maintainer/operator/stored.ts";
 import { pendingChanges } from "../maintainer/session/session.ts";
-import { DynamoStore } from "../storage/dynamodb/store.ts";
+import { createPort } from "../messaging/aws-port.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
-import { Problem, wholeNumber } from "./problem.ts";
+import { wholeNumber } from "./problem.ts";
+import { say, sayJson } from "./say.ts";
 
 interface BarriersOptions extends DeploymentOptions {
   readonly json?: boolean;
-  readonly limit: number;
+  readonly limit?: number;
 }
 
-interface ListedChangefeed {
+/** A changefeed as `weir barriers` lists it. */
+export interface ListedChangefeed {
   readonly changefeed: string;
   readonly epoch: string;
   readonly opened: boolean;
   readonly dispatchers: number;
-  readonly barriers: BarrierView[];
+  readonly barriers: readonly BarrierView[];
 }
+
+/** Closed barriers that are read of each changefeed, unless `--limit` says otherwise. */
+const CLOSED = 10;
 
 /** `weir barriers`: what is open, since when, and who holds it up. */
 export function registerBarriers(program: Command): void {
@@ -36,80 +44,98 @@ export function registerBarriers(program: Command): void {
     .option("--endpoint <url>", "DynamoDB endpoint (default: a running weir local, else AWS)")
     .option("--table <name>", "the deployment's table (its output TableName)")
     .option("--region <region>", "AWS region")
-    .option("--limit <n>", "closed barriers shown of each changefeed", wholeNumber("--limit", 0, 1000), 10)
+    .option(
+      "--limit <n>",
+      `show a table of so many closed barriers of each changefeed (default: one line; with --json ${CLOSED})`,
+      wholeNumber("--limit", 0, 1000),
+    )
     .action(listBarriers);
 }
 
 async function listBarriers(options: BarriersOptions): Promise<void> {
   const { dynamodb, sqs, table } = connectDeployment(options);
-  const store = new DynamoStore(dynamodb, { table });
+  const port = createPort({ dynamodb, sqs }, { table, actionQueuePrefix: "", deadLetterQueueUrl: "" });
   try {
-    const changefeeds = await read(store, options.limit);
-    if (options.json) console.log(JSON.stringify(changefeeds, undefined, 2));
-    else show(changefeeds);
-  } catch (error) {
-    if (error instanceof Error && error.name === "ResourceNotFoundException")
-      throw new Problem(`there is no table "${table}": name the stack's output TableName with --table`);
-    throw error;
+    const now = Date.now();
+    const listed: ListedChangefeed[] = [];
+    for (const space of await port.listSpaces()) {
+      const one = await run(listChangefeed(space, options.limit ?? CLOSED, now), port);
+      if (one) listed.push(one);
+    }
+    if (options.json) sayJson(listed.sort(sickFirst));
+    else for (const line of barrierLines(listed, options.limit)) say(line);
   } finally {
     dynamodb.destroy();
     sqs.destroy();
   }
 }
 
-async function read(store: DynamoStore, limit: number): Promise<ListedChangefeed[]> {
-  const now = Date.now();
-  const listed: ListedChangefeed[] = [];
-  for (const space of await store.listSpaces()) {
-    const root = await store.readRoot(space);
-    if (root === undefined) continue;
-    const chunks = (await store.readChunks(space, root.pointers)).filter((chunk) => chunk !== undefined);
-    const roster = new Roster(root.rosterVersion, root.meta, chunks);
-    const barriers: BarrierView[] = [];
-    for (const [key, step] of [...root.steps].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      const name = { space, epoch: root.epoch, key };
-      const item = await store.readBarrier(name);
-      if (item === undefined) continue;
-      const tallies = await store.readTallies(name, step.phase === "passing" ? "passed" : "waiting");
-      barriers.push(describeOpen(key, step, item, tallies, roster, pendingChanges(root), now));
-    }
-    const recent = await store.readHistory(space, root.epoch, limit + barriers.length);
-    for (const { key, item } of recent)
-      if (item.tombstone && !root.steps.has(key)) barriers.push(describeClosed(key, item));
-    listed.push({
-      changefeed: space.text,
-      epoch: root.epoch.toString(),
-      opened: roster.opened,
-      dispatchers: roster.dispatchers.reduce((sum, chunk) => sum + chunk.lives.length, 0),
-      barriers: barriers.slice(0, root.steps.size + limit),
-    });
-  }
-  return listed;
+/** @param limit closed barriers @param now milliseconds since 1970 */
+export function* listChangefeed(
+  space: Space,
+  limit: number,
+  now: number,
+): Program<ListedChangefeed | undefined> {
+  const stored = yield* readStored(space);
+  if (stored === undefined) return undefined;
+  const { root, roster } = stored;
+  const pending = pendingChanges(root);
+  const open = stored.barriers.map((one) => describeOpen(one, roster, pending, now));
+  const recent = yield* ask("readHistory", space, root.epoch, limit + open.length);
+  const closed = recent
+    .filter(({ key, item }) => item.tombstone && !root.steps.has(key))
+    .map(({ key, item }) => describeClosed(key, item));
+  return {
+    changefeed: space.text,
+    epoch: root.epoch.toString(),
+    opened: roster.opened,
+    dispatchers: roster.dispatchers.reduce((sum, chunk) => sum + chunk.lives.length, 0),
+    barriers: [...open, ...closed.slice(0, limit)],
+  };
 }
 
-function show(changefeeds: readonly ListedChangefeed[]): void {
-  if (changefeeds.length === 0) console.log("No changefeed has registered yet.");
-  for (const { changefeed, epoch, opened, dispatchers, barriers } of changefeeds) {
-    console.log(
-      `${changefeed}  epoch ${epoch}, ${dispatchers} dispatchers${opened ? "" : ", not opened yet"}`,
-    );
-    const open = barriers.filter((barrier) => barrier.phase !== "closed");
-    for (const barrier of open) console.log(`  ${holdUp(barrier)}`);
-    if (open.length === 0) console.log("  no barrier is open");
-    if (barriers.length === 0) continue;
-    const table = new Table({
-      head: ["commitTs", "phase", "influence", "writer", "reported", "age"],
-      style: { head: [], border: [] },
-    });
-    for (const barrier of barriers)
-      table.push([
-        barrier.commitTs + (barrier.isSyncPoint ? " syncpoint" : ""),
-        barrier.phase,
-        barrier.influence,
-        short(barrier.writer),
-        `${barrier.reported}/${barrier.expected}`,
-        seconds(barrier.ageMs),
-      ]);
-    console.log(table.toString());
-  }
+const openOf = ({ barriers }: ListedChangefeed) => barriers.filter((barrier) => barrier.phase !== "closed");
+/** How long the barrier that stands for longest has stood, in ms; -1: none is open. */
+const worst = (one: ListedChangefeed) => Math.max(-1, ...openOf(one).map((barrier) => barrier.phaseMs));
+
+function sickFirst(a: ListedChangefeed, b: ListedChangefeed): number {
+  return worst(b) - worst(a) || Number(a.opened) - Number(b.opened);
+}
+
+/** @param limit closed barriers to show in a table; undefined: one line is said of them */
+export function barrierLines(changefeeds: readonly ListedChangefeed[], limit: number | undefined): string[] {
+  if (changefeeds.length === 0) return ["No changefeed has registered yet."];
+  return [...changefeeds].sort(sickFirst).flatMap((one) => {
+    const { changefeed, epoch, opened, dispatchers, barriers } = one;
+    const open = openOf(one);
+    const closed = barriers.filter((barrier) => barrier.phase === "closed");
+    const title = `${printable(changefeed)}  epoch ${epoch}, ${dispatchers} dispatchers${opened ? "" : ", not opened yet"}`;
+    const last = closed[0];
+    const before = last === undefined ? "" : `; the last one closed was ${titleOf(last)}`;
+    return [
+      title,
+      ...open.map((barrier) => `  ${holdUp(barrier)}`),
+      ...(open.length === 0 ? [`  no barrier is open${before}`] : []),
+      ...(limit !== undefined && closed.length > 0 ? [tableOf(closed)] : []),
+    ];
+  });
+}
+
+const titleOf = ({ commitTs, isSyncPoint, ageMs }: BarrierView) =>
+  `${isSyncPoint ? "syncpoint" : "DDL"} ${commitTs}, after ${seconds(ageMs)}`;
+
+function tableOf(closed: readonly BarrierView[]): string {
+  const table = new Table({
+    head: ["commitTs", "influence", "writer", "dispatchers", "open for"],
+    style: { head: [], border: [] },
+  });
+  for (const barrier of closed)
+    table.push([
+      barrier.commitTs + (barrier.isSyncPoint ? " syncpoint" : ""),
+      barrier.influence,
+      short(barrier.writer),
+      barrier.expected,
+      seconds(barrier.ageMs),
+    ]);
+  return table.toString();
 }

@@ -37,7 +37,7 @@ export async function changeOne<T>(
   change: (space: Space, invocation: Invocation) => Program<T>,
   entry: (result: T, space: Space) => Readonly<Record<string, string>>,
 ): Promise<T> {
-  const deployment = connectDeployment(options);
+  const deployment = connectDeployment(options, "change");
   const { dynamodb, sqs, table, actionQueuePrefix = `${options.prefix}-action-` } = deployment;
   const port = createPort({ dynamodb, sqs }, { table, actionQueuePrefix, deadLetterQueueUrl: "" });
   try {

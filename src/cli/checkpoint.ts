@@ -4,6 +4,7 @@ import { readCheckpointLimit } from "../maintainer/operator/checkpoint.ts";
 import { createPort } from "../messaging/aws-port.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
 import { Problem } from "./problem.ts";
+import { say, sayJson } from "./say.ts";
 
 interface CheckpointOptions extends DeploymentOptions {
   readonly json?: boolean;
@@ -42,11 +43,11 @@ async function showCheckpoints(options: CheckpointOptions): Promise<void> {
           because: limit.because,
         });
     }
-    if (options.json) console.log(JSON.stringify(limits, undefined, 2));
-    else if (limits.length === 0) console.log("No changefeed has registered yet.");
+    if (options.json) sayJson(limits);
+    else if (limits.length === 0) say("No changefeed has registered yet.");
     else
       for (const { changefeed, atMost, because } of limits)
-        console.log(`${changefeed}  ${atMost === null ? "free" : `at most ${atMost}`}: ${because}`);
+        say(`${changefeed}  ${atMost === null ? "free" : `at most ${atMost}`}: ${because}`);
   } finally {
     dynamodb.destroy();
     sqs.destroy();

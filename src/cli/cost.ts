@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { costOfDeployment, type DeploymentCost } from "../cost/deployment.ts";
 import { costOf, sum } from "../cost/model.ts";
 import { Problem, wholeNumber } from "./problem.ts";
+import { say, sayJson } from "./say.ts";
 
 interface CostOptions {
   readonly dispatchers: number;
@@ -36,7 +37,7 @@ export function registerCost(program: Command): void {
           `--nodes is ${options.nodes} and --dispatchers ${options.dispatchers}: a node has one dispatcher at least`,
         );
       const cost = await costOfDeployment(options);
-      if (options.json) console.log(JSON.stringify(cost, undefined, 2));
+      if (options.json) sayJson(cost);
       else show(cost);
     });
 }
@@ -45,7 +46,7 @@ const dollars = (value: number) => value.toFixed(value < 0.995 ? 4 : 2);
 
 function show({ dispatchers, nodes, barriersPerHour, queues, barrier, idle, month }: DeploymentCost): void {
   const requests = Object.values(barrier.requests).reduce((all, one) => all + one, 0);
-  console.log(
+  say(
     `${dispatchers.toLocaleString("en-US")} dispatchers on ${nodes} nodes, queues of ${queues}s, ${barriersPerHour} barriers an hour\n` +
       `One barrier: ${requests} DynamoDB requests, ${barrier.writeUnits} write and ${barrier.readUnits} read units, ` +
       `${barrier.sqsBilled} SQS requests as billed, ${barrier.invocations} invocations, ${sum(costOf(barrier)).toFixed(6)} USD`,
@@ -73,6 +74,6 @@ function show({ dispatchers, nodes, barriersPerHour, queues, barrier, idle, mont
     ["custom metrics, while something is sent", month.metrics],
   ]);
   table.push(["all", dollars(month.total)]);
-  console.log(table.toString());
-  console.log("Without free tiers, alarms and the dashboard, and what capture nodes run on.");
+  say(table.toString());
+  say("Without free tiers, alarms and the dashboard, and what capture nodes run on.");
 }

@@ -3,6 +3,7 @@ import { SQSClient } from "@aws-sdk/client-sqs";
 import { findLocalDeployments } from "../local/discovery.ts";
 import { Connections } from "../messaging/connections.ts";
 import { Problem } from "./problem.ts";
+import { warn } from "./say.ts";
 
 /** How a command names the deployment that it is about. */
 export interface DeploymentOptions {
@@ -39,8 +40,15 @@ const ANSWER_MS = 10_000;
 /** Requests of a client that all end, whatever becomes of the network. */
 export const connections = () => new Connections({ answerMs: ANSWER_MS, connectMs: 5_000 });
 
-/** Connects to the deployment that is named, or to the weir local that runs here. */
-export function connectDeployment(options: DeploymentOptions): ConnectedDeployment {
+/**
+ * Connects to the deployment that is named, or to the weir local that runs here.
+ * @param use whether it is to be changed: then there must be no doubt which one
+ * @throws Problem if there is none, or several that could be meant
+ */
+export function connectDeployment(
+  options: DeploymentOptions,
+  use: "read" | "change" = "read",
+): ConnectedDeployment {
   if (options.endpoint !== undefined || options.table !== undefined) {
     const { table } = options;
     if (table === undefined) throw new Problem("--table is missing: name the stack's output TableName");
@@ -58,7 +66,11 @@ export function connectDeployment(options: DeploymentOptions): ConnectedDeployme
     throw new Problem(
       "no weir local runs here: start one, or name a deployment with --table (and --endpoint)",
     );
-  if (another) console.error(`weir: several run here, this is the one with process id ${local.pid}`);
+  if (another && use === "change")
+    throw new Problem(
+      "several weir local run here, and nothing was changed: stop the others",
+    );
+  if (another) warn(`weir: several run here, this is the one with process id ${local.pid}`);
   const { endpoint, region, credentials, table, actionQueuePrefix } = local.endpoints;
   return {
     dynamodb: new DynamoDBClient({

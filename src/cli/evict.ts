@@ -1,7 +1,9 @@
 import type { Command } from "commander";
+import { printable } from "../error/printable.ts";
 import { type Evicted, evict } from "../maintainer/operator/evict.ts";
 import { type ChangeOptions, changeOne } from "./changefeed.ts";
 import { Problem } from "./problem.ts";
+import { say } from "./say.ts";
 
 interface EvictOptions extends ChangeOptions {
   readonly node?: string;
@@ -28,17 +30,26 @@ export function registerEvict(program: Command): void {
 async function runEvict(options: EvictOptions): Promise<void> {
   const who = whoOf(options);
   const { schedulerQueue } = options;
-  const ended = await changeOne(
+  const { lives } = await changeOne(
     options,
     schedulerQueue ? { schedulerQueue } : {},
     (space, invocation) => evict(space, who, invocation),
-    (lives, space) => {
-      if (lives.length === 0)
-        throw new Problem(`${space.text} has no such dispatcher: weir barriers shows who is missing`);
+    ({ lives, otherNodes }, space) => {
+      if (otherNodes) throw new Problem(unknown(who, space.text, otherNodes));
       return { what: "evict", dispatchers: lives.map((life) => life.id).join(" ") };
     },
   );
-  for (const life of ended) console.log(`evicted ${life.id} of table ${life.tableId} on ${life.node}`);
+  for (const life of lives) say(`evicted ${life.id} of table ${life.tableId} on ${printable(life.node)}`);
+  if (lives.length === 0) say("it had no dispatchers: nothing is asked of it any more");
+}
+
+function unknown(who: Evicted, changefeed: string, nodes: readonly string[]): string {
+  const names = nodes.slice(0, 20).map((name) => JSON.stringify(name));
+  const more = nodes.length > names.length ? ` and ${nodes.length - names.length} more` : "";
+  const there = nodes.length === 0 ? "it has none" : `it has ${names.join(", ")}${more}`;
+  return "node" in who
+    ? `${changefeed} has no node ${JSON.stringify(who.node)}, and nothing was changed: ${there}`
+    : `${changefeed} has no dispatcher ${who.dispatcher}, and nothing was changed: weir barriers --json shows who is missing`;
 }
 
 function whoOf({ node, dispatcher }: EvictOptions): Evicted {

@@ -3,6 +3,7 @@ import type { Endpoints } from "../local/deployment.ts";
 import { announce } from "../local/discovery.ts";
 import { LOCAL_PACKAGES, needing } from "./needing.ts";
 import { Problem, wholeNumber } from "./problem.ts";
+import { say } from "./say.ts";
 
 interface LocalCommandOptions {
   readonly json?: boolean;
@@ -59,8 +60,8 @@ async function runLocal(options: LocalCommandOptions): Promise<void> {
   };
   const withdraw = announce(endpoints);
   try {
-    if (options.json) console.log(JSON.stringify({ ready: true, ...endpoints }));
-    else console.log(greeting(endpoints));
+    if (options.json) say(JSON.stringify({ ready: true, ...endpoints }));
+    else say(greeting(endpoints));
     await stopped.promise;
   } finally {
     withdraw();

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { printable } from "../error/printable.ts";
 import { asProblem } from "./aws-problem.ts";
 import { registerBarriers } from "./barriers.ts";
 import { registerCheckpoint } from "./checkpoint.ts";
@@ -8,6 +9,7 @@ import { registerLocal } from "./local.ts";
 import { Problem } from "./problem.ts";
 import { registerRemove } from "./remove.ts";
 import { registerReplay } from "./replay.ts";
+import { warn } from "./say.ts";
 import { registerUnbind } from "./unbind.ts";
 
 const program = new Command("weir")
@@ -34,9 +36,11 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const problem = error instanceof Problem ? error : asProblem(error);
   if (problem) {
-    console.error(`weir: ${problem.message}`);
+    warn(`weir: ${problem.message}`);
     return problem.exitCode;
   }
-  console.error(error instanceof Error ? `weir: ${error.stack ?? error.message}` : `weir: ${String(error)}`);
+  const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  warn(`weir: ${printable(said)}${process.env["WEIR_DEBUG"] ? "" : " (WEIR_DEBUG=1 shows where)"}`);
+  if (process.env["WEIR_DEBUG"] && error instanceof Error) warn(error.stack ?? "");
   return 1;
 }

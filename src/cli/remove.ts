@@ -5,6 +5,7 @@ import { removeSpace } from "../storage/dynamodb/remove.ts";
 import { callerOf } from "./caller.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
 import { Problem } from "./problem.ts";
+import { say } from "./say.ts";
 
 interface RemoveOptions extends DeploymentOptions {
   readonly reason: string;
@@ -26,7 +27,7 @@ export function registerRemove(program: Command): void {
 }
 
 async function runRemove(changefeed: string, options: RemoveOptions): Promise<void> {
-  const deployment = connectDeployment(options);
+  const deployment = connectDeployment(options, "change");
   const { dynamodb, sqs, table, actionQueuePrefix = "weir-action-" } = deployment;
   const { store } = createPort({ dynamodb, sqs }, { table, actionQueuePrefix, deadLetterQueueUrl: "" });
   try {
@@ -48,7 +49,7 @@ async function runRemove(changefeed: string, options: RemoveOptions): Promise<vo
       reason: options.reason,
       now: Date.now(),
     });
-    console.log(`removed ${space.text}: ${deleted} items, ${open} open barriers`);
+    say(`removed ${space.text}: ${deleted} items, ${open} open barriers`);
   } finally {
     dynamodb.destroy();
     sqs.destroy();

@@ -17,6 +17,7 @@ import { LOCAL_PACKAGES, needing } from "./needing.ts";
 import { Problem } from "./problem.ts";
 import type { ReplayCommandOptions } from "./replay.ts";
 import { LiveView, showResult } from "./replay-view.ts";
+import { sayJson, warn } from "./say.ts";
 
 /** Everything that a replay found out. */
 export interface ReplayResult {
@@ -42,9 +43,8 @@ export async function runReplay(file: string, options: ReplayCommandOptions): Pr
   const reference = options.reference === undefined ? undefined : await openReference(options.reference);
   const s3 = s3Options(options);
   const out = await prepareOut(options.out, s3);
-  for (const one of warnings.slice(0, MAX_WARNINGS)) console.error(`weir: ${one}`);
-  if (warnings.length > MAX_WARNINGS)
-    console.error(`weir: and ${warnings.length - MAX_WARNINGS} more like these`);
+  for (const one of warnings.slice(0, MAX_WARNINGS)) warn(`weir: ${one}`);
+  if (warnings.length > MAX_WARNINGS) warn(`weir: and ${warnings.length - MAX_WARNINGS} more like these`);
   const timings = new Timings(plan, () => performance.now());
   const local = startLocal && (await startDeployment(startLocal, options));
   const config = local
@@ -91,7 +91,7 @@ export async function runReplay(file: string, options: ReplayCommandOptions): Pr
       verdict,
       ...(compared && { reference: compared }),
     };
-    if (options.json) console.log(JSON.stringify(result, undefined, 2));
+    if (options.json) sayJson(result);
     else showResult(result);
     if (!verdict.ok || compared?.ok === false) process.exitCode = 1;
   } finally {

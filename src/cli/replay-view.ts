@@ -1,12 +1,14 @@
 import Table from "cli-table3";
 import { createLogUpdate } from "log-update";
 import type { ReferenceVerdict } from "../consumer/reference.ts";
-import { describeDifference, plain } from "../consumer/verdict.ts";
+import { describeDifference } from "../consumer/verdict.ts";
+import { printable } from "../error/printable.ts";
 import type { RequestCounts } from "../local/engines.ts";
 import type { Plan, ReplayEvent } from "../replay/plan.ts";
 import type { Replay } from "../replay/run.ts";
 import type { Timings } from "../replay/timings.ts";
 import type { ReplayResult } from "./replay-run.ts";
+import { say, warn } from "./say.ts";
 
 // Standard output is for the result alone.
 const logUpdate = createLogUpdate(process.stderr);
@@ -56,7 +58,7 @@ export class LiveView {
     if (process.stderr.isTTY) logUpdate(this.#lines(stalled).join("\n"));
     else if (now - this.#lastLine > LINE_MS) {
       this.#lastLine = now;
-      console.error(this.#lines(stalled).join(" | "));
+      warn(this.#lines(stalled).join(" | "));
     }
   }
 
@@ -66,7 +68,7 @@ export class LiveView {
     const lines = [`rows ${rows}/${this.#plan.rows}, barriers closed ${closed}, open ${open.length}`];
     if (current)
       lines.push(
-        `${current.key} ${current.phase}: ${current.arrived.length} arrived  ${plain(current.statement.slice(0, 70))}`,
+        `${current.key} ${current.phase}: ${current.arrived.length} arrived  ${printable(current.statement.slice(0, 70))}`,
       );
     if (current?.phase === "waiting") lines.push(this.#missing(current.event, current.arrived));
     if (stalled) lines.push(this.#holdUp());
@@ -113,39 +115,38 @@ export function showResult(result: ReplayResult): void {
   for (const one of result.barriers)
     table.push([
       one.key.replace(/-0$/, "").replace(/-1$/, " s").replace(/^0+/, ""),
-      plain(one.statement.length > 56 ? `${one.statement.slice(0, 55)}…` : one.statement),
+      printable(one.statement.length > 56 ? `${one.statement.slice(0, 55)}…` : one.statement),
       one.influence,
       one.dispatchers,
       one.waitingMs.toFixed(0),
       one.writingMs.toFixed(0),
       one.passingMs.toFixed(0),
     ]);
-  console.log(table.toString());
+  say(table.toString());
   if (result.counts) showCounts(result.counts);
   const { verdict } = result;
-  console.log(
+  say(
     `\n${result.rows} row changes and ${result.barriers.length} barriers in ${result.seconds.toFixed(1)} s.`,
   );
   if (verdict.ok)
-    console.log(
+    say(
       `The consumer read ${verdict.files} files in ${result.out} and found every one of ${verdict.tables} tables as the log has it.`,
     );
   else {
-    console.log(`The consumer found differences in ${result.out}:`);
-    for (const difference of verdict.differences) console.log(`  ${describeDifference(difference)}`);
+    say(`The consumer found differences in ${result.out}:`);
+    for (const difference of verdict.differences) say(`  ${describeDifference(difference)}`);
   }
   for (const { table, why } of verdict.notCompared)
-    console.log(`The rows of ${plain(table)} were not compared: ${plain(why)}.`);
+    say(`The rows of ${printable(table)} were not compared: ${printable(why)}.`);
   if (result.reference) showReference(result.reference);
 }
 
 function showReference({ ok, tables, failed, differences }: ReferenceVerdict): void {
-  for (const { file, line, why } of failed)
-    console.log(`The server cannot run ${file}:${line}: ${plain(why)}`);
-  if (ok) console.log(`The server holds the same in ${tables} tables.`);
+  for (const { file, line, why } of failed) say(`The server cannot run ${file}:${line}: ${printable(why)}`);
+  if (ok) say(`The server holds the same in ${tables} tables.`);
   else {
-    console.log("The server holds something else:");
-    for (const difference of differences) console.log(`  ${describeDifference(difference)}`);
+    say("The server holds something else:");
+    for (const difference of differences) say(`  ${describeDifference(difference)}`);
   }
 }
 
@@ -158,12 +159,12 @@ function showCounts(counts: NonNullable<ReplayResult["counts"]>): void {
         .join(", ");
     return `functions: ${list(functions)}; others: ${list(others)}`;
   };
-  console.log(`DynamoDB  ${line(counts.dynamodb)}`);
-  console.log(`SQS       ${line(counts.sqs)}`);
+  say(`DynamoDB  ${line(counts.dynamodb)}`);
+  say(`SQS       ${line(counts.sqs)}`);
   const { maintainer, sweeper } = counts.invocations;
   const chaos =
     counts.kills + counts.duplicates > 0
       ? `; ${counts.kills} killed, ${counts.duplicates} messages doubled`
       : "";
-  console.log(`Lambda    maintainer ${maintainer}, sweeper ${sweeper}, errors ${counts.errors}${chaos}`);
+  say(`Lambda    maintainer ${maintainer}, sweeper ${sweeper}, errors ${counts.errors}${chaos}`);
 }

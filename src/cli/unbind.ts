@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { unbind } from "../maintainer/operator/unbind.ts";
 import { type ChangeOptions, changeOne } from "./changefeed.ts";
 import { Problem } from "./problem.ts";
+import { say } from "./say.ts";
 
 interface UnbindOptions extends ChangeOptions {
   readonly node: string;
@@ -40,7 +41,7 @@ async function runUnbind(options: UnbindOptions): Promise<void> {
       return { what: "unbind", node, from, to };
     },
   );
-  console.log(
+  say(
     `node ${JSON.stringify(node)} was bound to ${former || "nobody"}; now ${to === "" ? "its next registration binds it" : `to ${to}`}`,
   );
 }

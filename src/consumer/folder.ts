@@ -6,8 +6,9 @@ import { openStorage } from "../dispatcher/storage/open.ts";
 import type { S3Options } from "../dispatcher/storage/s3-files.ts";
 import { checksum, type FileColumn } from "../dispatcher/storage/schema-file.ts";
 import { readCheckpoint } from "../dispatcher/storage-sink.ts";
+import { printable } from "../error/printable.ts";
 import { WeirError } from "../error/weir-error.ts";
-import { type Difference, plain } from "./verdict.ts";
+import type { Difference } from "./verdict.ts";
 
 /** A schema file: a DDL with the table as it is after it. `table` is empty for a database's own DDL. */
 export interface SchemaFile {
@@ -148,7 +149,7 @@ function readSchema(
   try {
     content = JSON.parse(text) as SchemaContent;
   } catch (error) {
-    about(`no JSON: ${plain((error as Error).message)}`);
+    about(`no JSON: ${printable((error as Error).message)}`);
     return { file, schema, table, version, query: "", columns: [] };
   }
   const columns = content.TableColumns ?? [];

@@ -1,3 +1,5 @@
+import { printable } from "../error/printable.ts";
+
 /** A difference between what the folder holds and what the log says. */
 export interface Difference {
   readonly what: string;
@@ -24,12 +26,5 @@ export interface Verdict {
 export const MAX_DIFFERENCES = 20;
 
 export function describeDifference({ what, table, key, file }: Difference): string {
-  return plain(`${table}${key === "" ? "" : ` ${key}`}: ${what} (${file})`);
-}
-
-/** Text from a log as a terminal may show it: without characters that steer one. */
-export function plain(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (char) =>
-    char.length > 1 ? "" : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return printable(`${table}${key === "" ? "" : ` ${key}`}: ${what} (${file})`);
 }

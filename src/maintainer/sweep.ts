@@ -5,6 +5,7 @@ import { ask, type Program, together } from "./base/program.ts";
 import type { Space } from "./base/space.ts";
 import { type Failure, failureOf, goOn, type Invocation, openSession } from "./batch.ts";
 import { describeOpen, holdUp } from "./count/describe.ts";
+import { countOf } from "./count/standing.ts";
 import { tidyRoster } from "./roster/commit.ts";
 import { collectFormer } from "./roster/former-epochs.ts";
 import { reassignTables, retireNodes } from "./roster/reassign.ts";
@@ -128,14 +129,10 @@ function* describe(session: Session): Program<void> {
     const item = yield* ask("readBarrier", session.name(key));
     if (item === undefined) continue;
     if (session.stopped) return;
-    const tallies = yield* ask(
-      "readTallies",
-      session.name(key),
-      step.phase === "passing" ? "passed" : "waiting",
-    );
+    const tallies = yield* ask("readTallies", session.name(key), countOf(step));
     const roster = yield* session.roster();
     const pending = session.root === undefined ? [] : pendingChanges(session.root);
-    const view = describeOpen(key, step, item, tallies, roster, pending, session.now);
+    const view = describeOpen({ key, step, item, tallies }, roster, pending, session.now);
     session.observer.note({
       what: "barrier-open",
       space: session.space.text,

@@ -1,9 +1,8 @@
-import { completeVersions, judgeWaiting, missingLives } from "../../barrier/coverage.ts";
 import { type BlockEvent, eventFromBytes } from "../../barrier/event.ts";
-import type { Life, Roster } from "../../barrier/roster.ts";
-import { type Step, writerOf } from "../../barrier/step.ts";
-import type { BarrierItem, Count, Tally } from "../base/port.ts";
-import { requiredFor } from "./record.ts";
+import type { Roster } from "../../barrier/roster.ts";
+import { printable } from "../../error/printable.ts";
+import type { BarrierItem } from "../base/port.ts";
+import { type StoredBarrier, standingOf } from "./standing.ts";
 
 /** One dispatcher that holds a barrier. */
 export interface MissingDispatcher {
@@ -35,8 +34,16 @@ export interface BarrierView {
   readonly waitsFor: string | undefined;
   /** Why its routes cannot be admitted (protocol.md M23). */
   readonly conflict: string | undefined;
+  /** The table trigger takes part and has no life (protocol.md M5). */
+  readonly triggerGone?: true;
+  /** The opening of the changefeed has not come whole (protocol.md R1). */
+  readonly unopened?: true;
+  /** Nobody has to report: the next look at what is stored moves it. */
+  readonly goesOn: boolean;
   /** Since it was opened; of a closed one, how long it was open. */
   readonly ageMs: number;
+  /** Since its phase began, or since the last grant; of a closed one as `ageMs`. */
+  readonly phaseMs: number;
 }
 
 const SHOWN = 20;
@@ -56,37 +63,25 @@ export function influenceText({ influence }: BlockEvent): string {
 
 /** Describes an open barrier from what is stored: who reported in its phase, and who did not. */
 export function describeOpen(
-  key: string,
-  step: Step,
-  item: BarrierItem,
-  tallies: readonly Tally[],
+  stored: StoredBarrier,
   roster: Roster,
   pending: readonly string[],
   now: number,
 ): BarrierView {
-  const event = eventFromBytes(item.event);
-  const count: Count = step.phase === "passing" || step.phase === "closed" ? "passed" : "waiting";
-  const writer = count === "passed" && step.wroteBy >= 0 ? writerOf(step) : undefined;
-  const reported = new Map(tallies.map((tally) => [tally.chunk, tally.reported]));
-  const marks = count === "passed" ? item.passed : item.waiting;
-  const missing: Life[] = [];
-  let expected = 0;
-  for (const chunk of roster.dispatchers) {
-    const required = requiredFor(count, chunk, event, writer);
-    expected += required.length;
-    const versions = completeVersions(marks, chunk);
-    missing.push(...missingLives(required, event, reported.get(chunk.id) ?? new Set(), versions));
-  }
-  const coverage = count === "waiting" ? judgeWaiting(roster, event, marks, step.lateTablesHold) : undefined;
-  const waiting = step.phase === "writing" ? writingFor(step, roster) : missing;
-  const shown = step.phase === "closed" ? [] : waiting;
+  const { key, step, item } = stored;
+  const standing = standingOf(stored, roster, pending);
+  const { event, missing, expected, coverage, writer } = standing;
+  // In phase writing one dispatcher holds everybody up: the writer, while it is there.
+  const holding = step.phase === "writing" && writer ? [writer] : missing;
+  const shown = step.phase === "closed" ? [] : holding;
   const failed = [...roster.nodes.values()].flatMap(({ id, failure }) =>
     failure === undefined ? [] : [{ node: id, reason: failure }],
   );
+  const lacks = coverage?.verdict === "missing" ? coverage : undefined;
   return {
     ...common(key, event),
     phase: step.phase,
-    writer: writerOf(step)?.id ?? "",
+    writer: step.phase === "writing" ? (writer?.id ?? "") : (standing.grant?.id ?? ""),
     reported: expected - missing.length,
     expected,
     missing: shown.slice(0, SHOWN).map((life) => ({
@@ -96,18 +91,16 @@ export function describeOpen(
       unreachable: item.unreachable.has(life.queue),
     })),
     missingCount: shown.length,
-    uncoveredTables: coverage?.verdict === "missing" ? coverage.tables.slice(0, SHOWN).map(String) : [],
+    uncoveredTables: lacks?.tables.slice(0, SHOWN).map(String) ?? [],
+    ...(lacks?.triggerGone && { triggerGone: true }),
+    ...(lacks?.unopened && { unopened: true }),
     ...(failed.length > 0 && { failed: failed.slice(0, SHOWN) }),
-    waitsFor: count === "waiting" ? pending.filter((other) => other < key).sort()[0] : undefined,
-    conflict: step.conflict,
+    waitsFor: standing.waitsFor,
+    conflict: standing.conflict,
+    goesOn: standing.goesOn,
     ageMs: now - item.openedAt,
+    phaseMs: now - step.phaseAt,
   };
-}
-
-/** In phase writing one dispatcher holds everybody up: the writer. */
-function writingFor(step: Step, roster: Roster): Life[] {
-  const place = roster.find(writerOf(step)?.id ?? "");
-  return place ? [place.life] : [];
 }
 
 /** Describes a barrier by its tombstone. */
@@ -124,7 +117,9 @@ export function describeClosed(key: string, item: BarrierItem): BarrierView {
     uncoveredTables: [],
     waitsFor: undefined,
     conflict: undefined,
+    goesOn: false,
     ageMs: closedAt - item.openedAt,
+    phaseMs: closedAt - item.openedAt,
   };
 }
 
@@ -139,21 +134,25 @@ function common(key: string, event: BlockEvent) {
 
 /** The one line for three in the morning: what is stuck, since when, whose fault. */
 export function holdUp(barrier: BarrierView): string {
-  const what = `${barrier.isSyncPoint ? "syncpoint" : "DDL"} ${barrier.commitTs} ${barrier.phase} since ${seconds(barrier.ageMs)}`;
-  if (barrier.conflict !== undefined) return `${what}: ${barrier.conflict}`;
+  const what = `${barrier.isSyncPoint ? "syncpoint" : "DDL"} ${barrier.commitTs} ${barrier.phase} since ${seconds(barrier.phaseMs)}`;
+  if (barrier.conflict !== undefined) return `${what}: ${printable(barrier.conflict)}`;
   if (barrier.waitsFor !== undefined) return `${what}: waits for the earlier event ${barrier.waitsFor}`;
+  if (barrier.goesOn) return `${what}: nobody is missing, it is about to go on`;
   const names = barrier.missing.map(
     (one) =>
-      `${short(one.dispatcher)} on ${one.node} (table ${one.tableId}${one.unreachable ? ", its queue is gone" : ""})`,
+      `${short(one.dispatcher)} on ${printable(one.node)} (table ${one.tableId}${one.unreachable ? ", its queue is gone" : ""})`,
   );
   const more = barrier.missingCount > names.length ? ` and ${barrier.missingCount - names.length} more` : "";
-  const tables =
-    barrier.uncoveredTables.length > 0
-      ? `; no dispatcher for table ${barrier.uncoveredTables.join(", ")}`
-      : "";
-  if (names.length === 0 && tables === "") return `${what}: nobody is missing, it is about to go on`;
-  const failed = (barrier.failed ?? []).map(({ node, reason }) => `; node ${node} says: ${reason}`);
-  return `${what}: ${names.length > 0 ? `held up by ${names.join(", ")}${more}` : "held up"}${tables}${failed.join("")}`;
+  const reasons = [
+    ...(barrier.unopened ? ["the changefeed is not opened"] : []),
+    ...(barrier.triggerGone ? ["there is no table trigger"] : []),
+    ...(barrier.uncoveredTables.length > 0
+      ? [`no dispatcher for table ${barrier.uncoveredTables.join(", ")}`]
+      : []),
+    ...(barrier.failed ?? []).map(({ node, reason }) => `node ${printable(node)} says: ${printable(reason)}`),
+  ];
+  const by = names.length > 0 ? `held up by ${names.join(", ")}${more}` : "held up";
+  return `${what}: ${[by, ...reasons].join("; ")}`;
 }
 
 /** The last digits of an id, for people. */

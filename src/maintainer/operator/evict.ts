@@ -11,21 +11,31 @@ import { recreateLost } from "../roster/recreate.ts";
 /** Who is to go: all dispatchers of a node, or one. */
 export type Evicted = { readonly node: string } | { readonly dispatcher: DispatcherKey };
 
+/** What became of it. */
+export interface EvictResult {
+  /** The lives that ended. */
+  readonly lives: readonly Life[];
+  /** There is no such node or dispatcher, and nothing was changed: the nodes that there are. Absent: there is. */
+  readonly otherNodes?: readonly string[];
+}
+
 /**
  * Takes dispatchers out that are lost for good: their lives end as by `Removed`, what waited for them is judged again, and
  * other nodes are asked for them (protocol.md R9b). A dispatcher that was not lost after all comes back with a higher life.
- * @returns the lives that ended
  */
-export function* evict(space: Space, who: Evicted, invocation: Invocation): Program<readonly Life[]> {
+export function* evict(space: Space, who: Evicted, invocation: Invocation): Program<EvictResult> {
   const observer = new Observer();
   const session = openSession(space, invocation, observer, 1);
-  if ((yield* session.refresh()) === undefined) return [];
+  if ((yield* session.refresh()) === undefined) return { lives: [], otherNodes: [] };
   const roster = yield* session.roster();
   const lives = roster.dispatchers
     .flatMap((chunk) => chunk.lives)
     .filter((life) => ("node" in who ? life.node === who.node : life.id === who.dispatcher));
   const byNode = Map.groupBy(lives, (life) => life.node);
   if ("node" in who && roster.nodes.has(who.node) && !byNode.has(who.node)) byNode.set(who.node, []);
+  // Of one that is over already others are asked for it at once, as when the first attempt was cut short.
+  const isOver = "dispatcher" in who && roster.ended(who.dispatcher) !== undefined;
+  if (byNode.size === 0 && !isOver) return { lives, otherNodes: [...roster.nodes.keys()].sort() };
   const inputs = [...byNode].map(([id, of]) => {
     const node = roster.nodes.get(id)!;
     const message = {
@@ -53,5 +63,5 @@ export function* evict(space: Space, who: Evicted, invocation: Invocation): Prog
   yield* handleMembership(session, inputs, () => undefined);
   yield* recreateLost(session, 0);
   yield* flush(session);
-  return lives;
+  return { lives };
 }

@@ -394,8 +394,8 @@ describe("R9b: who is lost for good", () => {
       detail: expect.stringMatching(/syncpoint 100 waiting since .* held up by …00000016 on n2 \(table 20\)/),
     });
     const [space] = await world.store.listSpaces();
-    const evicted = await run(evict(space!, { node: "n2" }, world.invocation()), world.port);
-    expect(evicted.map((life) => life.id)).toEqual([d(22)]);
+    const { lives } = await run(evict(space!, { node: "n2" }, world.invocation()), world.port);
+    expect(lives.map((life) => life.id)).toEqual([d(22)]);
     // Its part of the table is covered by nobody now: a dispatcher that takes it over is waited for.
     expect(await world.phase(key)).toBe("waiting");
     await world.handle(world.registration(n1, [{ id: d(23), table: 20n, start: "m", checkpoint: 1n }]));
