@@ -20,7 +20,7 @@ const exceptions = (rule: string) =>
 // The lists only shrink: who mends a file takes it out of biome.json, and lowers the number here.
 describe("the files that biome.json lets pass", () => {
   it.each([
-    ["useMaxParams", 17],
+    ["useMaxParams", 16],
     ["noExcessiveLinesPerFunction", 10],
   ])("%s: %i", (rule, most) => {
     expect(exceptions(rule)).toHaveLength(most);

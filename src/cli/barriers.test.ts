@@ -46,22 +46,26 @@ it("counts since when from the phase, and not from the opening", async () => {
   expect((await shown())[1]).toContain("DDL 100 writing since 2.0 s: held up by …00000001 on n1");
 });
 
-it.each(["n\nDDL 999 writing since 1.0 s: forged", "n\u001b[2J", "n\u009b2J", "n\u2028x", "n\u0085x", "n\u202ex"])(
-  "shows the node %j in one line that a terminal obeys nothing of",
-  async (id) => {
-    await open({ ...n2, id });
-    await world.handle(world.waiting(n1, [T], ddl(100n), { BlockTables: everybody }));
-    const lines = await shown();
-    expect(lines).toHaveLength(2);
-    expect(lines[1]).toMatch(/ on n\\u[0-9a-f]{4}.* \(table 10\)$/);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not be there
-    expect(lines[1]).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202e]/);
-    // The sweep's log has the same line.
-    expect((await world.sweep()).observer.seen.find(({ what }) => what === "barrier-open")?.detail).toBe(
-      lines[1]!.trim(),
-    );
-  },
-);
+it.each([
+  "n\nDDL 999 writing since 1.0 s: forged",
+  "n\u001b[2J",
+  "n\u009b2J",
+  "n\u2028x",
+  "n\u0085x",
+  "n\u202ex",
+])("shows the node %j in one line that a terminal obeys nothing of", async (id) => {
+  await open({ ...n2, id });
+  await world.handle(world.waiting(n1, [T], ddl(100n), { BlockTables: everybody }));
+  const lines = await shown();
+  expect(lines).toHaveLength(2);
+  expect(lines[1]).toMatch(/ on n\\u[0-9a-f]{4}.* \(table 10\)$/);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not be there
+  expect(lines[1]).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202e]/);
+  // The sweep's log has the same line.
+  expect((await world.sweep()).observer.seen.find(({ what }) => what === "barrier-open")?.detail).toBe(
+    lines[1]!.trim(),
+  );
+});
 
 it("shows no writer that was evicted, nor its dispatcher's next life as the writer", async () => {
   await open();

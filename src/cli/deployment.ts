@@ -67,9 +67,7 @@ export function connectDeployment(
       "no weir local runs here: start one, or name a deployment with --table (and --endpoint)",
     );
   if (another && use === "change")
-    throw new Problem(
-      "several weir local run here, and nothing was changed: stop the others",
-    );
+    throw new Problem("several weir local run here, and nothing was changed: stop the others");
   if (another) warn(`weir: several run here, this is the one with process id ${local.pid}`);
   const { endpoint, region, credentials, table, actionQueuePrefix } = local.endpoints;
   return {
