@@ -11,7 +11,7 @@ export function between(real: QueueClient, otherwise: Partial<QueueClient>): Que
     send: (url, message) => real.send(url, message),
     receive: (url, seconds, signal) => real.receive(url, seconds, signal),
     delete: (url, receipts) => real.delete(url, receipts),
-    extend: (url, receipt, seconds) => real.extend(url, receipt, seconds),
+    extend: (url, receipts, seconds) => real.extend(url, receipts, seconds),
     ...otherwise,
   };
 }

@@ -98,8 +98,8 @@ class Counted implements QueueClient {
   delete(url: string, receipts: readonly string[], signal?: AbortSignal) {
     return this.#queues.delete(url, receipts, signal);
   }
-  extend(url: string, receipt: string, seconds: number, signal?: AbortSignal) {
-    return this.#queues.extend(url, receipt, seconds, signal);
+  extend(url: string, receipts: readonly string[], seconds: number, signal?: AbortSignal) {
+    return this.#queues.extend(url, receipts, seconds, signal);
   }
 }
 

@@ -48,6 +48,9 @@ export function queuesFor(
           if (gone) watcher.obeyed(gone);
         }
       }),
-    extend: (url, receipt, seconds) => process.request(5, () => queues.hide(url, receipt, seconds * 1_000)),
+    extend: (url, receipts, seconds) =>
+      process.request(5, () => {
+        for (const receipt of receipts) queues.hide(url, receipt, seconds * 1_000);
+      }),
   };
 }

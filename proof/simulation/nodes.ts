@@ -387,6 +387,8 @@ export class Nodes {
       layout: machine.layout,
       encoding: machine.encoding,
       tablesPerPart: machine.tablesPerPart,
+      // Some say nothing of an event with lists before they are accepted.
+      ...(machine.layout === "dispatcher" && { registeredEntries: 0 }),
       onSchedule: async (request) => this.#rivals.asked(machine, request),
       onError: (error, dispatcher) => {
         this.#world.note(machine.name, `error ${(error as Error).message}`);

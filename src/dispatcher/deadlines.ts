@@ -45,9 +45,9 @@ export function withDeadlines(queues: QueueClient, clock: Clock, answerMs: numbe
       ),
     delete: (url, receipts) =>
       within(answerMs, `deleting from queue ${url}`, (signal) => queues.delete(url, receipts, signal)),
-    extend: (url, receipt, seconds) =>
-      within(answerMs, `extending a message of queue ${url}`, (signal) =>
-        queues.extend(url, receipt, seconds, signal),
+    extend: (url, receipts, seconds) =>
+      within(answerMs, `extending messages of queue ${url}`, (signal) =>
+        queues.extend(url, receipts, seconds, signal),
       ),
   };
 }

@@ -2,7 +2,7 @@ import { compareKeys, type EventKey, keyText } from "../protocol/event-key.ts";
 import { BlockStage, DoneAction, InfluenceType, type State } from "../protocol/messages.ts";
 import type { DispatcherConfig } from "./config.ts";
 import { DispatcherClosed, isOver } from "./errors.ts";
-import type { CaptureEvent } from "./event.ts";
+import { type CaptureEvent, entriesOf } from "./event.ts";
 import type { EventPool } from "./event-pool.ts";
 import type { Dispatcher, Standing } from "./hosted.ts";
 import { type ActionKind, type Command, DispatcherMachine, REPEAT_MS, SLOW_REPEAT_MS } from "./machine.ts";
@@ -17,6 +17,8 @@ interface Surroundings {
   readonly clock: Clock;
   readonly reporter: Reporter;
   readonly events: EventPool;
+  /** A registration names a WAITING of an event that lists so many entries at most. */
+  readonly registeredEntries: number;
   /** Something is outstanding now: poll. */
   readonly onOutstanding: () => void;
   readonly onError: (error: unknown, dispatcher: Dispatcher) => void;
@@ -115,15 +117,30 @@ export class HostedDispatcher implements Dispatcher {
 
   /**
    * The event at which it waits, or whose action it executes, as a registration says it (protocol.md M14); or the syncpoint
-   * behind which it is, for its checkpoint says no more than that the DDL of that commitTs is (R10).
+   * behind which it is, for its checkpoint says no more than that the DDL of that commitTs is (R10). Thousands may wait at an event
+   * that lists thousands of tables: then each says so when it is accepted (`onAccepted`), for reports share the event. Until
+   * then the coordinator knows as little of it as during a flush. An action that is executed cannot wait: nobody else may be
+   * asked to write.
    */
   get blockState(): State | undefined {
     const { standsAt: stands, finished } = this.#machine;
     if (stands === undefined)
       return finished.isSyncPoint ? doneState(finished, DoneAction.UNSPECIFIED) : undefined;
+    if (this.#saysLater(stands)) return undefined;
     const state = reportState(stands.event, true, this.#machine.identity);
     if (stands.stage === "writing") state.stage = BlockStage.WRITING;
     return state;
+  }
+
+  #saysLater({ event, stage }: { readonly event: CaptureEvent; readonly stage: string }): boolean {
+    return stage === "waiting" && entriesOf(event) > this.#surroundings.registeredEntries;
+  }
+
+  /** Its registration was accepted. What that has left out it says now. */
+  onAccepted(): void {
+    const { standsAt } = this.#machine;
+    if (standsAt && this.#saysLater(standsAt))
+      this.#drive(this.#machine.reportAgain(this.#surroundings.clock.now()));
   }
 
   get checkpointTs(): bigint {

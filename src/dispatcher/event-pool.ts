@@ -3,7 +3,13 @@ import { WeirError } from "../error/weir-error.ts";
 import { keyText } from "../protocol/event-key.ts";
 import { type State, StateSchema } from "../protocol/messages.ts";
 import { MessageRefused } from "./errors.ts";
-import { type CaptureEvent, type DispatcherIdentity, type InfluencedTables, isTrigger } from "./event.ts";
+import {
+  type CaptureEvent,
+  type DispatcherIdentity,
+  entriesOf,
+  type InfluencedTables,
+  isTrigger,
+} from "./event.ts";
 import { reportState } from "./states.ts";
 import { MAX_BODY_BYTES } from "./to-fit.ts";
 
@@ -82,15 +88,7 @@ const isId = (id: unknown) => typeof id === "bigint";
 const areIds = (...ids: readonly unknown[]) => ids.every(isId);
 
 function refuseTooLarge(described: Omit<CaptureEvent, "payload">): void {
-  const { blockTables, needDroppedTables, needAddedTables, updatedSchemas, routeAdmissions } = described;
-  const lists = [
-    tableIdsOf(blockTables),
-    tableIdsOf(needDroppedTables),
-    needAddedTables,
-    updatedSchemas,
-    routeAdmissions,
-  ];
-  if (lists.reduce((sum, list) => sum + (list?.length ?? 0), 0) < LARGE) return;
+  if (entriesOf(described) < LARGE) return;
   const state = reportState({ ...described, payload: undefined }, true, { tableId: 0n, whole: true });
   // As base64, which a protobuf body is.
   const bytes = Math.ceil(toBinary(StateSchema, state).length / 3) * 4 + REPORT_BYTES;
@@ -120,10 +118,6 @@ function withOwnIds(tables: InfluencedTables): InfluencedTables {
   if (tables.type !== "tables") return { ...tables };
   const { tableIds: ids } = tables;
   return { ...tables, tableIds: Object.isFrozen(ids) ? ids : [...ids] };
-}
-
-function tableIdsOf(tables: InfluencedTables | undefined): readonly bigint[] | undefined {
-  return tables?.type === "tables" ? tables.tableIds : undefined;
 }
 
 /** A list that cannot change, nor its entries, is taken over as it is: who gets the same one again has nothing to compare. */

@@ -128,3 +128,11 @@ export function needsReport(event: CaptureEvent): boolean {
 export function isOfItsTable(event: CaptureEvent, identity: DispatcherIdentity): boolean {
   return identity.whole && !isTrigger(identity) && blocks(event, { ...identity, whole: false });
 }
+
+/** How many tables, changes and routes an event lists. */
+export function entriesOf(event: Omit<CaptureEvent, "payload">): number {
+  const { blockTables, needDroppedTables, needAddedTables, updatedSchemas, routeAdmissions } = event;
+  const named = [blockTables, needDroppedTables].map((one) => (one?.type === "tables" ? one.tableIds : []));
+  const lists = [...named, needAddedTables, updatedSchemas, routeAdmissions];
+  return lists.reduce((sum, list) => sum + (list?.length ?? 0), 0);
+}

@@ -205,6 +205,15 @@ export class DispatcherMachine {
     return [{ do: "report", stage: "waiting", event: pending.event }];
   }
 
+  /** It is registered anew, and the coordinator does not know where it waits. */
+  reportAgain(now: number): Command[] {
+    const pending = this.#pending;
+    if (pending?.stage !== "waiting") return [];
+    pending.acked = false;
+    pending.repeatAt = now + REPEAT_MS;
+    return [{ do: "report", stage: "waiting", event: pending.event }];
+  }
+
   /** An action for this life (protocol.md D5, D6). */
   act(action: ActionKind, key: EventKey): Command[] {
     const pending = this.#pending;

@@ -17,12 +17,13 @@ export interface MailboxOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** A message in work is kept from coming again this long at a time, and this often. */
+/** A message in work is kept from coming again this long at a time: after half that time at the latest, and after a quarter at the earliest. */
 const EXTEND_SECONDS = 30;
-const EXTEND_EVERY_MS = 15_000;
+const EXTEND_LOOK_MS = 7_500;
 /** How long done messages are collected before they are deleted together. */
 const DELETE_AFTER_MS = 5;
-const DELETE_BATCH = 10;
+/** Messages of one request, at most. */
+const BATCH = 10;
 
 /** Messages of one answer, at most. */
 const FULL = 10;
@@ -38,6 +39,10 @@ export class Mailbox {
   #wake: (() => void) | undefined;
   #loop: Promise<void> | undefined;
   #done: string[] = [];
+  /** Receipts of messages in work: received or extended since the last look, and before it. */
+  #fresh = new Set<string>();
+  #older = new Set<string>();
+  #looking = false;
   readonly #helpers = new Set<Promise<void>>();
 
   constructor(options: MailboxOptions) {
@@ -122,29 +127,46 @@ export class Mailbox {
   }
 
   async #work(message: ReceivedMessage): Promise<void> {
-    const { url, queues, clock, handle, onError } = this.#options;
-    let cancel: () => void = () => undefined;
-    const extend = () => {
-      cancel = clock.after(EXTEND_EVERY_MS, () => {
-        queues.extend(url, message.receipt, EXTEND_SECONDS).catch(onError);
-        extend();
-      });
-    };
-    extend();
+    const { handle, onError } = this.#options;
+    const { receipt } = message;
+    this.#fresh.add(receipt);
+    this.#lookSoon();
     try {
       await handle(message);
-      this.#delete(message.receipt);
+      this.#delete(receipt);
     } catch (error) {
       // A node that stops leaves in the queue what it has not begun, or not ended.
       if (!isOver(error)) onError(error);
     } finally {
-      cancel();
+      this.#fresh.delete(receipt);
+      this.#older.delete(receipt);
     }
+  }
+
+  /** Looks again as long as anything is in work. */
+  #lookSoon(): void {
+    if (this.#looking || this.#fresh.size + this.#older.size === 0) return;
+    this.#looking = true;
+    this.#options.clock.after(EXTEND_LOOK_MS, () => {
+      this.#looking = false;
+      this.#extendOlder();
+      this.#lookSoon();
+    });
+  }
+
+  /** Extends what was in work at the last look already, ten with a request: thousands of messages may be in work. */
+  #extendOlder(): void {
+    const { url, queues, onError } = this.#options;
+    const due = [...this.#older];
+    this.#older = this.#fresh;
+    this.#fresh = new Set(due);
+    for (let from = 0; from < due.length; from += BATCH)
+      queues.extend(url, due.slice(from, from + BATCH), EXTEND_SECONDS).catch(onError);
   }
 
   #delete(receipt: string): void {
     this.#done.push(receipt);
-    if (this.#done.length >= DELETE_BATCH) void this.#deleteDone();
+    if (this.#done.length >= BATCH) void this.#deleteDone();
     else if (this.#done.length === 1)
       this.#options.clock.after(DELETE_AFTER_MS, () => void this.#deleteDone());
   }

@@ -31,6 +31,8 @@ const BODY_BYTES = 255 * 1024;
 /** How long `stop` and `removeDispatcher` wait for what has begun, unless they are told otherwise. */
 const STOP_MS = 10_000;
 const REMOVE_MS = 60_000;
+/** Entries of an event that a registration of one who waits there may list: so few that it stays about as long as it is without. */
+const REGISTERED_ENTRIES = 64;
 /** How long `stop` waits for what it has given up. */
 const GIVEN_UP_MS = 1_000;
 
@@ -231,6 +233,7 @@ export class CaptureNode {
       clock: this.clock,
       reporter: this.#reporter,
       events: this.#events,
+      registeredEntries: this.options.registeredEntries ?? REGISTERED_ENTRIES,
       onOutstanding: () => this.#queues.wake(config.id),
       onError: (error, one) => this.options.onError?.(error, one),
     });
@@ -288,6 +291,7 @@ export class CaptureNode {
     const accepted = this.#registrations.add(queue.name, dispatcher);
     this.#queues.wake(dispatcher.config.id);
     await accepted;
+    dispatcher.onAccepted();
   }
 
   /** A dispatcher will not be accepted. */

@@ -62,6 +62,11 @@ export interface CaptureNodeOptions {
   readonly random?: () => number;
   /** Tables in one part of an opening. Default: 2,000, about 40 bytes each, far below the message limit. */
   readonly tablesPerPart?: number;
+  /**
+   * A registration says the event at which its dispatcher waits, if that lists no more than so many tables and changes. Of a larger
+   * one the dispatcher reports that it waits once it is accepted, together with the others. Default: 64.
+   */
+  readonly registeredEntries?: number;
   /** The coordinator wants a dispatcher created or removed. The message comes again until this resolves. */
   readonly onSchedule?: (request: ScheduleRequest) => Promise<void>;
   /**

@@ -34,8 +34,8 @@ export interface QueueClient {
    */
   receive(url: string, waitSeconds: number, signal: AbortSignal): Promise<ReceivedMessage[]>;
   delete(url: string, receipts: readonly string[], signal?: AbortSignal): Promise<void>;
-  /** Keeps a received message from being delivered again for so long. */
-  extend(url: string, receipt: string, seconds: number, signal?: AbortSignal): Promise<void>;
+  /** Keeps received messages, ten at most, from being delivered again for so long. */
+  extend(url: string, receipts: readonly string[], seconds: number, signal?: AbortSignal): Promise<void>;
 }
 
 export interface Clock {

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { dispatcherKey } from "../barrier/dispatcher-id.ts";
 import { d } from "../maintainer/testing/world.ts";
 import { decode } from "../protocol/codec.ts";
-import { ComponentState } from "../protocol/messages.ts";
+import { BlockStage, ComponentState } from "../protocol/messages.ts";
 import type { DispatcherConfig } from "./config.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { ReceivedMessage } from "./ports.ts";
@@ -26,17 +26,25 @@ afterEach(() => capture.stop());
 /** A coordinator that answers each registration so many ms after it came. */
 class Answering {
   messages = 0;
+  bytes = 0;
   readonly spans: string[] = [];
   readonly #ms: number;
+  readonly #epoch: bigint;
 
-  constructor(ms: number) {
+  constructor(ms: number, epoch = 1n) {
     this.#ms = ms;
+    this.#epoch = epoch;
   }
 
-  /** Takes what has come. */
+  /** Takes what has come, and leaves what is no registration. */
   take(): void {
-    for (const { attributes, body } of capture.queues.take("status")) {
-      if (attributes["type"] !== "MaintainerBootstrapResponse") continue;
+    for (const message of capture.queues.take("status")) {
+      const { attributes, body } = message;
+      if (attributes["type"] !== "MaintainerBootstrapResponse") {
+        void capture.queues.send("status", message);
+        continue;
+      }
+      this.bytes += body.length;
       const { spans } = decode("MaintainerBootstrapResponse", "json", body);
       if (spans.length === 0) continue;
       this.messages++;
@@ -45,7 +53,7 @@ class Answering {
         life: String(life),
       }));
       for (const { ID } of spans) this.spans.push(dispatcherKey(ID!));
-      const answer = JSON.stringify({ accepted, refused: [], maintainerEpoch: "1" });
+      const answer = JSON.stringify({ accepted, refused: [], maintainerEpoch: `${this.#epoch}` });
       capture.clock.after(this.#ms, () => {
         const message = { body: answer, attributes: { type: "RegistrationResult" } };
         void capture.queues.send("weir-action-n1", message);
@@ -201,6 +209,95 @@ describe("a queue that is full", () => {
     expect(polls).toBeLessThanOrEqual(200 + 2 * 8);
     await pass(2_000);
     expect(polling).toBe(1);
+    await mailbox.stop();
+  });
+});
+
+describe("a higher epoch", () => {
+  /** Bytes of what they say who wait at an event over all of them and follow into another epoch, and who is said to wait. */
+  async function followed(count: number) {
+    capture = await Capture.start();
+    const coordinator = new Answering(1);
+    const created = Array.from({ length: count }, (_, index) =>
+      capture.node.createDispatcher(config(index + 1)),
+    );
+    for (let ms = 0; ms < 50; ms++) await millisecond(coordinator);
+    const dispatchers = await Promise.all(created);
+    const tableIds = Object.freeze(dispatchers.map(({ config: { tableId } }) => tableId));
+    const key = { commitTs: 100n, isSyncPoint: false };
+    const event = { key, blockTables: { type: "tables", tableIds }, payload: undefined } as const;
+    for (const one of dispatchers) one.handle(event).catch(() => undefined);
+    for (let ms = 0; ms < 50; ms++) await millisecond();
+    capture.queues.take("status");
+    void capture.node.follow(2n);
+    const second = new Answering(1, 2n);
+    for (let ms = 0; ms < 100; ms++) await millisecond(second);
+    const requests = capture.queues
+      .take("status")
+      .map(({ body }) => decode("BlockStatusRequest", "json", body));
+    const reported = requests.flatMap(({ blockStatuses }) => blockStatuses);
+    return { dispatchers, registered: second.bytes, reported, spans: second.spans };
+  }
+
+  it("costs each who waits at an event over all of them some bytes, and not the lists of the event", async () => {
+    const { dispatchers, registered, reported, spans } = await followed(400);
+    expect(spans).toEqual(dispatchers.map(({ config: { id } }) => id));
+    expect(registered / 400).toBeLessThan(400);
+    // They say once where they wait, together.
+    expect(reported).toHaveLength(1);
+    const [{ state, dispatcherIDs, lives }] = reported as [(typeof reported)[number]];
+    expect(state).toMatchObject({ stage: BlockStage.WAITING, BlockTs: 100n });
+    expect(state!.BlockTables!.TableIDs).toHaveLength(400);
+    expect(dispatcherIDs.map((id, index) => [dispatcherKey(id), lives[index]])).toEqual(
+      dispatchers.map(({ config: { id }, life }) => [id, life]),
+    );
+  });
+
+  it("is told with its event at once who waits at one with few tables", async () => {
+    const { registered, reported } = await followed(20);
+    expect(registered).toBeGreaterThan(20 * 100);
+    expect(reported).toEqual([]);
+  });
+});
+
+describe("messages in work", () => {
+  it("are extended ten with a request, each twice before it would come again, and no more when they are done", async () => {
+    capture = await Capture.start();
+    const clock = new ManualClock();
+    const queues = new MemoryQueues();
+    await queues.createQueue("q");
+    for (let one = 0; one < 205; one++) await queues.send("q", { body: String(one), attributes: {} });
+    const working: PromiseWithResolvers<void>[] = [];
+    const mailbox = new Mailbox({
+      ...{ url: "q", queues, clock, random: () => 0.5, pollSeconds: 20, wanted: () => true },
+      handle: async ({ body }) => {
+        // Five are done at once: nobody extends them.
+        if (Number(body) >= 200) return;
+        const work = Promise.withResolvers<void>();
+        working.push(work);
+        await work.promise;
+      },
+      onGone: nothing,
+      onError: (error) => expect.unreachable(String(error)),
+    });
+    mailbox.start();
+    const pass = async (ms: number) => {
+      for (let at = 0; at < ms; at += 100) {
+        for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
+        clock.advance(100);
+      }
+    };
+    for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(working).toHaveLength(200);
+    await pass(30_000);
+    const receipts = queues.extensions.flat();
+    expect(receipts).toHaveLength(400);
+    expect(new Set(receipts).size).toBe(200);
+    expect(queues.extensions).toHaveLength(40);
+    for (const work of working) work.resolve();
+    await pass(60_000);
+    expect(queues.extensions).toHaveLength(40);
+    expect(queues.waiting("q")).toEqual([]);
     await mailbox.stop();
   });
 });

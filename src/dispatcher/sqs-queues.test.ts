@@ -237,6 +237,20 @@ describe("an action queue", () => {
     expect(differences("q", { Policy, SqsManagedSseEnabled: "true" }, undefined)).toEqual([]);
   });
 
+  it("keeps messages from coming again, ten with a request, and says of how many it did not", async () => {
+    const url = await queues.createQueue("extended");
+    const signal = new AbortController().signal;
+    for (let one = 0; one < 10; one++) await queues.send(url, { body: `${one}`, attributes: {} });
+    const receipts = (await queues.receive(url, 1, signal)).map((one) => one.receipt);
+    expect(receipts).toHaveLength(10);
+    await queues.extend(url, receipts.slice(1), 60);
+    await queues.extend(url, receipts.slice(0, 1), 0);
+    expect((await queues.receive(url, 1, signal)).map(({ body }) => body)).toEqual(["0"]);
+    await expect(queues.extend(url, [receipts[1]!, "not a receipt"], 60)).rejects.toThrow(
+      /1 of 2 messages of queue .*extended are not extended.*ReceiptHandle/,
+    );
+  });
+
   it("says who has sent what is in it", async () => {
     const url = await queues.createQueue("senders");
     await queues.send(url, { body: "b", attributes: {} });

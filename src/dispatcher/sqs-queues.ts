@@ -1,5 +1,5 @@
 import {
-  ChangeMessageVisibilityCommand,
+  ChangeMessageVisibilityBatchCommand,
   CreateQueueCommand,
   DeleteMessageBatchCommand,
   DeleteQueueCommand,
@@ -193,13 +193,25 @@ export class SqsQueues implements QueueClient {
     await this.#ask(signal, (options) => this.#client.send(command, options));
   }
 
-  async extend(url: string, receipt: string, seconds: number, signal?: AbortSignal): Promise<void> {
-    const command = new ChangeMessageVisibilityCommand({
-      QueueUrl: url,
-      ReceiptHandle: receipt,
+  async extend(
+    url: string,
+    receipts: readonly string[],
+    seconds: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const Entries = receipts.map((ReceiptHandle, index) => ({
+      Id: String(index),
+      ReceiptHandle,
       VisibilityTimeout: seconds,
-    });
-    await this.#ask(signal, (options) => this.#client.send(command, options));
+    }));
+    const command = new ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries });
+    const { Failed = [] } = await this.#ask(signal, (options) => this.#client.send(command, options));
+    const [first] = Failed;
+    if (first === undefined) return;
+    throw new WeirError(
+      "not-extended",
+      `${Failed.length} of ${receipts.length} messages of queue ${url} are not extended and may come again: ${first.Code}: ${first.Message}`,
+    );
   }
 
   async #ask<T>(

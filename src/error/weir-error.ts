@@ -119,6 +119,10 @@ export const ERROR_CODES = {
     means: "There is no such queue, or no longer.",
     remedy: "The node creates its own queue again. The status queue is the deployment's.",
   },
+  "not-extended": {
+    means: "Messages that a node works on could not be kept from coming again.",
+    remedy: "Nothing: what comes again is done once.",
+  },
   "queue-settings": {
     means: "A queue of the node lacks something, and is used as it is.",
     remedy: "The message says what the node's role needs, or what to change.",

@@ -19,6 +19,8 @@ export class MemoryQueues implements QueueClient {
   sender: string | undefined;
   /** Sends that were tried. */
   sends = 0;
+  /** The receipts of each request that extended messages. */
+  readonly extensions: (readonly string[])[] = [];
   #receipts = 0;
   readonly #waiting = new Map<string, Set<() => void>>();
 
@@ -80,7 +82,11 @@ export class MemoryQueues implements QueueClient {
     );
   }
 
-  async extend(): Promise<void> {}
+  async extend(url: string, receipts: readonly string[], seconds: number): Promise<void> {
+    this.extensions.push(receipts);
+    for (const one of this.queues.get(url) ?? [])
+      if (receipts.includes(one.receipt)) one.invisibleUntil = Date.now() + seconds * 1_000;
+  }
 
   /** What waits in a queue, whether somebody has received it or not. */
   waiting(url: string): QueueMessage[] {
