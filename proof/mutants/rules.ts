@@ -73,6 +73,22 @@ export const RULES: readonly Mutant[] = [
     tests: MAINTAINER,
   },
   {
+    id: "gone-tables-hold",
+    rule: "a table that was gone at the opening holds no event from before it (protocol.md R1b)",
+    file: "src/barrier/coverage.ts",
+    from: "if (known ? isPast(known.since, key) : wasGone(roster, event, tableId)) continue;",
+    to: "if (known && isPast(known.since, key)) continue;",
+    tests: MAINTAINER,
+  },
+  {
+    id: "unknown-tables-are-gone",
+    rule: "a table that an event behind the opening may add is not gone (protocol.md R1b, R8)",
+    file: "src/barrier/coverage.ts",
+    from: "return tableId !== TRIGGER_TABLE && !tables.has(tableId) && isPast(meta.openedAt ?? 0n, key);",
+    to: "return tableId !== TRIGGER_TABLE && !tables.has(tableId);",
+    tests: MAINTAINER,
+  },
+  {
     id: "registration-unanswered",
     rule: "a registration is answered to a new node (protocol.md R9a)",
     file: "src/maintainer/roster/change.ts",

@@ -30,8 +30,7 @@ import {
 } from "../../src/protocol/messages.ts";
 import { tableRange } from "../../src/protocol/span.ts";
 import type { Capture, Streamed } from "./capture.ts";
-import { ACTION_PREFIX, STATUS_QUEUE } from "./fixed.ts";
-
+import { ACTION_PREFIX, ROLE, STATUS_QUEUE } from "./fixed.ts";
 import { OldGate } from "./old-gate.ts";
 import type { Stored } from "./queues.ts";
 
@@ -339,10 +338,13 @@ export class OldCapture implements Capture {
   }
 
   /** Deletes a message when what it causes is done and told. */
-  async #obey({ receipt, body, attributes }: Stored): Promise<void> {
+  async #obey({ receipt, body, attributes, principal }: Stored): Promise<void> {
     const { queues, gated, onSchedule } = this.#options;
     const encoding = attributes["encoding"] as Encoding;
-    if (attributes["type"] === "HeartBeatResponse") {
+    // TiCDC knows no sender. Its bridge obeys the coordinator only (`Config.Coordinators` of clients/go; protocol.md D12).
+    if (principal !== ROLE) {
+      // Deleted, and nothing else.
+    } else if (attributes["type"] === "HeartBeatResponse") {
       const response = decode("HeartBeatResponse", encoding, body);
       this.#manager.respond(gated ? this.#gate.passing(response) : response);
       await this.#goOn();

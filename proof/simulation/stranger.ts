@@ -126,7 +126,16 @@ export class Stranger {
 
   /** A message is gone: of a stranger's, the reason is kept. */
   handled({ principal, attributes }: Stored): void {
-    if (principal === PRINCIPAL && !this.#aside.has(attributes["start"]!))
+    if (principal !== PRINCIPAL || this.#aside.has(attributes["start"]!)) return;
+    if (!this.#isForgotten(attributes["from"]!))
       this.#judge.fail("R7", `what a stranger said in the name of ${attributes["from"]} was taken`);
+  }
+
+  /** Who has said goodbye is forgotten, and bound no more: nothing of it is there that could be spoken for (decisions/0046). */
+  #isForgotten(node: string): boolean {
+    const process = this.#nodes.departed.get(node)?.process;
+    const { root } = this.#monitors;
+    if (process === undefined || root === undefined || !this.#monitors.hasLeft(process)) return false;
+    return !this.#monitors.rosterOf(root).starts.has(node);
   }
 }

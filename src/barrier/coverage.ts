@@ -143,6 +143,8 @@ export function judgeWaiting(
     lives += required.length;
     if (required.length > 0 && !marks.has(completeMark(chunk))) chunks.push(chunk);
   }
+  const left = roster.opened ? leftBehind(roster, event) : undefined;
+  if (left) return { verdict: "past", witness: left };
   const tables = uncoveredTables(roster, event, lateTablesHold);
   const trigger = involvesTrigger(event.influence) ? roster.trigger() : undefined;
   const triggerGone = involvesTrigger(event.influence) && trigger === undefined;
@@ -165,6 +167,28 @@ export function provesWritten(
   return !key.isSyncPoint || life.tableId === TRIGGER_TABLE || !roster.isOld(life.node);
 }
 
+/**
+ * Whether a listed table was gone when the changefeed was opened: the event is from before that, and the opening does not name the
+ * table. Then it cannot be late, and who carried its other parts is not there any more (protocol.md R1b, R8).
+ */
+function wasGone({ tables, meta }: Roster, { key }: Pick<BlockEvent, "key">, tableId: bigint): boolean {
+  return tableId !== TRIGGER_TABLE && !tables.has(tableId) && isPast(meta.openedAt ?? 0n, key);
+}
+
+/**
+ * A dispatcher that comes again to an event of a table that was gone at the opening. What dropped the table was behind all of its
+ * dispatchers, and they were behind every event before it: so the event was written (protocol.md M15).
+ */
+function leftBehind(roster: Roster, event: BlockEvent): Life | undefined {
+  if (event.influence.type !== "Normal") return undefined;
+  for (const tableId of event.influence.tableIds)
+    if (wasGone(roster, event, tableId)) {
+      const [life] = roster.ofTable(tableId);
+      if (life) return life;
+    }
+  return undefined;
+}
+
 /** The tables of an event that are expected and that no set of spans covers (protocol.md R8, R9, R10). */
 function uncoveredTables(roster: Roster, event: BlockEvent, lateTablesHold: boolean): bigint[] {
   const { influence, key } = event;
@@ -173,7 +197,7 @@ function uncoveredTables(roster: Roster, event: BlockEvent, lateTablesHold: bool
     for (const tableId of influence.tableIds) {
       if (tableId === TRIGGER_TABLE) continue;
       const known = roster.tables.get(tableId);
-      if (known && isPast(known.since, key)) continue;
+      if (known ? isPast(known.since, key) : wasGone(roster, event, tableId)) continue;
       if (known || roster.ofTable(tableId).length > 0) {
         if (roster.untiled().has(tableId)) uncovered.push(tableId);
       } else if (lateTablesHold && !roster.dropped.has(tableId)) uncovered.push(tableId);
