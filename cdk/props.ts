@@ -81,6 +81,7 @@ export interface WeirProps {
   readonly retireAfter?: Duration;
 }
 
+/** How many pollers of the status queue there are. */
 export interface ProvisionedPollers {
   /** 2 to 200. Default: 2. */
   readonly minimum?: number;

@@ -43,7 +43,11 @@ describe("TypeScript in the documentation", () => {
   async function typeCheck(programs: ReadonlyMap<string, string>): Promise<string[]> {
     for (const [name, text] of programs) writeFileSync(join(folder, name), text);
     const { name } = manifest;
-    const paths = { [name]: [`${ROOT}src/dispatcher/index.ts`], [`${name}/cdk`]: [`${ROOT}cdk/index.ts`] };
+    const paths = {
+      [name]: [`${ROOT}src/dispatcher/index.ts`],
+      [`${name}/cdk`]: [`${ROOT}cdk/index.ts`],
+      [`${name}/testing`]: [`${ROOT}src/sink-contract/index.ts`],
+    };
     const compilerOptions = { noEmit: true, noUnusedLocals: false, noUnusedParameters: false, paths };
     writeFileSync(
       join(folder, "tsconfig.json"),

@@ -2,12 +2,14 @@
  * The package as it is published, installed in projects that hold nothing but it and what it asks for: the command, the
  * library and the construct run from node_modules, where Node strips no types (docs/decisions/0018-package.md).
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { exportsOf, ledTo, report } from "../release/api.ts";
 import { outputOf } from "../src/cli/testing/output.ts";
 import { Project, pack, programIn } from "./packed.ts";
 import { synthesize } from "./template.ts";
@@ -15,10 +17,11 @@ import { synthesize } from "./template.ts";
 const folder = mkdtempSync(join(tmpdir(), "weir-package-"));
 /** With the package alone, as a capture node or an operator has it. */
 let alone: Project;
+let tarball: string;
 /** With everything that the package can make use of. */
 let whole: Project;
 beforeAll(() => {
-  const tarball = pack(folder);
+  tarball = pack(folder);
   alone = new Project(join(folder, "alone"), tarball);
   whole = new Project(join(folder, "whole"), tarball, ({ peerDependencies }) => [
     ...Object.keys(peerDependencies),
@@ -41,13 +44,31 @@ function start(project: Project, args: readonly string[], env: Record<string, st
 }
 
 const run = (...what: Parameters<typeof start>) => outputOf(start(...what)).ended;
+/** What a capture node needs, from the first line of `weir local --json`. */
+const environmentOf = (at: LocalLine) => ({
+  AWS_ENDPOINT_URL_SQS: at.endpoint.sqs,
+  AWS_REGION: at.region,
+  AWS_ACCESS_KEY_ID: at.credentials.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: at.credentials.secretAccessKey,
+  STATUS_QUEUE_URL: at.statusQueueUrl,
+  ACTION_QUEUE_PREFIX: at.actionQueuePrefix,
+});
+interface LocalLine {
+  readonly endpoint: { readonly sqs: string };
+  readonly region: string;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly statusQueueUrl: string;
+  readonly actionQueuePrefix: string;
+}
 const WEIR = join("node_modules", "@weir-cdc", "weir", "bin", "weir.mjs");
 
 it("holds what runs and what is read, and nothing of how it is tested", () => {
   const { files } = alone;
   for (const name of ["bin/weir.mjs", "docs/capture-nodes.md", "src/protocol/heartbeatpb.proto"])
     expect(files).toContain(name);
-  expect(files.filter((name) => /\.ts$/.test(name) && !/\.d\.ts$/.test(name))).toEqual([]);
+  expect(files.filter((name) => /\.ts$/.test(name) && !/\.d\.ts$/.test(name))).toEqual([
+    "examples/typescript/main.ts",
+  ]);
   expect(
     files.filter((name) => /\.test\.|\/(testing|simulation|checker|mutants|fuzz|conformance)\//.test(name)),
   ).toEqual([]);
@@ -113,6 +134,52 @@ it("has types for the programs of the documentation, and refuses what is wrong",
   ).toEqual(["wrong.ts 3", "wrong.ts 4"]);
 });
 
+const entries = () =>
+  Object.fromEntries(
+    ["dist/src/dispatcher", "dist/cdk", "dist/src/sink-contract"].map((path, index) => [
+      `@weir-cdc/weir${["", "/cdk", "/testing"][index]}`,
+      join(alone.package, path, "index.d.ts"),
+    ]),
+  );
+
+it("shows what release/api.txt says: a change of it is one for all who use the package", async () => {
+  // Meant so? npx vitest run --project long infra-tests/package.long.test.ts -u
+  await expect(report(entries())).toMatchFileSnapshot("../release/api.txt");
+});
+
+it("shows nothing of protobuf, and no name of the wire", () => {
+  const all = Object.values(entries()).flatMap((entry) => [...ledTo(entry)]);
+  expect(all.filter((one) => /protobuf|_pb\b|protocol\/messages/.test(one))).toEqual([]);
+  expect(report(entries())).not.toMatch(/\b(?:TableIDs?|SchemaID|ChangefeedID|InfluenceType|Splitable)\b/);
+});
+
+it("has a comment on each export, and examples that compile", () => {
+  const all = Object.values(entries()).flatMap((entry) => exportsOf(entry));
+  expect(all.filter(({ comment }) => comment === "").map(({ name }) => name)).toEqual([]);
+  const isCalled = ({ name, text }: (typeof all)[number]) =>
+    /^export declare (?:class|function)/.test(text) && !/extends WeirError/.test(text) && name !== "Weir";
+  const examples = all.flatMap(({ name, comment }) => {
+    const [, example] = /^```ts\n(.*?)^```$/ms.exec(comment) ?? [];
+    return example === undefined ? [] : [{ name, example }];
+  });
+  const shown = new Set(examples.map(({ name }) => name));
+  expect(all.filter((one) => isCalled(one) && !shown.has(one.name)).map(({ name }) => name)).toEqual([]);
+  const files = examples.map(({ name, example }) => {
+    whole.write(`example-${name}.ts`, example);
+    return `example-${name}.ts`;
+  });
+  expect(files.length).toBeGreaterThan(15);
+  expect(whole.typeCheck(...files)).toBe("");
+});
+
+it.each([
+  ["publint", ["publint", "--strict"]],
+  ["attw", ["attw", "--profile", "esm-only"]],
+])("is in order as %s sees it", (_, [command, ...args]) => {
+  const bin = join(import.meta.dirname, "..", "node_modules", ".bin", command!);
+  execFileSync(bin, [tarball, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+});
+
 it("makes the stack that the repository makes, from the bundles that it brings", async () => {
   whole.write("app.ts", programIn("deploy.md"));
   const CDK_OUTDIR = join(whole.folder, "cdk.out");
@@ -158,6 +225,39 @@ it("can be required by an app in CommonJS", async () => {
   expect(await run(whole, ["old.cjs"])).toEqual({ code: 0, out: "function function\n", err: "" });
 });
 
+it("runs the example, which stops when it is asked to", async () => {
+  const example = readFileSync(join(whole.package, "examples", "typescript", "main.ts"), "utf8");
+  whole.write("main.ts", example);
+  expect(whole.typeCheck("main.ts")).toBe("");
+  const local = start(whole, [WEIR, "local", "--json"]);
+  try {
+    const first = await createInterface(local.stdout!)[Symbol.asyncIterator]().next();
+    const at = JSON.parse(first.value!);
+    const app = start(whole, ["main.ts"], environmentOf(at));
+    const said = outputOf(app);
+    const lines = createInterface(app.stdout!)[Symbol.asyncIterator]();
+    for (let line = await lines.next(); !/durable/.test(line.value ?? "durable"); ) line = await lines.next();
+    app.kill("SIGTERM");
+    const { code, out, err } = await said.ended;
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    const [, ...told] = out.trim().split("\n").toSorted();
+    expect(out.trim().split("\n").at(-1)).toBe("stopped");
+    expect(told).toEqual([
+      "passed CREATE TABLE refunds LIKE orders",
+      "passed syncpoint",
+      "passed syncpoint",
+      "stopped",
+      "wrote CREATE TABLE refunds LIKE orders",
+      "wrote syncpoint",
+    ]);
+    expect(readFileSync(join(whole.folder, `${"2".padStart(32, "0")}.txt`), "utf8")).toMatch(/^order 1\n/);
+  } finally {
+    const ended = once(local, "exit");
+    local.kill("SIGTERM");
+    await ended;
+  }
+});
+
 it("runs a coordinator, and the capture node of the documentation against it", async () => {
   whole.write("node.ts", programIn("capture-node-typescript.md"));
   const local = start(whole, [WEIR, "local", "--json"]);
@@ -167,14 +267,7 @@ it("runs a coordinator, and the capture node of the documentation against it", a
     const first = await createInterface(local.stdout!)[Symbol.asyncIterator]().next();
     expect(first.done, said.err()).not.toBe(true);
     const at = JSON.parse(first.value!);
-    const { code, out, err } = await run(whole, ["node.ts"], {
-      AWS_ENDPOINT_URL_SQS: at.endpoint.sqs,
-      AWS_REGION: at.region,
-      AWS_ACCESS_KEY_ID: at.credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: at.credentials.secretAccessKey,
-      STATUS_QUEUE_URL: at.statusQueueUrl,
-      ACTION_QUEUE_PREFIX: at.actionQueuePrefix,
-    });
+    const { code, out, err } = await run(whole, ["node.ts"], environmentOf(at));
     expect({ code, err }).toEqual({ code: 0, err: "" });
     const lines = out.trim().split("\n");
     expect(lines.toSorted()).toEqual([

@@ -1,10 +1,12 @@
 /** What a capture node needs from outside, so that it runs on SQS, in memory, and under a simulation's clock. */
 
+/** A message as it is sent: both are text, and no larger than a queue takes (1 MiB). */
 export interface QueueMessage {
   readonly body: string;
   readonly attributes: Readonly<Record<string, string>>;
 }
 
+/** A message as it was received. */
 export interface ReceivedMessage extends QueueMessage {
   readonly receipt: string;
   /** Who sent it, as the queue says (`SenderId` of SQS); of a role, what stands before the colon. Absent: it does not say. */
@@ -38,6 +40,7 @@ export interface QueueClient {
   extend(url: string, receipts: readonly string[], seconds: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** What a node takes for the time. */
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
@@ -45,6 +48,7 @@ export interface Clock {
   after(ms: number, work: () => void): () => void;
 }
 
+/** The clock of the machine. Its timers keep no process alive. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, work) {

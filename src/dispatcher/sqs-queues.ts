@@ -25,6 +25,7 @@ const ANSWER_MS = 10_000;
 /** The longest that SQS lets a poll wait, and a margin for its answer. */
 const LONGEST_POLL_MS = 20_000 + ANSWER_MS;
 
+/** What the queues are that a node creates, and who is told of them. */
 export interface SqsQueuesOptions {
   /** The deployment's key, for the queues that are created (the stack's output `EncryptionKeyArn`). Default: SQS's own (SSE-SQS). */
   readonly kmsKeyId?: string;
@@ -41,6 +42,16 @@ export interface SqsQueuesOptions {
  * connections: with more queues than that, reports would wait for polls to end. So the client is made here, without a bound;
  * there are as many connections as queues that are waited for, and a few. The SDK's own default has no deadline, either: here
  * each request ends by itself. A node tries again what may be tried again, so the SDK does not.
+ *
+ * @example
+ * ```ts
+ * import { SqsQueues } from "@weir-cdc/weir";
+ *
+ * export const queues = new SqsQueues(
+ *   { region: "eu-central-1" },
+ *   { tags: { team: "orders" }, onWarning: (warning) => console.warn(warning.message) },
+ * );
+ * ```
  */
 export class SqsQueues implements QueueClient {
   readonly #client: SQSClient;

@@ -39,6 +39,7 @@ export interface StoragePayload {
   readonly definitions: readonly StorageDefinition[];
 }
 
+/** How files are laid out, and how S3 is reached. */
 export interface StorageSinkOptions extends StorageLayout {
   /** For `s3:` */
   readonly s3?: S3Options;
@@ -79,6 +80,13 @@ interface Folder {
  * Rows of a version stand in that version's folder and nowhere else. A file appears whole or not at all, and is never written over.
  * What a flush has written is durable, and counted by its index. Of two sinks of one dispatcher the one that wrote an index first ends
  * with `StorageTaken` as soon as the other has written it.
+ *
+ * @example
+ * ```ts
+ * import { type DispatcherKey, StorageSink } from "@weir-cdc/weir";
+ *
+ * export const sinkOf = (id: DispatcherKey) => new StorageSink("s3://changes/orders", id, undefined, { dateSeparator: "month" });
+ * ```
  */
 export class StorageSink implements Sink<StorageRow, StoragePayload> {
   readonly #out: string;
@@ -230,6 +238,16 @@ const METADATA = "metadata";
 /**
  * Writes the checkpoint of a storage: everything up to it is there. One that is higher stays.
  * @param out as a sink's
+ *
+ * @example
+ * ```ts
+ * import { type Dispatcher, writeCheckpoint } from "@weir-cdc/weir";
+ *
+ * export async function tell(all: readonly Dispatcher[]) {
+ *   const [first, ...others] = all.map((one) => one.checkpointTs);
+ *   if (first !== undefined) await writeCheckpoint("out", others.reduce((a, b) => (b < a ? b : a), first));
+ * }
+ * ```
  */
 export async function writeCheckpoint(
   out: string,

@@ -176,7 +176,16 @@ export const ERROR_CODES = {
 /** One of the codes in docs/errors.md. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** An error of Weir's own. `message` says what, where and what to do; `code` never changes. */
+/**
+ * An error of Weir's own. `message` says what, where and what to do; `code` never changes.
+ *
+ * @example
+ * ```ts
+ * import { WeirError } from "@weir-cdc/weir";
+ *
+ * export const isAlarm = (error: unknown) => !(error instanceof WeirError && error.code === "no-answer");
+ * ```
+ */
 export class WeirError extends Error {
   declare readonly name: string;
   readonly code: ErrorCode;

@@ -8,6 +8,7 @@ export interface StorageLayout {
   readonly fileIndexWidth?: number;
 }
 
+/** What the folders of rows are named for; `none`: there are none. */
 export type DateSeparator = "none" | "year" | "month" | "day";
 
 export const DATE_SEPARATORS: readonly DateSeparator[] = ["none", "year", "month", "day"];

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type StorageFiles, systemFiles } from "./files.ts";
 import { S3Files, type S3Options } from "./s3-files.ts";
 
+/** A storage, and where in it. */
 export interface OpenedStorage {
   readonly files: StorageFiles;
   /** What every path in it begins with. */
@@ -18,6 +19,14 @@ const buckets = new Map<string, S3Files>();
  * and `force-path-style`, as TiCDC's sinks have them.
  * @param options for S3; what the URL says stands above them
  * @throws TypeError if it is none of these
+ *
+ * @example
+ * ```ts
+ * import { openStorage } from "@weir-cdc/weir";
+ *
+ * const { files, root } = openStorage("s3://changes/orders?region=eu-central-1");
+ * console.log(await files.list(root));
+ * ```
  */
 export function openStorage(place: string, options: S3Options = {}): OpenedStorage {
   if (/^s3:/i.test(place)) return openS3(place, options);

@@ -6,6 +6,7 @@ import { WeirError } from "../../error/weir-error.ts";
 import { Connections } from "../../messaging/connections.ts";
 import type { StorageFiles, StoredFile } from "./files.ts";
 
+/** How S3 is reached, for `s3:` places. Default: as any SDK client finds it. */
 export interface S3Options {
   /** Of a store other than AWS's, as `http://127.0.0.1:9000`. */
   readonly endpoint?: string;

@@ -2,6 +2,7 @@
 import { crc32 } from "node:zlib";
 import { columnForm } from "./column-types.ts";
 
+/** A column of a table, as a schema file says it. */
 export interface StorageColumn {
   readonly name: string;
   /** In MySQL's words: `varchar(20)`, `int unsigned`. */
