@@ -31,16 +31,15 @@ export function* flush(session: Session): Program<readonly Unsent[]> {
       unsent.push(notHandedOver(slices));
       observer.note({ what: "action-unsent", space, count: slices.length, detail: String(error) });
     }
-  const messages = session.outbox.take();
-  const results = messages.length > 0 ? yield* ask("send", messages) : [];
-  for (const [index, result] of results.entries()) {
-    const { queue, type, about } = messages[index]!;
-    if (result === "no-such-queue") yield* noteUnreachable(session, messages[index]!);
-    else if (result === "failed") {
-      unsent.push({ queue, type, about });
-      observer.note({ what: "action-unsent", space, count: 1, detail: queue });
+  for (let messages = session.outbox.take(); messages.length > 0; messages = session.outbox.take())
+    for (const [index, result] of (yield* ask("send", messages)).entries()) {
+      const { queue, type, about } = messages[index]!;
+      if (result === "no-such-queue") yield* noteUnreachable(session, messages[index]!);
+      else if (result === "failed") {
+        unsent.push({ queue, type, about });
+        observer.note({ what: "action-unsent", space, count: 1, detail: queue });
+      }
     }
-  }
   if (unsent.length === 0 && session.settledKept.size > 0) {
     yield* ask("dropKept", session.space, [...session.settledKept]);
     session.settledKept.clear();

@@ -17,6 +17,7 @@ import {
   InfluenceType,
   OperatorType,
   ScheduleAction,
+  type ScheduleDispatcherRequest,
   ScheduleDispatcherRequestSchema,
 } from "../../protocol/messages.ts";
 import type { ActionMessage } from "../base/port.ts";
@@ -35,6 +36,9 @@ export const MESSAGE_LIMIT = 255 * 1024;
 
 /** Dispatchers in one `RegistrationResult`: a refusal takes some 200 bytes. */
 const RESULTS_PER_MESSAGE = 1_000;
+
+/** Dispatchers to create and to remove that are sent beside what a barrier waits for; more go behind it. */
+const SCHEDULES_BESIDE = 100;
 
 /** A dispatcher to create, with the id that it is given. */
 export interface ToCreate {
@@ -91,8 +95,11 @@ export class Outbox {
   readonly #space: Space;
   readonly #queues = new Map<string, Map<string, Line>>();
   readonly #results: ActionMessage[] = [];
-  /** One for each dispatcher: a TRUNCATE of many tables makes thousands, and nobody who stands at a barrier is to wait behind them. */
-  readonly #schedules: ActionMessage[] = [];
+  /**
+   * One for each dispatcher: a TRUNCATE of many tables makes thousands, and nobody who stands at a barrier is to wait behind them. So
+   * they are not even written before they are taken.
+   */
+  readonly #schedules: (() => ActionMessage)[] = [];
   /** Heads of lines by their names: the same for all queues. */
   readonly #heads = new Map<string, DispatcherStatus>();
   #response: HeartBeatResponse | undefined;
@@ -146,28 +153,29 @@ export class Outbox {
 
   /** Tells a node's queue to create a table's dispatcher (protocol.md M10). */
   createDispatcher(queue: string, encoding: Encoding, one: ToCreate): void {
-    const request = create(ScheduleDispatcherRequestSchema, {
-      changefeedID: changefeedMessage(this.#space),
-      config: {
-        span: {
-          TableID: one.tableId,
-          StartKey: one.start,
-          EndKey: one.end,
-          KeyspaceID: one.keyspace ?? 0,
+    const epoch = this.#epoch;
+    const request = () =>
+      create(ScheduleDispatcherRequestSchema, {
+        changefeedID: changefeedMessage(this.#space),
+        config: {
+          span: {
+            TableID: one.tableId,
+            StartKey: one.start,
+            EndKey: one.end,
+            KeyspaceID: one.keyspace ?? 0,
+          },
+          startTs: one.startTs,
+          skipDMLAsStartTs: one.skipDMLAsStartTs,
+          dispatcherID: dispatcherId(one.id),
+          schemaID: one.schemaId,
+          mode: this.#space.mode,
+          life: one.life,
         },
-        startTs: one.startTs,
-        skipDMLAsStartTs: one.skipDMLAsStartTs,
-        dispatcherID: dispatcherId(one.id),
-        schemaID: one.schemaId,
-        mode: this.#space.mode,
-        life: one.life,
-      },
-      scheduleAction: ScheduleAction.Create,
-      operatorType: one.move ? OperatorType.O_Move : OperatorType.O_Add,
-      maintainerEpoch: this.#epoch,
-    });
-    const body = encode("ScheduleDispatcherRequest", encoding, request);
-    this.#schedules.push({ queue, type: "ScheduleDispatcherRequest", encoding, body, about: [] });
+        scheduleAction: ScheduleAction.Create,
+        operatorType: one.move ? OperatorType.O_Move : OperatorType.O_Add,
+        maintainerEpoch: epoch,
+      });
+    this.#schedule(queue, encoding, request);
   }
 
   /** Tells a node's queue to remove a dispatcher whose table is gone (protocol.md M10). */
@@ -176,20 +184,32 @@ export class Outbox {
     encoding: Encoding,
     life: Pick<Life, "id" | "tableId" | "schemaId" | "start" | "end">,
   ): void {
-    const request = create(ScheduleDispatcherRequestSchema, {
-      changefeedID: changefeedMessage(this.#space),
-      config: {
-        span: { TableID: life.tableId, StartKey: life.start, EndKey: life.end },
-        dispatcherID: dispatcherId(life.id),
-        schemaID: life.schemaId,
-        mode: this.#space.mode,
-      },
-      scheduleAction: ScheduleAction.Remove,
-      operatorType: OperatorType.O_Remove,
-      maintainerEpoch: this.#epoch,
-    });
-    const body = encode("ScheduleDispatcherRequest", encoding, request);
-    this.#schedules.push({ queue, type: "ScheduleDispatcherRequest", encoding, body, about: [] });
+    const epoch = this.#epoch;
+    const request = () =>
+      create(ScheduleDispatcherRequestSchema, {
+        changefeedID: changefeedMessage(this.#space),
+        config: {
+          span: { TableID: life.tableId, StartKey: life.start, EndKey: life.end },
+          dispatcherID: dispatcherId(life.id),
+          schemaID: life.schemaId,
+          mode: this.#space.mode,
+        },
+        scheduleAction: ScheduleAction.Remove,
+        operatorType: OperatorType.O_Remove,
+        maintainerEpoch: epoch,
+      });
+    this.#schedule(queue, encoding, request);
+  }
+
+  #schedule(queue: string, encoding: Encoding, request: () => ScheduleDispatcherRequest): void {
+    const type = "ScheduleDispatcherRequest";
+    this.#schedules.push(() => ({
+      queue,
+      type,
+      encoding,
+      body: encode(type, encoding, request()),
+      about: [],
+    }));
   }
 
   /** Answers a registration, an opening or a refusal (protocol.md R9a). */
@@ -274,8 +294,8 @@ export class Outbox {
   }
 
   /**
-   * The messages, none larger than the limit; the outbox is empty afterwards. Which dispatchers to create and to remove comes last:
-   * no barrier waits for that.
+   * The messages, none larger than the limit. Which dispatchers to create and to remove comes last, for no barrier waits for that;
+   * where they are many, they are left for the next call. The outbox is empty when it returns none.
    */
   take(limit = MESSAGE_LIMIT): ActionMessage[] {
     const messages = this.#results.splice(0);
@@ -289,7 +309,9 @@ export class Outbox {
         messages.push({ queue, type: "HeartBeatResponse", encoding, body, about });
     }
     this.#queues.clear();
-    return messages.concat(this.#schedules.splice(0));
+    if (messages.length > 0 && this.#schedules.length > SCHEDULES_BESIDE) return messages;
+    for (const schedule of this.#schedules.splice(0)) messages.push(schedule());
+    return messages;
   }
 
   /** For a Write everybody waits; the rest can wait for it. */
