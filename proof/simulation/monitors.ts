@@ -297,12 +297,13 @@ export class Monitors {
     );
   }
 
-  hasLives(node: string, id?: string): boolean {
+  /** Whether the roster names a dispatcher of a node; without `id`: any, or the node's queue, by which it is asked for others. */
+  isNamed(node: string, id?: string): boolean {
     const root = this.#root;
     if (root === undefined) return false;
-    const { lives } = this.rosterOf(root);
+    const { lives, queues } = this.rosterOf(root);
     if (id !== undefined) return lives.get(id)?.node === node;
-    return [...lives.values()].some((life) => life.node === node);
+    return !!queues.get(node) || [...lives.values()].some((life) => life.node === node);
   }
 
   /** Whether somebody on an old node writes. */

@@ -177,7 +177,7 @@ export async function simulate(given: SimulationOptions, traceLines = 60): Promi
     },
     mode,
     evict: (node) => functions.evict(space, node),
-    stands: (node, id) => monitors.hasLives(node, id),
+    stands: (node, id) => monitors.isNamed(node, id),
     machines: Array.from({ length: options.nodes }, (_, index) => ({
       name: cast.names[index]!,
       gated: cast.gated,

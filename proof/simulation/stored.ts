@@ -31,6 +31,8 @@ export interface StoredRoster {
   readonly dropped: ReadonlySet<bigint>;
   /** The `start` of each node. */
   readonly starts: ReadonlyMap<string, bigint>;
+  /** The queue that a node can be asked by; empty: none. */
+  readonly queues: ReadonlyMap<string, string>;
 }
 
 /**
@@ -47,13 +49,18 @@ export function readStored(
   const tables = new Map<bigint, bigint>();
   const dropped = new Set<bigint>();
   const starts = new Map<string, bigint>();
+  const queues = new Map<string, string>();
   for (const { name } of pointers) {
     const chunk = chunkOf(name);
     if (chunk === undefined) {
       missing.push(name);
       continue;
     }
-    if (chunk.kind === "nodes") for (const { id, start } of chunk.nodes) starts.set(id, start);
+    if (chunk.kind === "nodes")
+      for (const { id, start, nodeQueue } of chunk.nodes) {
+        starts.set(id, start);
+        queues.set(id, nodeQueue);
+      }
     if (chunk.kind === "tables") {
       for (const { tableId, schemaId } of chunk.tables) tables.set(tableId, schemaId);
       for (const { tableId } of chunk.dropped) dropped.add(tableId);
@@ -81,7 +88,7 @@ export function readStored(
       });
     }
   }
-  return { roster: { lives, ended, tables, dropped, starts }, missing };
+  return { roster: { lives, ended, tables, dropped, starts, queues }, missing };
 }
 
 /** Of an outer end that is left empty: the table's own. */

@@ -81,6 +81,7 @@ it("carries a capture node through registration and a barrier", async () => {
     accepted: [{ id, life: "5" }],
     refused: [],
     maintainerEpoch: "1",
+    start: "1",
   });
   const state = { IsBlocked: true, BlockTs: "449779372969249750", BlockTables: {}, IsSyncPoint: true };
   await send("BlockStatusRequest", {
