@@ -32,9 +32,10 @@ function report(low: bigint, life: bigint, stage: BlockStage): Stored {
   return stored("BlockStatusRequest", encode("BlockStatusRequest", "json", request));
 }
 
-function registration(low: bigint, life: bigint): Stored {
+function registration(low: bigint, life: bigint, stage?: BlockStage): Stored {
   const type = "MaintainerBootstrapResponse";
-  const spans = [{ ID: { high: 7n, low }, life }];
+  const at = { IsBlocked: true, BlockTs: KEY, IsSyncPoint: true };
+  const spans = [{ ID: { high: 7n, low }, life, ...(stage && { blockState: { ...at, stage } }) }];
   return stored(type, encode(type, "json", create(MaintainerBootstrapResponseSchema, { spans })));
 }
 
@@ -76,6 +77,14 @@ describe("an action that could not be sent", () => {
     expect(untold.isOnlyOf(waiting, [report(1n, 10n, BlockStage.WAITING)])).toBe(false);
     expect(untold.isOnlyOf(waiting, [report(1n, 11n, BlockStage.WAITING)])).toBe(true);
     expect(untold.isOnlyOf(waiting, [report(1n, 10n, BlockStage.DONE)])).toBe(true);
+  });
+
+  it("is asked for by who registers as waiting for it (protocol.md M14)", () => {
+    const untold = unsent(pass(1n, 10n));
+    expect(untold.isOnlyOf(waiting, [registration(1n, 10n, BlockStage.WAITING)])).toBe(false);
+    expect(untold.isOnlyOf(waiting, [registration(1n, 10n, BlockStage.DONE)])).toBe(true);
+    expect(untold.isOnlyOf(registration(1n, 10n, BlockStage.WAITING), [])).toBe(true);
+    expect(untold.isOnlyOf(registration(1n, 10n), [])).toBe(false);
   });
 
   it("is not asked for by who has done it in that life", () => {

@@ -101,7 +101,9 @@ export class Untold {
 
 const nameOf = ({ key, kind, chunk, from }: Slice) => `${key} ${kind} ${chunk} ${from}`;
 
-function asksOf({ attributes, body }: Stored) {
+function asksOf(message: Stored): Asking[] {
+  const { attributes, body } = message;
+  if (attributes["type"] === "MaintainerBootstrapResponse") return asksOfRegistered(message);
   if (attributes["type"] !== "BlockStatusRequest") return [];
   const { blockStatuses } = readMessage("BlockStatusRequest", attributes["encoding"] as Encoding, body);
   return blockStatuses.flatMap((status) => {
@@ -110,6 +112,24 @@ function asksOf({ attributes, body }: Stored) {
     const key = storedName(keyOf(state));
     return livesOf(status).map((one) => ({ ...one, key, done: state.stage === BlockStage.DONE }));
   });
+}
+
+/** A life that says where it stands. */
+interface Asking {
+  readonly id: string;
+  readonly life: bigint;
+  readonly key: string;
+  readonly done: boolean;
+}
+
+/** Who registers as waiting asks as by a report (protocol.md M14). */
+function asksOfRegistered({ attributes, body }: Stored): Asking[] {
+  const { spans } = readMessage("MaintainerBootstrapResponse", attributes["encoding"] as Encoding, body);
+  return spans.flatMap(({ ID, life, blockState }) =>
+    blockState?.stage === BlockStage.WAITING
+      ? [{ id: idOf(ID!), life, key: storedName(keyOf(blockState)), done: false }]
+      : [],
+  );
 }
 
 /** The lives that a message registers, as `id@life`. */

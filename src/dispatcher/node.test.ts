@@ -7,6 +7,7 @@ import {
   Action,
   BlockStage,
   ChangefeedIDSchema,
+  ComponentState,
   DoneAction,
   HeartBeatResponseSchema,
   InfluenceType,
@@ -456,6 +457,22 @@ describe("a capture node", () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     const ended = decode("HeartBeatRequest", "json", sent("HeartBeatRequest").at(-1)!.body).statuses[0]!.life;
     for (const life of lives()) expect(life).toBeLessThanOrEqual(ended);
+  });
+
+  it("says once more that a dispatcher is gone which is accepted after its end (R5)", async () => {
+    const one = await dispatcher(1n);
+    await node.removeDispatcher(id(1n));
+    const there = await dispatcher(2n);
+    sent("HeartBeatRequest");
+    const accepted = [
+      { id: wire(1n), life: String(one.life) },
+      { id: wire(2n), life: String(there.life) },
+    ];
+    await answer("RegistrationResult", JSON.stringify({ accepted, refused: [] }));
+    const message = await until(() => sent("HeartBeatRequest").at(-1));
+    const { statuses } = decode("HeartBeatRequest", "json", message.body);
+    const ended = statuses.map(({ ID, life, componentStatus }) => [ID!.low, life, componentStatus]);
+    expect(ended).toEqual([[1n, one.life, ComponentState.Removed]]);
   });
 
   it("registers nobody in a higher epoch whom it is removing", async () => {

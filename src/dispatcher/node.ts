@@ -141,6 +141,7 @@ export class CaptureNode {
       onSuperseded: (id, life, knownLife) => this.#superseded(id, life, knownLife),
       start: () => this.#starts.present,
       onAccepted: () => this.#starts.accepted(),
+      onUnexpected: (id, life) => this.#acceptedTooLate(id, life),
       onStartRefused: (start, known) => this.#starts.refused(start, known),
       onHigherEpoch: (epoch) => this.#hearsOf(epoch),
     });
@@ -484,6 +485,14 @@ export class CaptureNode {
     if (dispatcher?.life !== life || this.#removed.has(dispatcher)) return;
     // What it has begun it tells in the life that was told to do it; at its next event it hears of this again.
     this.#liveAgain(dispatcher, knownLife);
+  }
+
+  /** A registration came behind the end of its dispatcher. What was said of that may be lost: it is said again (protocol.md R5). */
+  #acceptedTooLate(id: DispatcherKey, life: bigint): void {
+    if (this.#stopped || this.#dispatchers.has(id)) return;
+    this.#states
+      .tell({ id, life, state: toComponentState("removed"), checkpointTs: 0n })
+      .catch((error) => this.#tells(error));
   }
 
   /** Registers a dispatcher in a higher life, unless it executes an action. */

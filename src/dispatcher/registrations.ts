@@ -16,6 +16,8 @@ interface RegistrationsOptions {
   readonly onSuperseded: (id: DispatcherKey, life: bigint, knownLife: bigint) => void;
   /** Dispatchers were accepted. */
   readonly onAccepted: () => void;
+  /** A life was accepted of a dispatcher that does not wait for that. */
+  readonly onUnexpected: (id: DispatcherKey, life: bigint) => void;
   /** A message with this start of the node was refused: a higher one is known. */
   readonly onStartRefused: (start: bigint, known: bigint) => void;
   /** The changefeed is in this epoch, which is above the one that the node follows. */
@@ -130,6 +132,7 @@ export class Registrations {
     }
     for (const { id, life } of result.accepted) {
       const waiting = this.#waiting.get(keyOf(id));
+      if (waiting === undefined) this.#options.onUnexpected(keyOf(id), BigInt(life));
       if (waiting?.dispatcher.life !== BigInt(life)) continue;
       this.#waiting.delete(keyOf(id));
       waiting.dispatcher.accepted = true;

@@ -2,6 +2,7 @@ import { carriedOver } from "../../barrier/carried.ts";
 import { RosterDraft } from "../../barrier/draft.ts";
 import { applyMembership, newOutcome, type Outcome } from "../../barrier/membership.ts";
 import { isOpened, type Roster } from "../../barrier/roster.ts";
+import { ComponentState } from "../../protocol/messages.ts";
 import type { Root } from "../base/port.ts";
 import { ask, type Program } from "../base/program.ts";
 import { isKept, keepEarlyStatuses } from "../intake/early-reports.ts";
@@ -124,7 +125,7 @@ function* attemptChange(
     }
     if (!starts && root?.meta.removed) {
       const reason = `the changefeed was removed: open it with a maintainer_epoch above ${present}`;
-      answered.push({ input, outcome: { ...newOutcome(), reason } });
+      answered.push({ input, outcome: { ...newOutcome(), reason, early: endsIn(input) } });
       continue;
     }
     const outcome = applyMembership(draft, input.membership!, highestMet(root), (node, id) =>
@@ -201,6 +202,13 @@ function* commitDraft(
   session.observer.note({ what: "roster-changed", space: session.space.text, count: written.size });
   for (const id of written) touched.add(id);
   return { answered, changed: true, touched: [...touched] };
+}
+
+/** What a message ends. It may be of a registration that is on its way, and that begins the next epoch (protocol.md R6, R14). */
+function endsIn({ membership }: SpaceInput): Outcome["early"] {
+  if (membership?.kind !== "status" || membership.sender.start === 0n) return [];
+  const { Stopped, Removed } = ComponentState;
+  return membership.statuses.filter(({ state }) => state === Stopped || state === Removed);
 }
 
 /** Counts what was rejected for its sender (protocol.md R7). */
