@@ -12,7 +12,6 @@ import {
   short,
 } from "../maintainer/count/describe.ts";
 import { readStored } from "../maintainer/operator/stored.ts";
-import { pendingChanges } from "../maintainer/session/session.ts";
 import { createPort } from "../messaging/aws-port.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
 import { wholeNumber } from "./problem.ts";
@@ -78,8 +77,7 @@ export function* listChangefeed(
 ): Program<ListedChangefeed | undefined> {
   const stored = yield* readStored(space);
   if (stored === undefined) return undefined;
-  const { root, roster } = stored;
-  const pending = pendingChanges(root);
+  const { root, roster, pending } = stored;
   const open = stored.barriers.map((one) => describeOpen(one, roster, pending, now));
   const recent = yield* ask("readHistory", space, root.epoch, limit + open.length);
   const closed = recent

@@ -9,17 +9,7 @@ import type { Table } from "../storage/dynamodb/table.ts";
 import { S } from "../storage/dynamodb/values.ts";
 import { callerOf } from "./caller.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
-import { Problem } from "./problem.ts";
-
-/** @throws Problem if there is not exactly one, of that name if one is given */
-function chosenSpace(spaces: readonly Space[], changefeed: string | undefined): Space {
-  const chosen = spaces.filter((space) => changefeed === undefined || space.text === changefeed);
-  if (chosen.length === 1) return chosen[0]!;
-  const names = spaces.map((space) => `\n  ${space.text}`).join("");
-  throw new Problem(
-    `name one changefeed with --changefeed; there ${spaces.length === 1 ? "is" : "are"}:${names}`,
-  );
-}
+import { theOnly } from "./diagnosed.ts";
 
 export interface ChangeOptions extends DeploymentOptions {
   readonly changefeed?: string;
@@ -41,7 +31,7 @@ export async function changeOne<T>(
   const { dynamodb, sqs, table, actionQueuePrefix = `${options.prefix}-action-` } = deployment;
   const port = createPort({ dynamodb, sqs }, { table, actionQueuePrefix, deadLetterQueueUrl: "" });
   try {
-    const space = chosenSpace(await port.listSpaces(), options.changefeed);
+    const space = theOnly(await port.listSpaces(), options.changefeed);
     const now = Date.now();
     const caller = await callerOf(deployment);
     const all = { ...DEFAULT_SETTINGS, ...settings, actionQueuePrefix };

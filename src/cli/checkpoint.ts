@@ -3,7 +3,7 @@ import { run } from "../maintainer/base/program.ts";
 import { readCheckpointLimit } from "../maintainer/operator/checkpoint.ts";
 import { createPort } from "../messaging/aws-port.ts";
 import { connectDeployment, type DeploymentOptions } from "./deployment.ts";
-import { Problem } from "./problem.ts";
+import { matching } from "./diagnosed.ts";
 import { say, sayJson } from "./say.ts";
 
 interface CheckpointOptions extends DeploymentOptions {
@@ -17,7 +17,7 @@ export function registerCheckpoint(program: Command): void {
     .command("checkpoint")
     .description("how far the checkpoint of each changefeed may go, and what holds it there")
     .option("--json", "as JSON")
-    .option("--changefeed <name>", "as weir barriers shows it (default: all)")
+    .option("--changefeed <name>", "those with this in their name (default: all)")
     .option("--endpoint <url>", "DynamoDB endpoint (default: a running weir local, else AWS)")
     .option("--table <name>", "the deployment's table (its output TableName)")
     .option("--region <region>", "AWS region")
@@ -28,11 +28,7 @@ async function showCheckpoints(options: CheckpointOptions): Promise<void> {
   const { dynamodb, sqs, table } = connectDeployment(options);
   const port = createPort({ dynamodb, sqs }, { table, actionQueuePrefix: "", deadLetterQueueUrl: "" });
   try {
-    const spaces = (await port.listSpaces()).filter(
-      (space) => options.changefeed === undefined || space.text === options.changefeed,
-    );
-    if (spaces.length === 0 && options.changefeed !== undefined)
-      throw new Problem(`there is no changefeed "${options.changefeed}": weir barriers lists them`);
+    const spaces = matching(await port.listSpaces(), options.changefeed);
     const limits: { changefeed: string; atMost: string | null; because: string }[] = [];
     for (const space of spaces) {
       const limit = await run(readCheckpointLimit(space), port);

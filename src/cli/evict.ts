@@ -18,7 +18,7 @@ export function registerEvict(program: Command): void {
     .description("take out a node or a dispatcher that is lost for good; what waited for it goes on")
     .option("--node <id>", "all dispatchers of this node")
     .option("--dispatcher <id>", "one dispatcher, by its 32 hex digits as weir barriers --json shows them")
-    .option("--changefeed <name>", "as weir barriers shows it (default: the only one)")
+    .option("--changefeed <name>", "any part of its name that no other has (default: the only one)")
     .option("--endpoint <url>", "AWS endpoint (default: a running weir local, else AWS)")
     .option("--table <name>", "the deployment's table (its output TableName)")
     .option("--prefix <prefix>", "the deployment's prefix", "weir")

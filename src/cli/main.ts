@@ -5,11 +5,13 @@ import { registerBarriers } from "./barriers.ts";
 import { registerCheckpoint } from "./checkpoint.ts";
 import { registerCost } from "./cost.ts";
 import { registerEvict } from "./evict.ts";
+import { registerExplain } from "./explain.ts";
 import { registerLocal } from "./local.ts";
 import { Problem } from "./problem.ts";
 import { registerRemove } from "./remove.ts";
 import { registerReplay } from "./replay.ts";
 import { warn } from "./say.ts";
+import { registerStatus } from "./status.ts";
 import { registerUnbind } from "./unbind.ts";
 
 const program = new Command("weir")
@@ -18,6 +20,8 @@ const program = new Command("weir")
   .exitOverride();
 registerReplay(program);
 registerLocal(program);
+registerStatus(program);
+registerExplain(program);
 registerBarriers(program);
 registerCheckpoint(program);
 registerEvict(program);

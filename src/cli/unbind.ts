@@ -19,7 +19,7 @@ export function registerUnbind(program: Command): void {
       "--to <principal>",
       "bind it to this unique id (AROA..., AIDA...), not to whoever registers it next",
     )
-    .option("--changefeed <name>", "as weir barriers shows it (default: the only one)")
+    .option("--changefeed <name>", "any part of its name that no other has (default: the only one)")
     .option("--endpoint <url>", "AWS endpoint (default: a running weir local, else AWS)")
     .option("--table <name>", "the deployment's table (its output TableName)")
     .option("--prefix <prefix>", "the deployment's prefix", "weir")

@@ -12,7 +12,8 @@ import { type BlockEvent, eventFromBytes } from "../../barrier/event.ts";
 import type { Life, Roster } from "../../barrier/roster.ts";
 import { planRoutes, routesFromBytes } from "../../barrier/routes.ts";
 import { type Grant, type Step, writerOf } from "../../barrier/step.ts";
-import type { BarrierItem, Count, Tally } from "../base/port.ts";
+import type { BarrierItem, Count, Kept, Root, Tally } from "../base/port.ts";
+import type { Space } from "../base/space.ts";
 import { requiredFor } from "./record.ts";
 
 /** An open barrier as it is stored, and the roster of the same root. */
@@ -23,6 +24,19 @@ export interface StoredBarrier {
   readonly item: BarrierItem;
   /** Those of its phase: "passed" in phase passing, else "waiting". */
   readonly tallies: readonly Tally[];
+}
+
+/** What is stored of a changefeed, as far as it is still at work. */
+export interface StoredChangefeed {
+  readonly space: Space;
+  readonly root: Root;
+  readonly roster: Roster;
+  /** Keys of events that others wait for, in their order (`pendingChanges`). */
+  readonly pending: readonly string[];
+  /** The open ones, the lowest key first. */
+  readonly barriers: readonly StoredBarrier[];
+  /** Reports of lives that have not registered. */
+  readonly kept: readonly Kept[];
 }
 
 /** Where an open barrier stands, by the functions that the steps themselves judge with. */

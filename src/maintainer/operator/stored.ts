@@ -1,23 +1,13 @@
 import { Roster } from "../../barrier/roster.ts";
 import { WeirError } from "../../error/weir-error.ts";
-import type { Kept, Root } from "../base/port.ts";
+import type { Root } from "../base/port.ts";
 import { ask, type Program, together } from "../base/program.ts";
 import type { Space } from "../base/space.ts";
-import { countOf, type StoredBarrier } from "../count/standing.ts";
+import { countOf, type StoredBarrier, type StoredChangefeed } from "../count/standing.ts";
+import { pendingChanges } from "../session/session.ts";
 
 /** How often a roster that changes while it is read is read again. */
 const ATTEMPTS = 5;
-
-/** What is stored of a changefeed, as far as it is still at work. */
-export interface StoredChangefeed {
-  readonly space: Space;
-  readonly root: Root;
-  readonly roster: Roster;
-  /** The open ones, the lowest key first. */
-  readonly barriers: readonly StoredBarrier[];
-  /** Reports of lives that have not registered. */
-  readonly kept: readonly Kept[];
-}
 
 /** Reads what is stored of a changefeed. Changes nothing. @returns undefined if nobody has registered with it */
 export function* readStored(space: Space): Program<StoredChangefeed | undefined> {
@@ -32,7 +22,14 @@ export function* readStored(space: Space): Program<StoredChangefeed | undefined>
     const kept = yield* ask("readKept", space);
     const keys = [...root.steps.keys()].sort();
     const barriers = yield* together(keys.map((key) => readBarrier(space, root, key)));
-    return { space, root, roster, barriers: barriers.filter((one) => one !== undefined), kept };
+    return {
+      space,
+      root,
+      roster,
+      pending: pendingChanges(root),
+      barriers: barriers.filter((one) => one !== undefined),
+      kept,
+    };
   }
   throw new WeirError("contention", `${space.text}: its roster changes too fast to be read, try again`);
 }
