@@ -83,7 +83,7 @@ const BARRIER: readonly Mutant[] = [
     id: "drop-keeps-lives",
     rule: "dispatchers of a dropped table leave the roster (protocol.md M10; invariants.md I5)",
     file: "src/barrier/apply.ts",
-    from: "      draft.endLife(life.id, life.life);\n      removed.push(life);",
+    from: '      draft.endLife(life.id, life.life, "dropped");\n      removed.push(life);',
     to: "      removed.push(life);",
   },
   {

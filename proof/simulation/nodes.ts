@@ -113,7 +113,6 @@ export class Nodes {
     this.#watcher = parts.watcher;
     for (const machine of parts.machines) this.#add(machine);
     this.#opener = parts.machines[0]!.name;
-    if (parts.machines.some(({ name }) => isOldName(name))) void this.#tidyUp();
     this.#rivals = new Rivals(this.#ground, this, this.#world, (machine, request) =>
       this.#schedule(machine, request),
     );
@@ -318,25 +317,6 @@ export class Nodes {
     }
     timeline.after(dice.between(500, 20_000), () => void this.#takeOut(machine.name));
     return successor;
-  }
-
-  /**
-   * An old node's dispatcher of a dropped table stays at its event if the invocation that was to tell it has died: its starter
-   * removes it (decisions/0047).
-   */
-  async #tidyUp(): Promise<void> {
-    const { timeline } = this.#ground;
-    const seen = new Set<string>();
-    for (;;) {
-      await timeline.sleep(60_000);
-      for (const carrier of this.carriers.values()) {
-        const drop = this.#workload.tables.get(carrier.tableId)?.droppedBy;
-        if (!isOldName(carrier.node) || !drop || !this.#world.downstream.isWritten(drop)) continue;
-        const machine = this.machines.get(carrier.node);
-        if (seen.has(carrier.id) && machine) this.#over(machine, carrier);
-        seen.add(carrier.id);
-      }
-    }
   }
 
   /** An operator takes a lost node out, and once more when what it had sent before has come behind that. */

@@ -32,7 +32,7 @@ export function applyEvent(draft: RosterDraft, event: BlockEvent): Applied {
         ? life.schemaId === drop.schemaId
         : drop.tableIds.has(life.tableId) || dropped.has(life.tableId));
     for (const life of [...draft.lives()].filter(gone)) {
-      draft.endLife(life.id, life.life);
+      draft.endLife(life.id, life.life, "dropped");
       removed.push(life);
     }
     for (const tableId of dropped) draft.dropTable(tableId, since);
@@ -73,7 +73,7 @@ function applyBehind(draft: RosterDraft, { key, drop, schemaChanges }: BlockEven
   const removed = unnamed.filter((life) =>
     drop?.type === "DB" ? life.schemaId === drop.schemaId : drop?.tableIds.has(life.tableId) === true,
   );
-  for (const { id, life } of removed) draft.endLife(id, life);
+  for (const { id, life } of removed) draft.endLife(id, life, "dropped");
   for (const { tableId, newSchemaId } of schemaChanges)
     if (draft.table(tableId) === undefined) draft.moveTable(tableId, newSchemaId, key.commitTs);
   return { removed, added: [] };

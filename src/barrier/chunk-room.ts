@@ -33,7 +33,7 @@ export function lifeBytes(life: Pick<Life, "start" | "end" | "queue">): number {
 }
 
 export function endedBytes(ended: EndedLife): number {
-  const own = 60 + utf8(ended.node) + utf8(ended.queue);
+  const own = 60 + (ended.dropped ? 24 : 0) + utf8(ended.node) + utf8(ended.queue);
   return ended.lost ? lifeBytes(ended.lost.was) + own : own;
 }
 

@@ -213,9 +213,9 @@ export class RosterDraft {
 
   /**
    * Ends a dispatcher's current life, and remembers that lives up to `life` are over (protocol.md R5).
-   * @param lost it did not end on purpose: its dispatcher has to be created again
+   * @param why `lost`: not on purpose, its dispatcher has to be created again; `dropped`: its table is gone, and so is it to be
    */
-  endLife(id: DispatcherKey, life: bigint, lost = false): Life | undefined {
+  endLife(id: DispatcherKey, life: bigint, why?: "lost" | "dropped"): Life | undefined {
     const place = this.find(id);
     if (!place) return undefined;
     this.#remember(this.#takeOut(id, place.chunk), {
@@ -224,7 +224,10 @@ export class RosterDraft {
       node: place.life.node,
       queue: place.life.queue,
       endedAt: this.now,
-      ...(lost && { lost: { was: place.life, endedOn: this.version } }),
+      ...(why === "lost" && { lost: { was: place.life, endedOn: this.version } }),
+      ...(why === "dropped" && {
+        dropped: { tableId: place.life.tableId, schemaId: place.life.schemaId },
+      }),
     });
     return place.life;
   }

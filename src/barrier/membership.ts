@@ -6,7 +6,7 @@ import type { RosterDraft } from "./draft.ts";
 import { mayBeForgotten, NOTHING_FORGOTTEN } from "./forgotten.ts";
 import { applyOpening } from "./opening.ts";
 import { commitTsFault, highestPlausible } from "./plausible.ts";
-import type { EndedLife, Life, NodeEntry } from "./roster.ts";
+import type { EndedLife, Life, NodeEntry, OfTable } from "./roster.ts";
 
 /** Who sent a message, as its attributes and the queue say. */
 export interface Sender {
@@ -103,12 +103,17 @@ export interface Refused {
   readonly dropped?: RegisteredSpan;
 }
 
+/** A dispatcher that goes on although its table was dropped, and the queue of its actions. */
+export type LeftOver = OfTable & Pick<Life, "id" | "queue">;
+
 /** What became of a change, one outcome for its message. */
 export interface Outcome {
   readonly accepted: { readonly id: DispatcherKey; readonly life: bigint }[];
   readonly refused: Refused[];
   /** Statuses of lives that are not known yet: kept until their registration comes (protocol.md R6). */
   readonly early: StatusChange["statuses"][number][];
+  /** Dispatchers that go on although their table was dropped: they are to be removed (protocol.md R18). */
+  readonly leftOver: LeftOver[];
   /** Parts that came too late to mean anything. */
   stale: number;
   /** The whole message is refused: what is wrong and what to do. Nothing of it was applied. */
@@ -128,6 +133,7 @@ export function newOutcome(): Outcome {
     accepted: [],
     refused: [],
     early: [],
+    leftOver: [],
     stale: 0,
     rejected: undefined,
     mismatched: false,
@@ -196,7 +202,7 @@ function isForgotten(
 function applyLeaving(draft: RosterDraft, { sender }: Leaving, node: NodeEntry | undefined): void {
   if (sender.start === 0n) return;
   for (const life of [...draft.lives()].filter((one) => one.node === sender.node))
-    draft.endLife(life.id, life.life, true);
+    draft.endLife(life.id, life.life, "lost");
   if (!mayBeForgotten(sender.start, draft.now)) {
     if (node) draft.putNode({ ...node, start: sender.start, nodeQueue: "" });
   } else if (node) draft.forgetNode({ ...node, start: sender.start });
@@ -206,7 +212,7 @@ function applyLeaving(draft: RosterDraft, { sender }: Leaving, node: NodeEntry |
 function applyEviction(draft: RosterDraft, { ids, sender, wholeNode }: Eviction): void {
   for (const id of ids) {
     const life = draft.find(id)?.life;
-    if (life?.node === sender.node) draft.endLife(id, lastOf(life, sender), true);
+    if (life?.node === sender.node) draft.endLife(id, lastOf(life, sender), "lost");
   }
   const node = draft.node(sender.node);
   if (wholeNode && node && node.nodeQueue !== "") draft.putNode({ ...node, nodeQueue: "" });
@@ -242,7 +248,7 @@ function applyRegistration(
   const restarted = !isNew && sender.start > node.start;
   if (restarted)
     for (const life of [...draft.lives()].filter((one) => one.node === sender.node))
-      draft.endLife(life.id, life.life, true);
+      draft.endLife(life.id, life.life, "lost");
   if (node === undefined && !draft.makeRoomForNode()) {
     outcome.rejected = `${MAX_NODES} nodes are registered, each with dispatchers: evict those that are gone`;
     return;
@@ -251,7 +257,8 @@ function applyRegistration(
   if (failure !== "") outcome.failure = failure;
   const failed = failure !== "" && { failure, failureAt: toldAt(draft, sender) };
   const principal = node?.principal || (change.unbound ? "" : sender.principal);
-  const nodeQueue = change.nodeQueue || (change.spans.length === 1 ? "" : change.replyQueue);
+  const nodeQueue =
+    change.nodeQueue || (change.spans.length === 1 && sender.start > 0n ? "" : change.replyQueue);
   if (isNew || restarted)
     draft.putNode({
       id: sender.node,
@@ -308,6 +315,8 @@ function register(
   const refusal = refuse(draft, span, life, sender, most);
   if (refusal) {
     outcome.refused.push({ id: span.id, life, ...refusal });
+    if (refusal.dropped && sender.start === 0n)
+      rememberDropped(draft, span, { life, node: sender.node, queue });
     return;
   }
   outcome.accepted.push({ id: span.id, life });
@@ -416,8 +425,11 @@ function applyStatus(
     const known = draft.find(status.id)?.life;
     const ended = draft.ended(status.id);
     if (unregistered) outcome.early.push({ ...status, life });
-    else if (known && known.node !== sender.node && (sender.start === 0n || life <= known.life))
-      outcome.stale++;
+    else if (known && known.node !== sender.node && sender.start === 0n) {
+      // Its registration may be under way still, and must not bring it back; or it is what a former host says late.
+      if (ends && life > known.life) outcome.early.push({ ...status, life });
+      else outcome.stale++;
+    } else if (known && known.node !== sender.node && life <= known.life) outcome.stale++;
     else if (known && known.node !== sender.node) outcome.early.push({ ...status, life });
     else if (known && life < known.life) outcome.stale++;
     else if (known && isOf(known, life, sender)) {
@@ -429,6 +441,9 @@ function applyStatus(
       if (known) draft.endLife(status.id, life);
       else if (life > (ended?.life ?? 0n))
         draft.rememberEnded({ id: status.id, life, node: sender.node, queue: "" });
+    } else if (ended && isLeftOver(draft, ended, sender, life)) {
+      if (sender.sentAt - ended.endedAt < REMOVED_WITHIN) outcome.stale++;
+      else outcome.leftOver.push({ id: status.id, queue: ended.queue, ...ended.dropped });
     } else if (ended && life <= ended.life) {
       outcome.stale++;
       const refused = overFor(ended, sender, life);
@@ -443,6 +458,34 @@ function applyStatus(
       else outcome.early.push({ ...status, life });
     }
   }
+}
+
+/** ms that a dispatcher has to be gone after its table was dropped, before it is told once more (protocol.md R18). */
+export const REMOVED_WITHIN = 10_000;
+
+/**
+ * Whether a dispatcher goes on that ended with its table: whoever applied the event may have died before it told it, and what
+ * waits at the event has its ACK (protocol.md R18). A table that has come back under its id has other lives.
+ */
+function isLeftOver(
+  draft: RosterDraft,
+  ended: EndedLife,
+  sender: Sender,
+  life: bigint,
+): ended is EndedLife & { readonly dropped: OfTable } {
+  const { dropped, node } = ended;
+  if (dropped === undefined || node !== sender.node || draft.table(dropped.tableId)) return false;
+  return sender.start > 0n ? life === ended.life : life >= ended.life;
+}
+
+/** An old node's dispatcher that was registered when its table was gone: the answer may be lost, and is not asked for again. */
+function rememberDropped(
+  draft: RosterDraft,
+  { id, tableId, schemaId }: RegisteredSpan,
+  of: Pick<Life, "life" | "node" | "queue">,
+): void {
+  if (draft.find(id) || draft.ended(id)?.dropped || draft.ended(id)?.lost) return;
+  draft.rememberEnded({ id, ...of, dropped: { tableId, schemaId } });
 }
 
 /** What is wrong at a node is noted at most so often, in ms: a change of the roster each time (decisions/0046). */

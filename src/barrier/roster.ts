@@ -42,6 +42,14 @@ export interface EndedLife {
   readonly endedAt: number;
   /** It did not end on purpose: its node started again without it, or was evicted. */
   readonly lost?: LostLife;
+  /** An event has dropped its table: its dispatcher is to be removed, and is told so as long as it goes on (protocol.md R18). */
+  readonly dropped?: OfTable;
+}
+
+/** The table that a dispatcher carried, with its schema. */
+export interface OfTable {
+  readonly tableId: bigint;
+  readonly schemaId: bigint;
 }
 
 /** A life whose dispatcher has to be created again, if nobody has taken its span over. */

@@ -52,6 +52,8 @@ const lost: fc.Arbitrary<LostLife> = fc.record(
   { requiredKeys: ["was", "endedOn"] },
 );
 
+const dropped = fc.record({ tableId: int64, schemaId: int64 });
+
 const chunk: fc.Arbitrary<Chunk> = fc.oneof(
   fc.record({
     kind: fc.constant("routes" as const),
@@ -71,7 +73,7 @@ const chunk: fc.Arbitrary<Chunk> = fc.oneof(
     lives: fc.array(life, { maxLength: 5 }),
     ended: fc.array(
       fc.record(
-        { id, life: uint64, node: name, queue: name, endedAt: time, lost },
+        { id, life: uint64, node: name, queue: name, endedAt: time, lost, dropped },
         { requiredKeys: ["id", "life", "node", "queue", "endedAt"] },
       ),
       { maxLength: 3 },

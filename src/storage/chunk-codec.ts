@@ -23,6 +23,7 @@ import {
   StoredLifeSchema,
   type StoredLost,
   StoredLostSchema,
+  StoredOfTableSchema,
   StoredRoutesSchema,
   StoredTablesSchema,
 } from "./chunk_pb.js";
@@ -108,6 +109,7 @@ function storedDispatchers(chunk: DispatcherChunk) {
     queue: dictionary.indexOf(one.queue),
     endedAt: BigInt(one.endedAt),
     ...(one.lost && { lost: create(StoredLostSchema, storedLost(one.lost, dictionary)) }),
+    ...(one.dropped && { dropped: create(StoredOfTableSchema, one.dropped) }),
   }));
   return { node: chunk.node, nextSlot: chunk.nextSlot, names: dictionary.names, lives, ended };
 }
@@ -195,6 +197,7 @@ function endedFrom(one: StoredEnded, names: readonly string[]): EndedLife {
     queue: names[one.queue]!,
     endedAt: Number(one.endedAt),
     ...(one.lost && { lost: lostFrom(one.lost, names) }),
+    ...(one.dropped && { dropped: { tableId: one.dropped.tableId, schemaId: one.dropped.schemaId } }),
   };
 }
 

@@ -233,6 +233,11 @@ export declare type StoredEnded = Message<"weir.storage.StoredEnded"> & {
    * @generated from field: weir.storage.StoredLost lost = 6;
    */
   lost?: StoredLost | undefined;
+
+  /**
+   * @generated from field: weir.storage.StoredOfTable dropped = 7;
+   */
+  dropped?: StoredOfTable | undefined;
 };
 
 /**
@@ -240,6 +245,27 @@ export declare type StoredEnded = Message<"weir.storage.StoredEnded"> & {
  * Use `create(StoredEndedSchema)` to create a new message.
  */
 export declare const StoredEndedSchema: GenMessage<StoredEnded>;
+
+/**
+ * @generated from message weir.storage.StoredOfTable
+ */
+export declare type StoredOfTable = Message<"weir.storage.StoredOfTable"> & {
+  /**
+   * @generated from field: int64 table_id = 1;
+   */
+  tableId: bigint;
+
+  /**
+   * @generated from field: int64 schema_id = 2;
+   */
+  schemaId: bigint;
+};
+
+/**
+ * Describes the message weir.storage.StoredOfTable.
+ * Use `create(StoredOfTableSchema)` to create a new message.
+ */
+export declare const StoredOfTableSchema: GenMessage<StoredOfTable>;
 
 /**
  * @generated from message weir.storage.StoredLost

@@ -74,6 +74,37 @@ describe("a dispatcher of an old node that is registered when its table is gone"
   });
 });
 
+describe("a dispatcher that an old node has closed", () => {
+  it("does not come back with a registration that is handled later, while its former life still stands", async () => {
+    const at = world();
+    at.addNode("o3");
+    await at.settle();
+    const id = dispatcherId(d(12));
+    at.world.now += 1_000;
+    at.manager("o3").create({ id, tableId: 12n, schemaId: 1n, ...tableRange(12n), startTs: 50n });
+    at.register("o3");
+    const [registered] = at.queue.splice(0);
+    at.world.now += 1_000;
+    at.manager("o3").remove(id);
+    at.collect();
+    await at.settle();
+    expect(rosterOf(at).find(d(12))?.life.node).toBe("o2");
+    await at.world.handle(registered!);
+    expect(rosterOf(at).find(d(12))).toBeUndefined();
+  });
+});
+
+describe("an old node whose only dispatcher is the table trigger", () => {
+  it("is asked for the tables that come, on the queue that it has named", async () => {
+    const at = new OldWorld(["o1"], []);
+    await at.settle();
+    const added = [{ TableID: 20n, SchemaID: 1n }];
+    at.event({ BlockTs: 100n, BlockTables: normal(0n), NeedAddedTables: added }, [0n]);
+    await at.settle();
+    expect(rosterOf(at).ofTable(20n)).toMatchObject([{ node: "o1" }]);
+  });
+});
+
 describe("a wave to old nodes that is larger than one invocation sends", () => {
   it("tells nobody twice, though what it hands over comes twice", async () => {
     for (let seed = 0; seed < 20; seed++) {

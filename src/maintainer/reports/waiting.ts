@@ -1,4 +1,5 @@
 import { changesRoster, touches } from "../../barrier/event.ts";
+import { REMOVED_WITHIN } from "../../barrier/membership.ts";
 import type { Place } from "../../barrier/roster.ts";
 import { grantCount, type Step, writerOf } from "../../barrier/step.ts";
 import { tiles } from "../../barrier/tiling.ts";
@@ -14,6 +15,7 @@ import type { Session } from "../session/session.ts";
 import { applyInTurn } from "../steps/apply.ts";
 import { openBarrier } from "../steps/open.ts";
 import { adoptRoutes, routesOf } from "../steps/routes.ts";
+import { tellRemove } from "../steps/schedule.ts";
 import { judgeNow, settle } from "../steps/settle.ts";
 import { latest } from "./done.ts";
 
@@ -165,6 +167,15 @@ function* releaseOrphans(session: Session, key: string, orphans: readonly Orphan
   }
   const targets = orphans.map((one) => one.target);
   session.outbox.passNow(key, yield* stillAt(session, key, targets));
+  const roster = yield* session.roster();
+  for (const { target, report } of orphans) {
+    const { id, node, queue } = target;
+    const ended = roster.find(id) ? undefined : roster.ended(id);
+    const { dropped, endedAt = 0 } = ended ?? {};
+    // A copy from before the drop says nothing of whether it goes on.
+    if (dropped === undefined || report.sender.sentAt - endedAt < REMOVED_WITHIN) continue;
+    if (!roster.tables.has(dropped.tableId)) yield* tellRemove(session, node, [{ id, queue, ...dropped }]);
+  }
 }
 
 /**

@@ -11,7 +11,7 @@ import { rejudgeAll } from "../session/agenda.ts";
 import { contend, LOST } from "../session/contention.ts";
 import { highestMet, type Session } from "../session/session.ts";
 import { putDraft } from "../steps/apply.ts";
-import { AskedOf } from "../steps/schedule.ts";
+import { AskedOf, tellRemove } from "../steps/schedule.ts";
 import { settle } from "../steps/settle.ts";
 import { formerEpochs, nextAfter } from "./former-epochs.ts";
 
@@ -168,8 +168,12 @@ function* beginning(session: Session, root: Root | undefined): Program<Roster | 
 }
 
 function isDoubtful({ outcome }: Answered): boolean {
-  const { early, refused, stale, rejected, reason } = outcome;
-  return early.length + refused.length + stale > 0 || rejected !== undefined || reason !== undefined;
+  const { early, refused, leftOver, stale, rejected, reason } = outcome;
+  return (
+    early.length + refused.length + leftOver.length + stale > 0 ||
+    rejected !== undefined ||
+    reason !== undefined
+  );
 }
 
 function* commitDraft(
@@ -264,6 +268,7 @@ function* answer(session: Session, input: SpaceInput, outcome: Outcome): Program
   if (sender.start === 0n && membership.kind === "registration" && input.replyQueue !== "")
     for (const { dropped } of outcome.refused)
       if (dropped) session.outbox.removeDispatcher(input.replyQueue, membership.encoding, dropped);
+  if (outcome.leftOver.length > 0) yield* tellRemove(session, sender.node, outcome.leftOver);
   if (sender.start === 0n || membership.kind === "eviction" || membership.kind === "leaving") return;
   const queue = input.replyQueue || (session.memory.roster?.nodes.get(sender.node)?.nodeQueue ?? "");
   if (queue === "") return;

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Applied } from "../../barrier/apply.ts";
 import type { DispatcherKey } from "../../barrier/dispatcher-id.ts";
-import type { RegisteredSpan } from "../../barrier/membership.ts";
+import type { LeftOver, RegisteredSpan } from "../../barrier/membership.ts";
 import type { Roster, TableEntry } from "../../barrier/roster.ts";
 import type { Encoding } from "../../protocol/codec.ts";
 import { parseKeyText } from "../../protocol/event-key.ts";
@@ -46,8 +46,21 @@ export function* tellScheduler(session: Session, key: string, applied: Applied):
   for (const life of applied.removed) {
     const queue = schedulerQueue(session, roster, life.node);
     if (queue) session.outbox.removeDispatcher(queue.name, queue.encoding, life);
+    else if (roster.isOld(life.node)) yield* tellRemove(session, life.node, [life]);
   }
   for (const table of applied.added) tellCreate(session, roster, table, parseKeyText(key).commitTs);
+}
+
+/** Tells a node once more to remove dispatchers whose tables were dropped (protocol.md R18). */
+export function* tellRemove(session: Session, node: string, leftOver: readonly LeftOver[]): Program<void> {
+  const roster = yield* session.roster();
+  const queue = schedulerQueue(session, roster, node);
+  const encoding = queue?.encoding ?? roster.nodes.get(node)?.encoding ?? "json";
+  for (const one of leftOver) {
+    // A node that has registered one dispatcher only has named that one's queue.
+    const name = queue?.name ?? one.queue;
+    if (name !== "") session.outbox.removeDispatcher(name, encoding, { ...one, ...NO_KEYS });
+  }
 }
 
 /** Asks again for dispatchers of tables that an event added and that nobody has registered (protocol.md M10). */
