@@ -18,6 +18,8 @@ export function synthesize(
   const app = new App({
     outdir,
     analyticsReporting: false,
+    // It takes seconds, and nothing of this is deployed. The stack that is deployed is validated (cdk/app.ts).
+    builtinCloudFormationValidation: false,
     context: { "aws:cdk:enable-asset-metadata": true },
   });
   withoutNoise(() => new WeirStack(app, LOCAL_STACK, { prefix }));
