@@ -10,23 +10,36 @@ export class Placement {
     this.#draft = draft;
   }
 
-  /** The node, which then counts as having one more; undefined: none can be told. */
-  next(): NodeEntry | undefined {
-    return this.#take([...this.#loads()]);
+  /**
+   * The node, which then counts as having one more; undefined: none can be told.
+   * @param over the highest life that the dispatcher had; 0: none
+   */
+  next(over = 0n): NodeEntry | undefined {
+    return this.#take(this.#takers(over));
   }
 
   /**
    * Another node than the one that was asked in vain: one that hosts dispatchers, if there is any. Of a node without any
    * nobody knows whether it is there, and there may be many that are not.
    */
-  insteadOf(asked: string): NodeEntry | undefined {
-    const others = [...this.#loads()].filter(([node]) => node !== asked);
+  insteadOf(asked: string, over = 0n): NodeEntry | undefined {
+    const others = this.#takers(over).filter(([node]) => node !== asked);
     return this.#take(others.filter(([, count]) => count > 0)) ?? this.#take(others);
   }
 
   /** How many dispatchers a node has that can be told; undefined: it cannot. */
   loadOf(node: string): number | undefined {
     return this.#loads().get(node);
+  }
+
+  /**
+   * Who can be told. A life on an old node is the time at which it says that it works (protocol.md R6): where a new node's clock was
+   * ahead of that, its dispatcher would go on there and not be known until then.
+   */
+  #takers(over: bigint): [string, number][] {
+    const all = [...this.#loads()];
+    if (over < BigInt(this.#draft.now)) return all;
+    return all.filter(([node]) => this.#draft.node(node)!.start > 0n);
   }
 
   #take(from: readonly (readonly [string, number])[]): NodeEntry | undefined {

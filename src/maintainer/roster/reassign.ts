@@ -66,18 +66,23 @@ export function isOverdue(session: Session, roster: Roster, asked: Assignment): 
   return queue.takesLives && isOver(asked.at, session.settings.reassignAfter, session.now);
 }
 
-/** Who is asked instead of a node that was asked in vain; undefined: there is nobody else. */
+/**
+ * Who is asked instead of a node that was asked in vain; undefined: there is nobody else.
+ * @param ended the highest life of the dispatcher that is over
+ */
 export function nextAsked(
   session: Session,
   draft: RosterDraft,
   placement: Placement,
   asked: Assignment | undefined,
+  ended = 0n,
 ): NodeEntry | undefined {
-  if (asked === undefined) return placement.next();
+  const over = asked && asked.life > ended ? asked.life : ended;
+  if (asked === undefined) return placement.next(over);
   const before = draft.node(asked.node);
   // A version that named no life has asked it: whoever is asked after it can only be told from it if it is asked with one.
   if (asked.life === 0n && before && before.nodeQueue !== "") return before;
-  const next = placement.insteadOf(asked.node);
+  const next = placement.insteadOf(asked.node, over);
   // Nobody knows whether a node without dispatchers is there. It is asked again when it has registered anything.
   if (next && before && placement.loadOf(before.id) === 0 && isOverdue(session, draft.base, asked))
     draft.putNode({ ...before, nodeQueue: "" });
@@ -91,7 +96,8 @@ function reassign(session: Session, draft: RosterDraft, placement: Placement, ta
   // With nobody else there it is asked again, in a life that is not over.
   const isOverThere = scheduled !== undefined && ended !== undefined && ended.life >= scheduled.life;
   const node =
-    nextAsked(session, draft, placement, scheduled) ?? (isOverThere ? placement.next() : undefined);
+    nextAsked(session, draft, placement, scheduled, ended?.life) ??
+    (isOverThere ? placement.next(ended.life) : undefined);
   if (node === undefined) return;
   if (scheduled && scheduled.life > (ended?.life ?? 0n))
     draft.rememberEnded({ id, life: scheduled.life, node: scheduled.node, queue: "" });

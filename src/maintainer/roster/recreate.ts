@@ -68,7 +68,7 @@ function* assign(session: Session, roster: Roster, due: readonly Candidate[]): P
   for (const { chunk, ended, lost } of due) {
     const one = session.settings.schedulerQueue
       ? { id: "" }
-      : nextAsked(session, draft, placement, lost.given);
+      : nextAsked(session, draft, placement, lost.given, ended.life);
     // Nobody else can be told now: asked again with the next sweep.
     if (one === undefined) continue;
     const start = lost.given ?? (yield* evidence.startOf({ ended, chunk, lost }));
