@@ -8,7 +8,7 @@ import { tableRange } from "../../protocol/span.ts";
 import type { ActionMessage } from "../base/port.ts";
 import type { StatusMessage } from "../intake/input.ts";
 import { type Effect, OldDispatcherManager } from "./old-node.ts";
-import { CHANGEFEED, d, oldNode, type TestNode, World } from "./world.ts";
+import { again, CHANGEFEED, d, oldNode, type TestNode, World } from "./world.ts";
 
 export interface OldTable {
   readonly table: bigint;
@@ -19,6 +19,15 @@ export interface OldTable {
 /** The table trigger's dispatcher; that of table t is `d(t)`. */
 export const TRIGGER = d(1);
 
+/** A hook for an invocation that dies before its operation of this number, or after it. */
+function diesAt(number: number): Parameters<World["handleHooked"]>[0] {
+  let dead = false;
+  return (when, _, index) => {
+    dead ||= index === number >> 1 && when === (number % 2 === 0 ? "before" : "after");
+    if (dead) throw new Error("it dies");
+  };
+}
+
 export class OldWorld {
   readonly world = new World();
   /** What all nodes did, in order. */
@@ -28,6 +37,9 @@ export class OldWorld {
   readonly queue: StatusMessage[] = [];
   readonly #nodes = new Map<string, TestNode>();
   readonly #triggerNode: string;
+  /** How many messages a batch has at most, and how likely an invocation dies at one of its first operations. */
+  batchSize = 3;
+  killed = 0;
 
   /** The table trigger is on the first node. All start at commitTs 1. */
   constructor(nodes: readonly string[], tables: readonly OldTable[]) {
@@ -113,7 +125,7 @@ export class OldWorld {
    * Without dice all in their order, each once.
    */
   async settle(dice?: Dice): Promise<void> {
-    for (let step = 0; step < 5_000; step++) {
+    for (let step = 0; step < 20_000; step++) {
       this.world.now += 10;
       const told = [...this.managers.keys()].filter((id) => this.actions(id).length > 0);
       if (this.queue.length === 0 && told.length === 0) return;
@@ -125,11 +137,16 @@ export class OldWorld {
         this.obey(id, message!);
       } else {
         const batch: StatusMessage[] = [];
-        const size = dice ? 1 + dice.below(3) : 1;
+        const size = dice ? 1 + dice.below(this.batchSize) : 1;
         while (batch.length < size && this.queue.length > 0) {
           const [message] = this.queue.splice(dice ? dice.below(this.queue.length) : 0, 1);
           batch.push(message!);
           if (dice?.chance(0.15)) this.queue.push(message!);
+        }
+        if (dice?.chance(this.killed)) {
+          await this.world.handleHooked(diesAt(dice.below(12)), ...batch);
+          this.queue.push(...batch.map(again));
+          continue;
         }
         const { failed } = dice?.chance(0.3)
           ? await this.world.handleCold(...batch)
