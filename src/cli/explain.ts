@@ -77,9 +77,11 @@ function explanation(found: ChangefeedDiagnosis, now: number): Explained[] {
       next: [...new Set(words.flatMap((one) => one.next))],
     };
   };
-  const of = found.barriers
-    .slice(0, MOST)
-    .map((one) => explained(titleOf(one, now), [one.verdict, ...one.also]));
+  const of = found.barriers.slice(0, MOST).map((one): Explained => {
+    const { title, causes, next } = explained(titleOf(one, now), [one.verdict, ...one.also]);
+    const former = formerWriterText(one).map((sentence) => ({ sentence, evidence: [] }));
+    return { title, causes: [...causes, ...former], next };
+  });
   // What a barrier says already is not said again.
   const said = new Set(
     found.barriers.flatMap((one) => [one.verdict.kind, ...one.also.map(({ kind }) => kind)]),
@@ -89,6 +91,13 @@ function explanation(found: ChangefeedDiagnosis, now: number): Explained[] {
   );
   if (own.length > 0) of.push(explained("the changefeed", own));
   return of;
+}
+
+/** Nothing, or that somebody may have applied the event already. */
+function formerWriterText({ formerWriter: gone }: BarrierDiagnosis): string[] {
+  if (gone === undefined) return [];
+  const who = `dispatcher ${gone.dispatcher} on node ${printable(gone.node)}`;
+  return [`${who} was granted Write and is gone: the event may be applied downstream already`];
 }
 
 function titleOf(barrier: BarrierDiagnosis, now: number): string {

@@ -11,7 +11,7 @@ import { startLocal } from "../local/deployment.ts";
 import { run } from "../maintainer/base/program.ts";
 import { spaceOf } from "../maintainer/base/space.ts";
 import { handleBatch } from "../maintainer/batch.ts";
-import { CHANGEFEED, d, ddl, everybody, node, PREFIX, World } from "../maintainer/testing/world.ts";
+import { CHANGEFEED, d, ddl, everybody, node, normal, PREFIX, World } from "../maintainer/testing/world.ts";
 import { createPort } from "../messaging/aws-port.ts";
 import { diagnoseAll, duration, isStuck, matching, theOnly } from "./diagnosed.ts";
 import { explanationLines, onlyBarrier } from "./explain.ts";
@@ -64,6 +64,20 @@ describe("what is said of what is stored", () => {
       `    > If it is lost for good: weir evict --node=n2 --changefeed ${space.text}`,
     ]);
     expect(() => onlyBarrier(one!, "7")).toThrow(/no barrier 7 is open in .*; open are:\n {2}0{17}100-0$/);
+  });
+
+  it("says that a writer who is gone may have applied the event", async () => {
+    await world.handle(world.waiting(n2, [d(10)], ddl(100n), { BlockTables: normal(10n) }));
+    await world.handle(world.registration({ ...n2, start: 2 }, []));
+    const [one] = await found();
+    expect(one!.worst).toMatchObject({
+      phase: "writing",
+      formerWriter: { dispatcher: d(10), node: "n2" },
+      verdict: { kind: "hole" },
+    });
+    expect(explanationLines(one!, world.now)).toContain(
+      `    dispatcher ${d(10)} on node n2 was granted Write and is gone: the event may be applied downstream already`,
+    );
   });
 
   it("is stuck after the time that was asked for, and not before", async () => {

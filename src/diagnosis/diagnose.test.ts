@@ -223,12 +223,22 @@ describe("about to go on", () => {
   });
 
   it("implies that the sweep moves it, whatever was reported and wherever invocations died", async () => {
+    const adds = { NeedAddedTables: [{ TableID: 40n, SchemaID: 1n }] };
     let said = 0;
     const event = fc.constantFrom(K, syncpoint(100n), ddl(90n));
     const action = fc.record({
-      what: fc.constantFrom("wait-trigger", "wait-table", "write", "pass", "restart", "back", "evict"),
+      what: fc.constantFrom(
+        "wait-trigger",
+        "wait-table",
+        "none",
+        "write",
+        "pass",
+        "restart",
+        "back",
+        "evict",
+      ),
       event,
-      drops: fc.boolean(),
+      how: fc.constantFrom("all", "drops", "alone"),
       diesAt: fc.integer({ min: 0, max: 14 }),
     });
     await fc.assert(
@@ -236,16 +246,22 @@ describe("about to go on", () => {
         world = new World();
         await open();
         let start = 1;
-        for (const { what, event: key, drops, diesAt } of actions) {
+        for (const { what, event: key, how, diesAt } of actions) {
           const at = { ...n2, start };
           const table = { id: d(10), life: BigInt(start) };
-          const state = drops ? { ...whole, NeedDroppedTables: normal(10n) } : whole;
+          // "alone": an event of the reporter's own, so that nobody who waits later is past an earlier one.
+          const own =
+            what === "wait-table" ? { BlockTables: normal(10n) } : { BlockTables: normal(0n), ...adds };
+          const drops = { ...whole, NeedDroppedTables: normal(10n) };
+          const state = { all: whole, drops, alone: own }[how];
           if (what === "evict") await run(evict(space, { node: "n2" }, world.invocation()), world.port);
           else {
             if (what === "restart") start++;
             const message = {
               "wait-trigger": () => world.waiting(n1, [T], key, state),
               "wait-table": () => world.waiting(at, [table], key, state),
+              // Changes the roster, so that later events that do wait for it.
+              none: () => world.none(n1, T, key, adds),
               write: () => world.done(n1, [T], key, "write"),
               pass: () => world.done(at, [table], key, "pass"),
               restart: () => world.registration({ ...n2, start }, []),
@@ -264,13 +280,26 @@ describe("about to go on", () => {
           const steps = (await run(readStored(space), world.port))!.root.steps;
           await world.sweep();
           const after = (await run(readStored(space), world.port))!.root.steps;
+          // What can go on has gone on.
+          expect((await seen()).barriers.filter((one) => one.verdict.kind === "about-to-go-on")).toEqual([]);
           for (const { key: one } of before) {
             const [was, is] = [steps.get(one)!, after.get(one)];
             expect(is && [is.phase, is.grants.length]).not.toEqual([was.phase, was.grants.length]);
           }
         }
       }),
-      { numRuns: 150 },
+      {
+        numRuns: 300,
+        // One waits at an event of its own, behind one that still has to change the roster.
+        examples: [
+          [
+            [
+              { what: "wait-trigger", event: ddl(90n), how: "alone", diesAt: 99 },
+              { what: "wait-table", event: K, how: "alone", diesAt: 99 },
+            ],
+          ],
+        ],
+      },
     );
     expect(said).toBeGreaterThan(5);
   });

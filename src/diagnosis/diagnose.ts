@@ -60,7 +60,8 @@ function diagnoseBarrier(stored: StoredBarrier, { roster, pending }: StoredChang
   const { key, step, item } = stored;
   const standing = standingOf(stored, roster, pending);
   const [verdict = { kind: "unclear" }, ...also] = causes(stored, standing, roster);
-  const { event } = standing;
+  const { event, grant, writer } = standing;
+  const former = step.phase === "writing" && writer === undefined ? grant : undefined;
   return {
     key,
     commitTs: event.key.commitTs.toString(),
@@ -70,6 +71,7 @@ function diagnoseBarrier(stored: StoredBarrier, { roster, pending }: StoredChang
     openedAt: item.openedAt,
     reported: standing.expected - standing.missing.length,
     expected: standing.expected,
+    ...(former && { formerWriter: { dispatcher: former.id, node: former.node } }),
     verdict,
     also,
   };

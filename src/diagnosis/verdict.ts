@@ -94,6 +94,8 @@ export interface BarrierDiagnosis {
   readonly openedAt: number;
   readonly reported: number;
   readonly expected: number;
+  /** In phase writing: Write was granted to it, and its life is over. The event may be applied downstream already. */
+  readonly formerWriter?: { readonly dispatcher: string; readonly node: string };
   /** The cause to look at first. */
   readonly verdict: Verdict;
   /** What holds it up as well. */
