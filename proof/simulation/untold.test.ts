@@ -1,6 +1,7 @@
 /** What an invocation could not send: who asks for it, and whether somebody brings it again. */
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import type { ActionMessage } from "../../src/maintainer/base/port.ts";
 import { encode } from "../../src/protocol/codec.ts";
 import {
   Action,
@@ -58,7 +59,7 @@ function accepted(low: string, life: string) {
   return { queue: "q", type: "RegistrationResult", encoding: "json", body, about: [] } as const;
 }
 
-function unsent(...messages: (ReturnType<typeof pass> | ReturnType<typeof accepted>)[]): Untold {
+function unsent(...messages: ActionMessage[]): Untold {
   const untold = new Untold();
   for (const message of messages) untold.failed(message);
   return untold;
@@ -85,6 +86,14 @@ describe("an action that could not be sent", () => {
     expect(untold.isOnlyOf(waiting, [registration(1n, 10n, BlockStage.DONE)])).toBe(true);
     expect(untold.isOnlyOf(registration(1n, 10n, BlockStage.WAITING), [])).toBe(true);
     expect(untold.isOnlyOf(registration(1n, 10n), [])).toBe(false);
+  });
+
+  it("is asked for by an old node, which names no life, only where it is to be sent to that node", () => {
+    const old = report(1n, 0n, BlockStage.WAITING);
+    const from = (node: string) => ({ ...old, attributes: { ...old.attributes, from: node } });
+    const untold = unsent({ ...pass(1n, 0n), queue: "weir-action-o1" });
+    expect(untold.isOnlyOf(from("o1"), [])).toBe(true);
+    expect(untold.isOnlyOf(from("o2"), [])).toBe(false);
   });
 
   it("is not asked for by who has done it in that life", () => {

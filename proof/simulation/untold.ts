@@ -2,6 +2,7 @@ import type { ActionMessage } from "../../src/maintainer/base/port.ts";
 import type { Slice } from "../../src/maintainer/base/slice.ts";
 import type { Encoding } from "../../src/protocol/codec.ts";
 import { BlockStage } from "../../src/protocol/messages.ts";
+import { ACTION_PREFIX } from "./fixed.ts";
 import { storedName } from "./order.ts";
 import type { Stored } from "./queues.ts";
 import { idOf, keyOf, livesOf, readMessage } from "./reading.ts";
@@ -84,10 +85,16 @@ export class Untold {
       return own.some((one) => !registeredAgain.has(one));
     };
     if (pieces.some(isAnswer)) return true;
+    // Old nodes name no life: what another node is to be told of a dispatcher that has moved there is not what this one asks for.
+    const own = ({ queue }: Piece, life: bigint) =>
+      life > 0n || queue === `${ACTION_PREFIX}${attributes["from"]}`;
     const asked = asksOf(message).filter((one) =>
       pieces.some(
-        ({ about }) =>
-          about?.id === one.id && about.key === one.key && !(one.done && about.life === one.life),
+        (piece) =>
+          piece.about?.id === one.id &&
+          piece.about.key === one.key &&
+          own(piece, one.life) &&
+          !(one.done && piece.about.life === one.life),
       ),
     );
     if (asked.length === 0) return false;
