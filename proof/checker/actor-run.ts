@@ -13,6 +13,7 @@ export class ActorRun {
   readonly deeds: Deed[] = [];
   at: number;
   doing: ActionKind | undefined;
+  #said: EventKey | undefined;
   readonly #machine: DispatcherMachine;
   readonly #actor: Actor;
   readonly #stream: readonly CaptureEvent[];
@@ -33,6 +34,11 @@ export class ActorRun {
     this.#scenario = scenario;
     this.at = actor.at;
     this.doing = actor.doing;
+  }
+
+  /** Its next DONE says what the action said (ticdc.md T-A5). */
+  says(key: EventKey): void {
+    this.#said = key;
   }
 
   finish(): void {
@@ -68,7 +74,8 @@ export class ActorRun {
           this.#report(command.stage, command.event);
           break;
         case "done":
-          this.#done(command.key, command.action);
+          this.#done(this.#said ?? command.key, command.action);
+          this.#said = undefined;
           break;
         case "resume": {
           // The stream goes on at once, unless the scenario lets it take its time.

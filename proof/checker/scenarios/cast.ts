@@ -15,6 +15,8 @@ export const T20 = { id: 20n, schema: 1n };
 const payload = "";
 export const ALTER: CaptureEvent = { key: ddl(100n), blockTables: normal(10n), payload };
 export const SYNC100: CaptureEvent = { key: syncpoint(100n), blockTables: everybody, payload };
+/** The table trigger takes part. */
+export const TRIGGERED: CaptureEvent = { key: ddl(100n), blockTables: normal(0n, 10n), payload };
 export const SYNC110: CaptureEvent = { key: syncpoint(110n), blockTables: everybody, payload };
 export const CREATE90: CaptureEvent = {
   key: ddl(90n),

@@ -1,11 +1,24 @@
 import type { Scenario } from "../scenario.ts";
-import { A, ALTER, ALTERED, B, C, COLD, SYNC100, some, T, T10, T20, WARM } from "./cast.ts";
+import { A, ALTER, ALTERED, B, C, COLD, SYNC100, some, T, T10, T20, TRIGGERED, W, WARM } from "./cast.ts";
 
 const own = { ownQueue: true } as const;
 const redo = { redo: true } as const;
 
 /** Queues of single dispatchers, redo mode beside the default one, and nodes of before. */
 export const LAYOUTS: readonly Scenario[] = [
+  {
+    name: "one-committs",
+    about: "old nodes that compare the commitTs alone: a DDL and a syncpoint at one commitTs, in any order",
+    cast: [T, W],
+    tables: [T10],
+    events: [TRIGGERED, SYNC100],
+    oldNodes: ["n1", "n2"],
+    environments: COLD,
+    // Without the gate of the bridge a repeat may meet who has gone on (decision 39): nothing is repeated here.
+    faults: some({ overlaps: 1 }),
+    quick: {},
+    least: 800,
+  },
   {
     name: "slices",
     about: "each dispatcher has a queue of its own, and waves are handed over to other invocations",
