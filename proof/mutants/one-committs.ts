@@ -107,4 +107,12 @@ export const ONE_COMMITTS: readonly Mutant[] = [
     to: "if (ends && life < 0n) outcome",
     tests: ["src/maintainer/answers/old-copies.test.ts"],
   },
+  {
+    id: "old-writer-hurried",
+    rule: "an old node that may be at a Write is not given it once more before a repeat is due (protocol.md M21)",
+    file: "src/maintainer/answers/repeat.ts",
+    from: "=> isDue || event.key.isSyncPoint || !roster.isOld(node);",
+    to: "=> true;",
+    tests: ["src/maintainer/answers/repeat-old.test.ts"],
+  },
 ];

@@ -220,7 +220,7 @@ export const RULES: readonly Mutant[] = [
     id: "nothing-repeated",
     rule: "an action without an answer is repeated (protocol.md M18)",
     file: "src/maintainer/answers/repeat.ts",
-    from: "if (!force && Math.max(step.phaseAt, memory.sentAt) > before) return;",
+    from: "if (!force && !isDue) return;",
     to: "if (!force) return;",
     tests: ["proof/conformance/fanout.test.ts", "src/maintainer/answers/wave.test.ts"],
   },

@@ -383,8 +383,8 @@ const DISPATCHER: readonly Mutant[] = [
     id: "deleted-before-done",
     rule: "an action's message goes when it is executed and its DONE is in the queue (invariants.md I7)",
     file: "src/dispatcher/mailbox.ts",
-    from: "      await handle(message);\n      this.#delete(message.receipt);",
-    to: "      const handled = handle(message);\n      this.#delete(message.receipt);\n      await handled;",
+    from: "      await handle(message);\n      this.#delete(receipt);",
+    to: "      const handled = handle(message);\n      this.#delete(receipt);\n      await handled;",
   },
   {
     id: "any-life-obeys",

@@ -16,11 +16,14 @@ interface Standing {
   readonly commitTs: bigint;
   readonly isSyncPoint: boolean;
   readonly done: boolean;
+  /** Its action was handed over: another one would wait behind it, and be taken for what the node comes to next. */
+  readonly given?: true;
 }
 
 /**
  * What stands between an old node and its queue, as `clients/go` does it (docs/ticdc-integration.md): an action goes to who waits for
- * exactly its event, or of whom nothing is known at that commitTs. Without it a copy of an action may be taken for another event's.
+ * exactly its event, once, or of whom nothing is known at that commitTs. Without it a copy of an action may be taken for another
+ * event's.
  */
 export class OldGate {
   readonly #standings = new Map<string, Standing>();
@@ -50,29 +53,34 @@ export class OldGate {
   #matching(status: DispatcherStatus): DispatcherStatus[] {
     const { action, influencedDispatchers: whom } = status;
     if (!action || !whom) return [status];
+    const waits = (at: Standing) =>
+      at.commitTs === action.CommitTs && at.isSyncPoint === action.IsSyncPoint && !at.done && !at.given;
     const takes = (id: string) => {
       const at = this.#standings.get(id);
-      return (
-        at === undefined ||
-        at.commitTs !== action.CommitTs ||
-        (at.isSyncPoint === action.IsSyncPoint && !at.done)
-      );
+      return at === undefined || at.commitTs !== action.CommitTs || waits(at);
     };
-    const named = (DispatcherIDs: DispatcherID[]) =>
-      create(DispatcherStatusSchema, { action, influencedDispatchers: { InfluenceType: 2, DispatcherIDs } });
+    const named = (DispatcherIDs: DispatcherID[]) => {
+      for (const key of DispatcherIDs.map((id) => dispatcherKey(id))) {
+        const at = this.#standings.get(key);
+        if (at && waits(at)) this.#standings.set(key, { ...at, given: true });
+      }
+      return create(DispatcherStatusSchema, {
+        action,
+        influencedDispatchers: { InfluenceType: 2, DispatcherIDs },
+      });
+    };
     const rest = create(DispatcherStatusSchema, { ...status, action: undefined as never });
     const others = status.ack || status.ignoredBlockStatus ? [rest] : [];
     if (whom.InfluenceType === InfluenceType.Normal) {
       const some = whom.DispatcherIDs.filter((id) => takes(dispatcherKey(id)));
-      if (some.length === whom.DispatcherIDs.length) return [status];
       return some.length === 0 ? others : [...others, named(some)];
     }
-    if ([...this.#standings.keys()].every(takes)) return [status];
     const waiting = [...this.#standings].flatMap(([id, at]) =>
-      at.commitTs === action.CommitTs && at.isSyncPoint === action.IsSyncPoint && !at.done
+      waits(at)
         ? [{ high: BigInt(`0x${id.slice(0, 16)}`), low: BigInt(`0x${id.slice(16)}`) } as DispatcherID]
         : [],
     );
-    return waiting.length === 0 ? others : [...others, named(waiting)];
+    if (waiting.length > 0) return [...others, named(waiting)];
+    return [...this.#standings.keys()].every(takes) ? [status] : others;
   }
 }

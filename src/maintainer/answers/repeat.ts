@@ -59,12 +59,18 @@ export function* repeatOutstanding(
   if (step === undefined || (step.phase !== "writing" && step.phase !== "passing")) return;
   const memory = session.barrier(key);
   const before = asOf - session.settings.repeatAfter;
-  if (!force && Math.max(step.phaseAt, memory.sentAt) > before) return;
+  const isDue = Math.max(step.phaseAt, memory.sentAt) <= before;
+  if (!force && !isDue) return;
 
   const event = yield* session.event(key);
   const roster = yield* session.roster();
   // A Write is repeated only while the lives are those of its grant (protocol.md M6a).
   if (step.phase === "writing" && !sameLives(roster, event, step.grantedOn, step.grantedLives)) return;
+  // What was sent a moment ago an old node may be doing: it would take the same once more for the syncpoint at this commitTs, which
+  // it comes to next (protocol.md M21). It has had the answer by when the repeat is due.
+  const mayRepeat = ({ node }: Life) => isDue || event.key.isSyncPoint || !roster.isOld(node);
+  const writer = step.phase === "writing" ? roster.find(writerOf(step)!.id)?.life : undefined;
+  if (writer && !mayRepeat(writer)) return;
   const won = yield* ask(
     "touchBarrier",
     session.name(key),
@@ -75,12 +81,11 @@ export function* repeatOutstanding(
   if (!won.done) return;
 
   if (step.phase === "writing") {
-    const granted = writerOf(step)!;
-    const writer = roster.find(granted.id);
-    if (writer?.life.life === granted.life)
-      for (const life of yield* stillAt(session, key, [writer.life])) session.outbox.write(key, life);
+    if (writer?.life === writerOf(step)!.life)
+      for (const life of yield* stillAt(session, key, [writer])) session.outbox.write(key, life);
   } else {
-    session.outbox.pass(key, yield* stillAt(session, key, yield* missingToPass(session, key)));
+    const missing = (yield* missingToPass(session, key)).filter(mayRepeat);
+    session.outbox.pass(key, yield* stillAt(session, key, missing));
   }
   session.observer.note({ what: "action-repeated", space: session.space.text, key, detail: step.phase });
 }
