@@ -85,7 +85,9 @@ export class Durability {
     const { id, body, attributes, sentAt, receives } = message;
     for (const key of full) this.#full.add(key);
     const { root } = this.#monitors;
-    if (attributes["type"] === "HeartBeatRequest") this.#hearsOfLeaving(body, attributes);
+    // A word of leaving that a redriver brings back without its sender is a dead letter once more.
+    const refused = message.principal === REDRIVER && aside.has(body);
+    if (attributes["type"] === "HeartBeatRequest" && !refused) this.#hearsOfLeaving(body, attributes);
     // What was to be told in a former epoch is nothing to anybody in this one.
     if (untold.size > 0 && knownSince >= this.#monitors.epochSince) {
       if (forGood && untold.isOwed(message, (key) => this.#monitors.isOver(key)))
@@ -96,7 +98,7 @@ export class Durability {
     // What is said of a changefeed that was removed is nowhere.
     if (root === undefined || root.meta.removed) return;
     // It is a dead letter once more, and nothing of it is in the store: it is brought back in its first sender's name.
-    if (message.principal === REDRIVER && aside.has(body)) return;
+    if (refused) return;
     const roster = this.#monitors.rosterOf(root);
     if (this.#monitors.isOfWhoLeft(attributes, roster)) return;
     if (attributes["type"] === "MaintainerBootstrapResponse") this.#monitors.took(body, attributes);
