@@ -18,11 +18,16 @@ func (k eventKey) after(other eventKey) bool {
 	return k.isSyncPoint && !other.isSyncPoint
 }
 
-// The last event that a dispatcher reported, and whether it is done with it.
+// The last event that a dispatcher reported, whether it is done with it, and whether its action was handed over: by the message
+// of which id.
 type standing struct {
-	at   eventKey
-	done bool
+	at    eventKey
+	done  bool
+	given bool
+	by    string
 }
+
+func (s standing) waitsFor(key eventKey) bool { return s.at == key && !s.done && !s.given }
 
 type feedState struct {
 	// The highest that was seen anywhere, and that of the last registration.
@@ -37,6 +42,9 @@ type feedState struct {
 // A WAITING that is repeated after its event is done changes nothing, nor does a DONE for an earlier event, which such a node
 // sends for any action that it has no use for. So what counts is the highest event that a dispatcher reported; a dispatcher
 // that is created again begins anew.
+//
+// An action is handed over once. While the node executes it, later responses wait behind it (ticdc.md TD18): a second one
+// would be heard when the node stands at the next event, and be taken for that.
 type gate struct {
 	mutex sync.Mutex
 	feeds map[id]*feedState
@@ -80,9 +88,9 @@ func (f *feedState) observe(mode uint64, dispatcher id, state *document) {
 	known, had := f.standings[mode][dispatcher]
 	switch {
 	case !had || key.after(known.at):
-		f.standings[mode][dispatcher] = standing{key, done}
+		f.standings[mode][dispatcher] = standing{at: key, done: done}
 	case key == known.at && done:
-		f.standings[mode][dispatcher] = standing{key, true}
+		f.standings[mode][dispatcher] = standing{at: key, done: true}
 	}
 }
 
@@ -176,7 +184,7 @@ func (g *gate) incoming(message Message) (*Message, error) {
 			}
 		}
 	case g.matches:
-		if changed := feed.matching(d); changed != nil {
+		if changed := feed.matching(d, message.ID); changed != nil {
 			if len(changed.list(fDispatcherStatuses)) == 0 {
 				return nil, d.err()
 			}
@@ -187,7 +195,7 @@ func (g *gate) incoming(message Message) (*Message, error) {
 }
 
 // A response without the actions that would be taken for another event's; nil: all of it may pass as it is.
-func (f *feedState) matching(d *document) *document {
+func (f *feedState) matching(d *document, id string) *document {
 	standings := f.standings[d.number(fResponseMode)]
 	var kept []*document
 	changed := false
@@ -199,6 +207,12 @@ func (f *feedState) matching(d *document) *document {
 		}
 		key := eventKey{action.number(fActionCommitTs), action.flag(fActionSync)}
 		wanted, narrowed := targets(standings, influenced, key)
+		if named := influenced; !narrowed || wanted != nil {
+			if narrowed {
+				named = wanted
+			}
+			given(standings, named, key, id)
+		}
 		if !narrowed {
 			kept = append(kept, status)
 			continue
@@ -222,7 +236,7 @@ func targets(standings map[id]standing, influenced *document, key eventKey) (wan
 	// Another commitTs is told apart by the node itself.
 	takes := func(dispatcher id) bool {
 		at, known := standings[dispatcher]
-		return !known || at.at.commitTs != key.commitTs || at == standing{key, false}
+		return !known || at.at.commitTs != key.commitTs || at.waitsFor(key)
 	}
 	if influenced.number(fInfluenceType) == influenceNormal {
 		all := influenced.list(fInfluencedIDs)
@@ -244,13 +258,38 @@ func targets(standings map[id]standing, influenced *document, key eventKey) (wan
 	for dispatcher, at := range standings {
 		if !takes(dispatcher) {
 			narrowed = true
-		} else if at.at == key {
+		} else if at.waitsFor(key) {
 			waiting = append(waiting, dispatcher)
 		}
 	}
-	if !narrowed || len(waiting) == 0 {
+	if len(waiting) == 0 {
 		return nil, narrowed
 	}
-	// By schema, or to all of the node, and one of them must not have it: those who wait for it get it by name.
+	// By schema, or to all of the node: those who wait for it get it by name, so that it is known whom it was handed to.
 	return normal(influenced, waiting), true
+}
+
+// Takes note of those whom an action is handed to.
+func given(standings map[id]standing, influenced *document, key eventKey, by string) {
+	for _, one := range influenced.list(fInfluencedIDs) {
+		dispatcher, _ := idOf(one)
+		if at, known := standings[dispatcher]; known && at.waitsFor(key) {
+			standings[dispatcher] = standing{at: key, given: true, by: by}
+		}
+	}
+}
+
+// A message that was handed over and could not be dealt with: what it brings may come again.
+func (g *gate) returned(by string) {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	for _, feed := range g.feeds {
+		for _, ofMode := range feed.standings {
+			for dispatcher, at := range ofMode {
+				if at.given && at.by == by {
+					ofMode[dispatcher] = standing{at: at.at, done: at.done}
+				}
+			}
+		}
+	}
 }

@@ -125,6 +125,7 @@ func (c *Client) take(ctx context.Context, queue Queue, received types.Message, 
 		err := handle(ctx, *message)
 		stop()
 		if err != nil {
+			c.gate.returned(message.ID)
 			c.report(fmt.Errorf("weir: queue %s: the handler failed, message %s comes again: %w", queue.Name, message.ID, err))
 			return
 		}
