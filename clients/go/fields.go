@@ -61,6 +61,7 @@ var (
 )
 
 const (
+	stageWriting     = 2
 	stageDone        = 3
 	stateStopped     = 1
 	stateRemoved     = 2

@@ -82,13 +82,15 @@ func (f *feedState) observe(mode uint64, dispatcher id, state *document) {
 	}
 	key := eventKey{state.number(fBlockTs), state.flag(fStateSync)}
 	done := state.number(fStage) == stageDone
+	// A registration says that it executes its action.
+	executes := state.number(fStage) == stageWriting
 	if f.standings[mode] == nil {
 		f.standings[mode] = map[id]standing{}
 	}
 	known, had := f.standings[mode][dispatcher]
 	switch {
 	case !had || key.after(known.at):
-		f.standings[mode][dispatcher] = standing{at: key, done: done}
+		f.standings[mode][dispatcher] = standing{at: key, done: done, given: executes}
 	case key == known.at && done:
 		f.standings[mode][dispatcher] = standing{at: key, done: true}
 	}

@@ -294,6 +294,7 @@ export class OldCapture implements Capture {
 
   async #register(): Promise<void> {
     const body = { ...this.#manager.bootstrap(), maintainerEpoch: this.#epoch };
+    this.#gate.registered(body);
     await this.#send("MaintainerBootstrapResponse", body, { replyQueue: this.#queue });
   }
 
@@ -346,6 +347,8 @@ export class OldCapture implements Capture {
       // Deleted, and nothing else.
     } else if (attributes["type"] === "HeartBeatResponse") {
       const response = decode("HeartBeatResponse", encoding, body);
+      // Of an epoch that is over: it must not count as handed over.
+      if ((response.maintainerEpoch || 1n) < this.#epoch) response.dispatcherStatuses = [];
       this.#manager.respond(gated ? this.#gate.passing(response) : response);
       await this.#goOn();
     } else if (attributes["type"] === "ScheduleDispatcherRequest") {

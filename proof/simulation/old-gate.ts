@@ -9,6 +9,7 @@ import {
   type HeartBeatResponse,
   HeartBeatResponseSchema,
   InfluenceType,
+  type MaintainerBootstrapResponse,
 } from "../../src/protocol/messages.ts";
 import { isBefore } from "./order.ts";
 
@@ -27,6 +28,7 @@ interface Standing {
  */
 export class OldGate {
   readonly #standings = new Map<string, Standing>();
+  #epoch = 0n;
 
   reported({ blockStatuses }: BlockStatusRequest): void {
     for (const { ID, state } of blockStatuses) {
@@ -36,6 +38,19 @@ export class OldGate {
       const done = state.stage === BlockStage.DONE;
       if (known === undefined || isBefore(known, at)) this.#standings.set(dispatcherKey(ID), { ...at, done });
       else if (done && !isBefore(at, known)) this.#standings.set(dispatcherKey(ID), { ...at, done });
+    }
+  }
+
+  /** A changefeed that starts over: what its dispatchers stand at is said here. */
+  registered({ spans, maintainerEpoch }: MaintainerBootstrapResponse): void {
+    if (maintainerEpoch <= this.#epoch) return;
+    this.#epoch = maintainerEpoch;
+    this.#standings.clear();
+    for (const { ID, blockState: state } of spans) {
+      if (!ID || !state?.IsBlocked) continue;
+      const at = { commitTs: state.BlockTs, isSyncPoint: state.IsSyncPoint };
+      const given = state.stage === BlockStage.WRITING && { given: true as const };
+      this.#standings.set(dispatcherKey(ID), { ...at, done: state.stage === BlockStage.DONE, ...given });
     }
   }
 

@@ -59,6 +59,9 @@ export function applyVersion(
   db.move(moves);
   for (const { file, created, name } of tables)
     if (created?.kind === "create-table") {
+      // CREATE OR REPLACE drops what was there: FLASHBACK brings it back.
+      const replaced = db.find(name);
+      if (replaced?.name.table === name.table) db.drop(replaced);
       // Defaults, keys and partitions of what LIKE names; columns are settled by the file.
       const like = created.like && db.find(created.like);
       const table = like

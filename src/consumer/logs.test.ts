@@ -729,6 +729,17 @@ describe("tables that come back", () => {
       [T, one, "TRUNCATE TABLE t", two, "FLASHBACK TABLE t TO t2"],
       { "shop.t": [{ id: "2", v: "b" }], "shop.t2": [{ id: "1", v: "a" }] },
     ],
+    [
+      "replaced",
+      [
+        T,
+        one,
+        "CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, v VARCHAR(9))",
+        two,
+        "FLASHBACK TABLE t TO t2",
+      ],
+      { "shop.t": [{ id: "2", v: "b" }], "shop.t2": [{ id: "1", v: "a" }] },
+    ],
   ])("%s", async (_, lines, wanted) => {
     await holds(lines, wanted);
   });
