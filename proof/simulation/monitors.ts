@@ -137,7 +137,8 @@ export class Monitors {
     const node = attributes["from"] ?? "";
     const start = BigInt(attributes["start"] ?? 0);
     if (start <= (this.#left.get(node) ?? -1n)) return true;
-    return !starts.has(node) && [...this.#left.values()].some((other) => start <= other);
+    // It may be told so before the message of the one that left is deleted.
+    return !starts.has(node) && start <= this.#sayings.highestLeaving;
   }
 
   hasLeft(process: Process): boolean {

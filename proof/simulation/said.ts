@@ -59,6 +59,7 @@ export class Sayings {
   readonly #endings = new Map<string, Ending[]>();
   /** Who has said that its node goes for good. */
   readonly #leaving = new Set<Process>();
+  #highestLeaving = -1n;
   /** The highest life of a dispatcher that was registered in an epoch, whoever did. */
   readonly #highest = new Map<string, bigint>();
   /** The highest `start` with which a node has registered in an epoch. */
@@ -119,6 +120,11 @@ export class Sayings {
     return this.#leaving.has(process);
   }
 
+  /** The highest start of those that have said goodbye, whether the coordinator has heard it or not; -1: nobody has. */
+  get highestLeaving(): bigint {
+    return this.#highestLeaving;
+  }
+
   endings(id: string): readonly Ending[] {
     return this.#endings.get(id) ?? [];
   }
@@ -177,7 +183,11 @@ export class Sayings {
   tells(process: Process, body: string, attributes: Readonly<Record<string, string>>): void {
     const node = attributes["from"]!;
     const message = readMessage("HeartBeatRequest", attributes["encoding"] as Encoding, body);
-    if (message.leaving) this.#leaving.add(process);
+    if (message.leaving) {
+      this.#leaving.add(process);
+      const start = BigInt(attributes["start"] ?? 0);
+      if (start > this.#highestLeaving) this.#highestLeaving = start;
+    }
     for (const { ID, life, checkpointTs, componentStatus } of message.statuses) {
       const id = idOf(ID!);
       const asked = this.#asked.get(`${node} ${id}`);
