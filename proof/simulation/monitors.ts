@@ -38,6 +38,8 @@ export class Monitors {
   readonly #events = new Map<string, LogEvent>();
   readonly #sayings = new Sayings((node) => this.followedOn(node));
   readonly #rosters: RosterWatch;
+  /** The start that a node had when a roster named it last. */
+  readonly #known = new Map<string, bigint>();
   readonly #left = new Map<string, bigint>();
   /** Nodes that hear of a queue's messages: of a dispatcher's own queue, those that it was on. */
   readonly #nodesOf = new Map<string, Set<string>>();
@@ -137,6 +139,8 @@ export class Monitors {
     const node = attributes["from"] ?? "";
     const start = BigInt(attributes["start"] ?? 0);
     if (start <= (this.#left.get(node) ?? -1n)) return true;
+    // One without dispatchers whose queue is gone is forgotten too, with its start.
+    if (!starts.has(node) && start <= (this.#known.get(node) ?? -1n)) return true;
     // It may be told so before the message of the one that left is deleted.
     return !starts.has(node) && start <= this.#sayings.highestLeaving;
   }
@@ -153,7 +157,11 @@ export class Monitors {
     this.#root = root;
     for (const key of before?.pending ?? [])
       if (!root.pending.includes(key)) this.#applies(key, before!.pending);
-    if (before?.rosterVersion !== root.rosterVersion) this.#rosters.check(this.rosterOf(root), isOpen(root));
+    if (before?.rosterVersion !== root.rosterVersion) {
+      const roster = this.rosterOf(root);
+      for (const [node, start] of roster.starts) this.#known.set(node, start);
+      this.#rosters.check(roster, isOpen(root));
+    }
     for (const [key, step] of root.steps) {
       const was = before?.steps.get(key);
       const event = this.#events.get(key);
