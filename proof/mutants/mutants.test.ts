@@ -4,7 +4,7 @@ import { mutate, mutatedSource } from "./apply.ts";
 import { huntAll } from "./hunt.ts";
 import { MUTANTS } from "./table.ts";
 
-const SMOKE = ["any-chunk-covers", "close-without-passes", "failed-message-goes", "done-before-execute"];
+const SMOKE = ["any-chunk-covers", "close-without-passes", "failed-message-goes", "deleted-before-done"];
 
 describe("mutants", () => {
   it("are many, each with an id of its own", () => {

@@ -33,11 +33,14 @@ export function applyVersion(
     } catch (error) {
       problem(file, (error as Error).message);
     }
+  const droppedSchemas = new Set<string>();
   for (const { file, statements } of parts)
     if (file.table === "")
       for (const statement of statements)
-        if (statement.kind === "drop-database")
+        if (statement.kind === "drop-database") {
+          droppedSchemas.add(file.schema);
           for (const table of db.tables) if (table.name.schema === file.schema) db.drop(table);
+        }
   const tables = parts.filter((one) => one.file.table !== "");
   const find = (file: SchemaFile, name: TableName): Table | undefined => {
     const table = db.find(name);
@@ -49,6 +52,8 @@ export function applyVersion(
   for (const { file, name } of drops) {
     // A table that became a partition is gone already.
     if (!db.find(name) && taken.has(JSON.stringify([name.schema, name.table]))) continue;
+    // At the commitTs of its DROP DATABASE it is gone already.
+    if (!db.find(name) && droppedSchemas.has(name.schema)) continue;
     const table = find(file, name);
     if (table) db.drop(table);
   }
