@@ -90,8 +90,12 @@ it("holds the same", async () => {
           _tidb: { commitTs: commitTs++ },
         }),
       );
+      let alone = false;
       for (const [later, what] of steps) {
-        commitTs += later;
+        // A database is dropped by a job of its own: no other event of its tables has that commitTs.
+        const isAlone = what === "DROP DATABASE ledger";
+        commitTs += isAlone || alone ? 1 : later;
+        alone = isAlone;
         const common = { database: "shop", table: "", _tidb: { commitTs } };
         if (typeof what === "string")
           lines.push(JSON.stringify({ ...common, isDdl: true, type: "QUERY", sql: what }));
